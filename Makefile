@@ -1,0 +1,32 @@
+# `make tour` and `make test` set up .venv on first use; everything else builds on it.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/ready
+TEXT ?=
+
+.PHONY: tour test lint bench mutants clean
+
+tour: $(READY)
+	$(BIN)/python -m step03_gpu tour $(if $(TEXT),"$(TEXT)")
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+lint: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+
+mutants: $(READY)
+	$(BIN)/python -m tests.mutants
+
+bench: $(READY)
+	$(BIN)/python -m tests.benchmarks
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[text,torch,test]"
+	touch $@
+
+clean:
+	rm -rf .venv build dist *.egg-info
