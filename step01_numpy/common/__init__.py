@@ -1,0 +1,1 @@
+"""What no stage should write twice, and what holds no attention or model mathematics."""

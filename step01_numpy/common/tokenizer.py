@@ -1,0 +1,207 @@
+"""Turn text into token ids and back: byte-pair encoding, done by the `tokenizers` library.
+
+A token that begins a word carries the mark "▁" for the space before it, and punctuation stands alone:
+"Elle l'aide." becomes ``▁Elle ▁l ' aide .``.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from types import ModuleType
+from typing import Any
+
+PAD, BOS, EOS, UNK = range(4)
+SPECIAL_TOKENS = ("<pad>", "<bos>", "<eos>", "<unk>")
+WORD_MARK = "▁"
+# A word or a number with its mark, one punctuation character with its mark, or a mark alone.
+PIECES = r"▁?\p{L}[\p{L}\p{M}]*|▁?\p{N}+|▁?[^\p{L}\p{N}▁]|▁"
+
+
+def _library() -> ModuleType:
+    try:
+        import tokenizers
+    except ImportError as error:
+        raise ImportError(
+            'a Tokenizer needs the library tokenizers: pip install "attention-step-by-step[text]"'
+        ) from error
+    return tokenizers
+
+
+class Tokenizer:
+    """Byte-pair encoding with the ids 0 <pad>, 1 <bos>, 2 <eos>, 3 <unk>.
+
+    Build one by `Tokenizer.train` or `Tokenizer.from_json`.
+
+    Parameters
+    ----------
+    backend : tokenizers.Tokenizer
+        The library's tokenizer.
+    """
+
+    def __init__(self, backend: Any) -> None:
+        # A text that spells out "<eos>" is a text, not the end of one.
+        backend.encode_special_tokens = True
+        self._backend = backend
+
+    @classmethod
+    def train(cls, texts: Iterable[str], vocab_size: int, *, lowercase: bool = False) -> "Tokenizer":
+        """Learn a vocabulary from texts; the same texts give the same vocabulary.
+
+        Parameters
+        ----------
+        texts : iterable of str
+            Sentences, of all languages that share the vocabulary.
+        vocab_size : int
+            The number of tokens, special ones included. Fewer come of it if the texts hold no more.
+        lowercase : bool
+            Whether to lower every text's case, here and in `encode`.
+
+        Returns
+        -------
+        Tokenizer
+            Knows every character of the texts.
+
+        Raises
+        ------
+        ImportError
+            If the library tokenizers is missing.
+        TypeError
+            If `texts` is a single string.
+        ValueError
+            If there is no text, or `vocab_size` cannot hold the characters of the texts.
+        """
+        if isinstance(texts, str):
+            raise TypeError("texts is a str; expected an iterable of sentences")
+        texts = list(texts)
+        if not any(texts):
+            raise ValueError(f"texts holds {len(texts)} texts and no character; expected text to learn from")
+        return cls(_trained(texts, vocab_size, lowercase))
+
+    @classmethod
+    def from_json(cls, text: str) -> "Tokenizer":
+        """Build a tokenizer from what `to_json` returned.
+
+        Parameters
+        ----------
+        text : str
+            The JSON.
+
+        Returns
+        -------
+        Tokenizer
+            Encodes as the one that was saved.
+
+        Raises
+        ------
+        ImportError
+            If the library tokenizers is missing.
+        ValueError
+            If the text is no JSON, or of another tokenizer.
+        """
+        library, expected = _library(), "expected what Tokenizer.to_json returned"
+        try:
+            json.loads(text)
+        except ValueError as error:
+            raise ValueError(f"text is no JSON ({error}); {expected}") from error
+        try:
+            backend = library.Tokenizer.from_str(text)
+        except Exception as error:  # the library raises plain Exception
+            raise ValueError(f"text describes no tokenizer ({error}); {expected}") from error
+        found = tuple(backend.id_to_token(index) for index in range(len(SPECIAL_TOKENS)))
+        if found != SPECIAL_TOKENS:
+            raise ValueError(f"text is of a tokenizer whose first tokens are {found}; {expected}")
+        return cls(backend)
+
+    def to_json(self) -> str:
+        """Return all of the tokenizer as one string."""
+        return self._backend.to_str()
+
+    @property
+    def vocab_size(self) -> int:
+        """The number of tokens, special ones included."""
+        return self._backend.get_vocab_size()
+
+    def encode(self, text: str) -> list[int]:
+        """Return the ids of a text, without special tokens; an unknown character becomes <unk>."""
+        return self._backend.encode(text, add_special_tokens=False).ids
+
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the ids of many texts, faster than one by one."""
+        encodings = self._backend.encode_batch(list(texts), add_special_tokens=False)
+        return [encoding.ids for encoding in encodings]
+
+    def tokens(self, ids: Sequence[int]) -> list[str]:
+        """Return the tokens behind ids, as labels for a heat map.
+
+        Parameters
+        ----------
+        ids : sequence of int
+            Token ids.
+
+        Returns
+        -------
+        list[str]
+            One readable token per id, "▁" marking the beginning of a word.
+
+        Raises
+        ------
+        ValueError
+            If an id is outside the vocabulary.
+        """
+        size = self.vocab_size
+        for index in ids:
+            if not 0 <= index < size:
+                raise ValueError(f"ids holds {index}; expected ids from 0 to {size - 1}, the vocabulary's")
+        return [self._backend.id_to_token(int(index)) for index in ids]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of ids up to the first <eos>, leaving the other special tokens out.
+
+        Parameters
+        ----------
+        ids : sequence of int
+            Token ids.
+
+        Returns
+        -------
+        str
+            For ids from `encode` exactly the text (composed to NFC, and in lower case if so trained), less
+            its unknown characters. The character "▁" comes back as a space.
+
+        Raises
+        ------
+        ValueError
+            If an id is outside the vocabulary.
+        """
+        words = []
+        for token in self.tokens(ids):
+            if token == SPECIAL_TOKENS[EOS]:
+                break
+            if token not in SPECIAL_TOKENS:
+                words.append(token)
+        return "".join(words).replace(WORD_MARK, " ").removeprefix(" ")
+
+
+def _trained(texts: list[str], vocab_size: int, lowercase: bool) -> Any:
+    backend = _untrained(lowercase)
+    trainer = _library().trainers.BpeTrainer(
+        vocab_size=vocab_size, special_tokens=list(SPECIAL_TOKENS), show_progress=False
+    )
+    backend.train_from_iterator(texts, trainer)
+    least = backend.get_vocab_size()
+    if least > vocab_size:
+        raise ValueError(
+            f"vocab_size is {vocab_size}; expected at least {least}, "
+            "the special tokens and the characters of the texts"
+        )
+    return backend
+
+
+def _untrained(lowercase: bool) -> Any:
+    library = _library()
+    normalizers, pre_tokenizers = library.normalizers, library.pre_tokenizers
+    backend = library.Tokenizer(library.models.BPE(unk_token=SPECIAL_TOKENS[UNK]))
+    case = [normalizers.Lowercase()] if lowercase else []
+    marks = [normalizers.Prepend(WORD_MARK), normalizers.Replace(" ", WORD_MARK)]
+    backend.normalizer = normalizers.Sequence([normalizers.NFC(), *case, *marks])
+    backend.pre_tokenizer = pre_tokenizers.Split(library.Regex(PIECES), "isolated")
+    return backend
