@@ -1,0 +1,68 @@
+"""The arrays of this stage: NumPy's, and any others that NumPy's functions dispatch to (CuPy's do)."""
+
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+_DEVICES = ("host",)
+
+
+@runtime_checkable
+class Array(Protocol):
+    """An array that NumPy's functions accept: `np.ndarray`, or one that brings its own implementation."""
+
+    shape: tuple
+    dtype: object
+
+    def __array_function__(self, *args): ...
+
+
+def from_numpy(x, device=None) -> Array:
+    """
+    Take a NumPy array into this stage, without copying it.
+
+    Parameters
+    ----------
+    x : array_like
+    device : None or "host"
+        NumPy computes on the host only.
+    """
+    if device not in (None, *_DEVICES):
+        raise ValueError(f"device is {device!r}; step01_numpy has only 'host'")
+    return np.asarray(x)
+
+
+def to_numpy(x) -> np.ndarray:
+    """Hand an array of this stage to NumPy."""
+    return np.asarray(x)
+
+
+def widen(x) -> Array:
+    """Return `x` in the dtype that sums are made in: float32 for 16-bit floats, its own otherwise."""
+    return x.astype(np.float32) if x.dtype.itemsize == 2 else x
+
+
+def random_generator(seed=None) -> np.random.Generator:
+    """
+    Make the generator from which every random draw of every stage comes.
+
+    A draw depends on the seed alone, never on the stage or the device.
+    """
+    return np.random.default_rng(seed)
+
+
+def add_rows(table, indices, rows) -> None:
+    """
+    Add `rows[n]` to `table[indices[n]]` for every n, in place; repeated indices add up.
+
+    Parameters
+    ----------
+    table : (n_rows, d)
+    indices : integers, (N,)
+    rows : (N, d)
+    """
+    if isinstance(table, np.ndarray):
+        np.add.at(table, indices, rows)
+    else:  # `ufunc.at` does not dispatch; a product with one-hot rows does, and adds up the same
+        one_hot = indices[None, :] == np.arange(len(table), like=indices)[:, None]
+        table += one_hot.astype(rows.dtype) @ rows

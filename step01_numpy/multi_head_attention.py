@@ -1,0 +1,177 @@
+"""Multi-head attention: several attentions side by side, each in its own small subspace."""
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from step01_numpy.arrays import Array
+from step01_numpy.attention import STANDARD, Attend
+from step01_numpy.common import checks
+from step01_numpy.parameters import Layer, Linear
+from step01_numpy.positions import Rotary
+
+
+def split_heads(x: Float[Array, "B L d"], n_heads: int) -> Float[Array, "B H L D"]:
+    """Cut each row into `n_heads` pieces, and let the heads come before the positions."""
+    batch, length, _ = x.shape
+    return x.reshape(batch, length, n_heads, -1).swapaxes(1, 2)
+
+
+def merge_heads(x: Float[Array, "B H L D"]) -> Float[Array, "B L d"]:
+    """Undo `split_heads`; each is the other's backward."""
+    batch, _, length, _ = x.shape
+    return x.swapaxes(1, 2).reshape(batch, length, -1)
+
+
+class KVCache:
+    """
+    The keys and values of positions seen before, so that decoding computes each of them once.
+
+    Attributes
+    ----------
+    keys, values : (B, H_kv, S, D), or None while empty
+    """
+
+    def __init__(self):
+        self.keys = self.values = None
+
+    @property
+    def length(self) -> int:
+        """Number of cached positions."""
+        return 0 if self.keys is None else self.keys.shape[-2]
+
+    def append(self, k: Float[Array, "B H L D"], v: Float[Array, "B H L D_v"]) -> tuple[Array, Array]:
+        """Add the newest positions and return all of them, (keys, values)."""
+        if self.keys is not None:
+            k = np.concatenate([self.keys, k], axis=-2)
+            v = np.concatenate([self.values, v], axis=-2)
+        self.keys, self.values = k, v
+        return k, v
+
+    def reorder(self, rows: Int[Array, " B"]) -> None:
+        """Let row b continue what was row `rows[b]`, as beam search does when it drops a beam."""
+        if self.keys is not None:
+            self.keys, self.values = self.keys[rows], self.values[rows]
+
+
+class MultiHeadAttention(Layer):
+    """
+    Project to H queries, H_kv keys and values, attend in each head, merge, project.
+
+    Parameters
+    ----------
+    d_model, n_heads : int
+        n_heads divides d_model; each head has size D = d_model / n_heads.
+    n_kv_heads : int, optional
+        H_kv, dividing H: fewer is grouped-query attention, 1 is multi-query attention.
+    bias : bool
+        Whether the four projections add a bias.
+    rotary : Rotary, optional
+        Turns queries and keys by their positions.
+    attend : Attend
+        The attention and its backward.
+    rng : numpy.random.Generator, optional
+        Source of the initial weights.
+
+    References
+    ----------
+    Vaswani et al. 2017, section 3.2.2, arXiv:1706.03762; multi-query: Shazeer 2019, arXiv:1911.02150;
+    grouped-query: Ainslie et al. 2023, arXiv:2305.13245.
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        n_heads: int,
+        n_kv_heads: int | None = None,
+        *,
+        bias: bool = True,
+        rotary: Rotary | None = None,
+        attend: Attend = STANDARD,
+        rng=None,
+    ):
+        n_kv_heads = n_heads if n_kv_heads is None else n_kv_heads
+        checks.divides("n_heads", n_heads, "d_model", d_model)
+        checks.divides("n_kv_heads", n_kv_heads, "n_heads", n_heads)
+        self.n_heads, self.n_kv_heads, self.rotary, self.attend = n_heads, n_kv_heads, rotary, attend
+        d_kv = d_model // n_heads * n_kv_heads
+        self.w_q = Linear(d_model, d_model, bias=bias, rng=rng)
+        self.w_k = Linear(d_model, d_kv, bias=bias, rng=rng)
+        self.w_v = Linear(d_model, d_kv, bias=bias, rng=rng)
+        self.w_o = Linear(d_model, d_model, bias=bias, rng=rng)
+
+    def forward(
+        self,
+        x: Float[Array, "B L d_model"],
+        context: Float[Array, "B S d_model"] | None = None,
+        mask: Bool[Array, "..."] | None = None,
+        *,
+        causal: bool = False,
+        window: tuple | None = None,
+        bias: Float[Array, "..."] | None = None,
+        positions: Int[Array, "..."] | None = None,
+        cache: KVCache | None = None,
+    ) -> Float[Array, "B L d_model"]:
+        """
+        Attend from x to the context, or to x itself where there is none.
+
+        Parameters
+        ----------
+        x : (B, L, d_model)
+        context : (B, S, d_model), optional
+        mask, bias : broadcastable to (B, H, L, S), optional
+            With a cache, S counts all cached positions.
+        causal, window
+            As in `scaled_dot_product_attention`.
+        positions : integers, (B, L), optional
+            Where x's rows stand, for `rotary`; by default they follow the cached ones.
+        cache : KVCache, optional
+            Self-attention appends to it; cross-attention fills it once and then reads it.
+
+        Returns
+        -------
+        out : (B, L, d_model)
+        """
+        checks.rank("x", x, 3)
+        options = {"causal": causal, "window": window, "bias": bias}
+        if self.rotary is not None:
+            if context is not None:
+                raise ValueError("context is given; rotary positions serve self-attention only")
+            positions = self._positions(x, positions, cache)
+        q = self._rotate(split_heads(self.w_q(x), self.n_heads), positions)
+        k, v = self._keys_and_values(x, context, positions, cache)
+        out, kept = self.attend.forward(q, k, v, mask, **options)
+        self.saved = None if cache is not None else (q, k, v, out, kept, mask, options, positions, context)
+        return self.w_o(merge_heads(out))
+
+    def backward(
+        self, d_out: Float[Array, "B L d_model"]
+    ) -> tuple[Float[Array, "B L d_model"], Float[Array, "B S d_model"] | None]:
+        """Return d_x and d_context, which is None where x was its own context. Not after a cached forward."""
+        if self.saved is None:
+            raise RuntimeError("backward follows a forward with a cache; train without one")
+        *saved, options, positions, context = self.saved
+        d_out = split_heads(self.w_o.backward(d_out), self.n_heads)
+        d_q, d_k, d_v = self.attend.backward(d_out, *saved, **options)
+        if self.rotary is not None:
+            d_q, d_k = (self.rotary.backward(d, positions) for d in (d_q, d_k))
+        d_x = self.w_q.backward(merge_heads(d_q))
+        d_context = self.w_k.backward(merge_heads(d_k)) + self.w_v.backward(merge_heads(d_v))
+        return (d_x + d_context, None) if context is None else (d_x, d_context)
+
+    def _keys_and_values(self, x, context, positions, cache):
+        if context is not None and cache is not None and cache.length:
+            return cache.keys, cache.values
+        source = x if context is None else context
+        k = split_heads(self.w_k(source), self.n_kv_heads)
+        v = split_heads(self.w_v(source), self.n_kv_heads)
+        k = self._rotate(k, positions)
+        return (k, v) if cache is None else cache.append(k, v)
+
+    def _rotate(self, x, positions):
+        return x if self.rotary is None else self.rotary.forward(x, positions)
+
+    def _positions(self, x, positions, cache):
+        if positions is not None:
+            return positions
+        start = 0 if cache is None else cache.length
+        return np.arange(start, start + x.shape[1], like=x)[None, :]

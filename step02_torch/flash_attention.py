@@ -1,0 +1,173 @@
+"""FlashAttention: the numbers of `attention.py` in tiles: neither direction ever stores the L×S matrix."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float
+
+from step01_numpy.common import checks
+from step02_torch.arrays import Array, widen
+from step02_torch.attention import cap, scale_or_default
+from step02_torch.masks import combine_masks, hide
+
+_QUERIES, _KEYS = 256, 512
+
+
+def flash_attention(
+    q: Float[Array, "*heads L D"],
+    k: Float[Array, "*kv_heads S D"],
+    v: Float[Array, "*kv_heads S D_v"],
+    mask: Bool[Array, "..."] | None = None,
+    *,
+    bias: Float[Array, "..."] | None = None,
+    causal: bool = False,
+    window: tuple | None = None,
+    offset: int | None = None,
+    scale: float | None = None,
+    softcap: float | None = None,
+) -> tuple[Float[Array, "*heads L D_v"], Float[Array, "*heads L"]]:
+    """
+    Attend as `scaled_dot_product_attention` does, in memory that grows with L + S and not with L·S.
+
+    Parameters
+    ----------
+    q, k, v, mask, bias, causal, window, offset, scale, softcap
+        As there. A mask or bias is read in tiles, never expanded.
+
+    Returns
+    -------
+    out : (*heads, L, D_v)
+    lse : (*heads, L)
+        log Σ exp(scores) in nats, from which the backward makes the weights again. -inf for a query that
+        may attend to no key. float32 for 16-bit inputs; it has no gradient.
+
+    References
+    ----------
+    Dao et al. 2022, algorithms 1 and 4, arXiv:2205.14135; Milakov and Gimelshein 2018, arXiv:1805.02867.
+    """
+    checks.attention(Array, q, k, v, mask, bias, window, offset, scale, softcap)
+    rule = _rule(q, k, mask, bias, causal, window, offset, scale, softcap)
+    return _FlashAttention.apply(q, k, v, rule)
+
+
+class _FlashAttention(torch.autograd.Function):
+    """Autograd would keep the weights of every tile; this keeps q, k, v, out and one number a row."""
+
+    @staticmethod
+    def forward(ctx, q, k, v, rule):
+        wide_q, wide_k, wide_v = _by_group(widen(q), k), widen(k).unsqueeze(-3), widen(v).unsqueeze(-3)
+        blocks = [_attend(rule, wide_q, wide_k, wide_v, rows) for rows in _slices(0, q.shape[-2], _QUERIES)]
+        out, lse = (torch.cat(x, dim=-2) for x in zip(*blocks, strict=True))
+        out, lse = out.reshape(*q.shape[:-1], -1).to(q.dtype), lse.reshape(q.shape[:-1])
+        ctx.save_for_backward(q, k, v, out, lse)
+        ctx.rule = rule
+        ctx.mark_non_differentiable(lse)
+        return out, lse
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, d_out, _):
+        q, k, v, out, lse = ctx.saved_tensors
+        wide = [_by_group(widen(x), k) for x in (d_out, q, out, lse.unsqueeze(-1))]
+        wide += [widen(k).unsqueeze(-3), widen(v).unsqueeze(-3)]
+        d_q, d_k, d_v = torch.empty_like(wide[1]), torch.zeros_like(wide[-2]), torch.zeros_like(wide[-1])
+        for rows in _slices(0, q.shape[-2], _QUERIES):
+            d_q[..., rows, :] = _attend_backward(ctx.rule, *wide, d_k, d_v, rows)
+        return *(d.reshape(x.shape).to(x.dtype) for d, x in ((d_q, q), (d_k, k), (d_v, v))), None
+
+
+def _attend(rule, q, k, v, rows):
+    """Walk along the keys with the n queries in `rows`, keeping a running maximum and a running sum."""
+    q = q[..., rows, :]  # (*kv_heads, group, n, D)
+    largest = q.new_full((*q.shape[:-1], 1), -torch.inf)
+    shift = total = torch.zeros_like(largest)
+    out = q.new_zeros(*q.shape[:-1], v.shape[-1])
+    for keys in rule.tiles(rows):
+        _, scores = rule.scores(q, k, rows, keys)  # (*kv_heads, group, n, w)
+        previous, largest = largest, torch.maximum(largest, scores.amax(dim=-1, keepdim=True))
+        shift = torch.where(largest.isfinite(), largest, 0)
+        fade = (previous - shift).exp()  # what was summed so far was relative to the previous maximum
+        weights = (scores - shift).exp()
+        total = total * fade + weights.sum(dim=-1, keepdim=True)
+        out = out * fade + weights @ v[..., keys, :]
+    return out / total.masked_fill(total == 0, 1), shift + total.log()
+
+
+def _attend_backward(rule, d_out, q, out, lse, k, v, d_k, d_v, rows):
+    """Return d_q of the n queries in `rows`, and add their share to d_k and d_v."""
+    d_out, q, out, lse = (x[..., rows, :] for x in (d_out, q, out, lse))
+    norm = lse.masked_fill(lse == -torch.inf, 0)  # (*kv_heads, group, n, 1)
+    row_sum = (d_out * out).sum(dim=-1, keepdim=True)  # Σ_j d_weights_j weights_j
+    d_q = torch.zeros_like(q)
+    for keys in rule.tiles(rows):
+        raw, scores = rule.scores(q, k, rows, keys)
+        weights = (scores - norm).exp()  # those of the forward, made again
+        d_v[..., keys, :] += _sum_group(weights.mT @ d_out)  # out = weights @ v
+        d_weights = d_out @ v[..., keys, :].mT
+        d_scores = weights * (d_weights - row_sum)  # weights = softmax(scores)
+        if rule.softcap is not None:  # the derivative of c·tanh(s / c) is 1 - tanh²(s / c)
+            d_scores = d_scores * (1 - (raw / rule.softcap).tanh() ** 2)
+        d_scores = d_scores * rule.scale  # scores = q kᵀ · scale
+        d_q += d_scores @ k[..., keys, :]
+        d_k[..., keys, :] += _sum_group(d_scores.mT @ q)
+    return d_q
+
+
+class _Rule(NamedTuple):
+    """How a tile of scores comes about, and which of its keys are visible."""
+
+    n_keys: int
+    mask: Array | None  # (*kv_heads, group, L, S), as is bias: views, which take no memory
+    bias: Array | None
+    left: int | None
+    right: int | None
+    offset: int
+    scale: float
+    softcap: float | None
+
+    def tiles(self, rows: slice) -> list[slice]:
+        """Cut the keys that any query in `rows` may see into tiles."""
+        first, last = 0, self.n_keys
+        if self.left is not None:
+            first = max(first, rows.start + self.offset - self.left)
+        if self.right is not None:
+            last = min(last, rows.stop + self.offset + self.right)
+        return list(_slices(first, last, _KEYS))
+
+    def scores(self, q, k, rows, keys) -> tuple[Array, Array]:
+        """Return a tile's scores as they are, and as softmax takes them: capped, biased, hidden."""
+        raw = (q * self.scale) @ k[..., keys, :].mT
+        scores = cap(raw, self.softcap)
+        if self.bias is not None:
+            scores = scores + widen(self.bias[..., rows, keys])
+        mask = None if self.mask is None else self.mask[..., rows, keys]
+        offset = self.offset + rows.start - keys.start  # where the tile's first query stands among its keys
+        window = self.left, self.right
+        return raw, hide(scores, combine_masks(*raw.shape[-2:], mask, window=window, offset=offset, like=q))
+
+
+def _rule(q, k, mask, bias, causal, window, offset, scale, softcap) -> _Rule:
+    shape = (*q.shape[:-1], k.shape[-2])
+    bias = None if bias is None else bias.detach()
+    mask, bias = (x if x is None else _by_group(x.expand(shape), k) for x in (mask, bias))
+    left, right = (None, None) if window is None else window
+    offset = shape[-1] - shape[-2] if offset is None else offset
+    scale = scale_or_default(scale, q)
+    return _Rule(shape[-1], mask, bias, left, 0 if causal else right, offset, scale, softcap)
+
+
+def _by_group(x, k) -> Array:
+    """Sort query heads by the key/value head that they share: (*kv_heads, group, ...)."""
+    return x.reshape(*k.shape[:-2], -1, *x.shape[-2:])
+
+
+def _sum_group(x) -> Array:
+    return x.sum(dim=-3, keepdim=True)
+
+
+def _slices(first: int, last: int, step: int) -> Iterator[slice]:
+    return (slice(i, min(i + step, last)) for i in range(first, last, step))
+
+
+FLASH = flash_attention

@@ -1,0 +1,125 @@
+"""Masks: which query may attend to which key. True = may attend; masks combine with `&`."""
+
+from jaxtyping import Bool, Float, Int
+
+from step01_numpy.common import checks
+from step03_gpu.arrays import Array, array_module, from_numpy
+
+
+def causal_mask(
+    n_queries: int, n_keys: int | None = None, *, offset: int | None = None, like=None
+) -> Bool[Array, "L S"]:
+    """
+    Let each query see itself and the keys before it.
+
+    Parameters
+    ----------
+    n_queries, n_keys : int
+        L and S; S = L when not given.
+    offset : int, optional
+        Query i stands at position `i + offset` among the keys. Default S - L: the queries are the last
+        ones, as with a KV cache. PyTorch's `is_causal` means offset 0 instead (top left).
+    like : Array, optional
+        An array on the device where the mask is wanted; the default device when not given.
+
+    Returns
+    -------
+    mask : (L, S)
+        True where j <= i + offset.
+    """
+    return sliding_window_mask(n_queries, n_keys, None, 0, offset=offset, like=like)
+
+
+def sliding_window_mask(
+    n_queries: int,
+    n_keys: int | None,
+    left: int | None,
+    right: int | None = 0,
+    *,
+    offset: int | None = None,
+    like=None,
+) -> Bool[Array, "L S"]:
+    """
+    Let each query see `left` keys before its own position and `right` keys after it.
+
+    Parameters
+    ----------
+    left, right : int or None
+        At least 0; None = no bound on that side.
+    n_queries, n_keys, offset, like
+        As in `causal_mask`.
+
+    Returns
+    -------
+    mask : (L, S)
+        True where i + offset - left <= j <= i + offset + right.
+    """
+    checks.window((left, right))
+    n_keys = n_queries if n_keys is None else n_keys
+    query, key = key_positions(n_queries, n_keys, offset=offset, like=like)
+    mask = array_module(key).ones((n_queries, n_keys), dtype=bool)
+    if left is not None:
+        mask = mask & (key >= query - left)
+    if right is not None:
+        mask = mask & (key <= query + right)
+    return mask
+
+
+def padding_mask(lengths: Int[Array, " B"], n_keys: int) -> Bool[Array, "B 1 1 S"]:
+    """
+    Hide the padding behind each sequence's end.
+
+    Parameters
+    ----------
+    lengths : (B,)
+        Real keys of each sequence, 0 to `n_keys`.
+    n_keys : int
+        S.
+
+    Returns
+    -------
+    mask : (B, 1, 1, S)
+        True where j < lengths[b]; broadcasts over heads and queries.
+    """
+    keys = array_module(lengths).arange(n_keys)
+    return (keys < lengths[:, None])[:, None, None, :]
+
+
+def key_positions(n_queries: int, n_keys: int, *, offset: int | None = None, like=None):
+    """Return each query's position among the keys, (L, 1), and the keys' own, (1, S)."""
+    offset = n_keys - n_queries if offset is None else offset
+    xp = array_module(from_numpy([]) if like is None else like)
+    query = xp.arange(n_queries)[:, None] + offset
+    return query, xp.arange(n_keys)[None, :]
+
+
+def combine_masks(
+    n_queries: int, n_keys: int, mask=None, *, causal=False, window=None, offset=None, like=None
+) -> Bool[Array, "..."] | None:
+    """
+    Join everything that hides keys into one mask, or None where nothing does.
+
+    Parameters
+    ----------
+    mask : boolean, (..., L, S), optional
+        The caller's own, True = may attend.
+    causal : bool
+    window : (left, right), optional
+    n_queries, n_keys, offset, like
+        As in `causal_mask`.
+    """
+    left, right = (None, None) if window is None else window
+    if causal:
+        right = 0
+    if left is None and right is None:
+        return mask
+    band = sliding_window_mask(n_queries, n_keys, left, right, offset=offset, like=like)
+    return band if mask is None else mask & band
+
+
+def hide(scores: Float[Array, "..."], mask: Bool[Array, "..."] | None) -> Float[Array, "..."]:
+    """Set the scores of keys that may not be attended to -inf, so that softmax gives them exactly 0."""
+    if mask is None:
+        return scores
+    xp = array_module(scores)
+    return xp.where(mask, scores, -xp.inf)

@@ -1,0 +1,44 @@
+"""Multi-head attention on the device: step01's layer, with this stage's arrays and attention."""
+
+from step01_numpy import multi_head_attention as host
+from step01_numpy.multi_head_attention import KVCache, merge_heads, split_heads
+from step03_gpu.arrays import from_numpy
+from step03_gpu.attention import STANDARD, Attend
+from step03_gpu.positions import Rotary
+
+__all__ = ["KVCache", "MultiHeadAttention", "merge_heads", "split_heads"]
+
+
+class MultiHeadAttention(host.MultiHeadAttention):
+    """
+    Project to H queries, H_kv keys and values, attend in each head, merge, project.
+
+    Parameters
+    ----------
+    d_model, n_heads : int
+        n_heads divides d_model; each head has size D = d_model / n_heads.
+    n_kv_heads : int, optional
+        H_kv, dividing H: fewer is grouped-query attention, 1 is multi-query attention.
+    bias : bool
+        Whether the four projections add a bias.
+    rotary : Rotary, optional
+        Turns queries and keys by their positions.
+    attend : Attend
+        The attention and its backward.
+    rng : numpy.random.Generator, optional
+        Source of the initial weights.
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        n_heads: int,
+        n_kv_heads: int | None = None,
+        *,
+        bias: bool = True,
+        rotary: Rotary | None = None,
+        attend: Attend = STANDARD,
+        rng=None,
+    ):
+        super().__init__(d_model, n_heads, n_kv_heads, bias=bias, rotary=rotary, attend=attend, rng=rng)
+        self.convert(from_numpy)

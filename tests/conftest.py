@@ -1,0 +1,53 @@
+"""One test body for every stage: the `stage` fixture gives the package, NumPy arrays in and out."""
+
+from pathlib import Path
+
+import jaxtyping
+import numpy as np
+import pytest
+
+# Shapes in signatures are checked from here on: this must come before the stages are imported. Of step01
+# only the modules themselves: `common/` holds text for the most part, where checks cost much, show little.
+STEP01 = [
+    f"step01_numpy.{path.stem}" for path in (Path(__file__).parent.parent / "step01_numpy").glob("*.py")
+]
+jaxtyping.install_import_hook([*STEP01, "step02_torch", "step03_gpu"], "beartype.beartype")
+
+from step01_numpy.common.stage import Stage  # noqa: E402
+
+STAGES = ["step01_numpy", "step02_torch", "step03_gpu"]
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--stage",
+        action="append",
+        metavar="PACKAGE",
+        help="test this package instead of the three stages; may be given several times",
+    )
+
+
+def pytest_generate_tests(metafunc):
+    if "stage" in metafunc.fixturenames:
+        names = metafunc.config.getoption("stage") or STAGES
+        metafunc.parametrize("stage", names, indirect=True)
+
+
+@pytest.fixture
+def stage(request):
+    """A stage seen from outside."""
+    return Stage(request.param)
+
+
+@pytest.fixture
+def rng():
+    """A seeded source of inputs and upstream gradients."""
+    return np.random.default_rng(20170612)
+
+
+@pytest.fixture
+def unchecked():
+    """Switch the shape checker off, so that the errors seen are the stages' own."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
