@@ -1,25 +1,23 @@
 """The arrays of this stage: NumPy's, and any others that NumPy's functions dispatch to (CuPy's do)."""
 
-from typing import Protocol, runtime_checkable
+from abc import ABC
 
 import numpy as np
 
 _DEVICES = ("host",)
 
 
-@runtime_checkable
-class Array(Protocol):
+class Array(ABC):  # noqa: B024  (nobody derives from it: it is recognised)
     """An array that NumPy's functions accept: `np.ndarray`, or one that brings its own implementation."""
 
-    shape: tuple
-    dtype: object
-
-    def __array_function__(self, *args): ...
+    @classmethod
+    def __subclasshook__(cls, other):
+        return issubclass(other, np.generic) or hasattr(other, "__array_function__")
 
 
 def from_numpy(x, device=None) -> Array:
     """
-    Take a NumPy array into this stage, without copying it.
+    Take a NumPy array, or one that NumPy's functions accept, into this stage as it is.
 
     Parameters
     ----------
@@ -29,7 +27,7 @@ def from_numpy(x, device=None) -> Array:
     """
     if device not in (None, *_DEVICES):
         raise ValueError(f"device is {device!r}; step01_numpy has only 'host'")
-    return np.asarray(x)
+    return x if isinstance(x, Array) else np.asarray(x)
 
 
 def to_numpy(x) -> np.ndarray:

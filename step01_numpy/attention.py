@@ -79,7 +79,7 @@ def scaled_dot_product_attention(
         q.shape[-2], k.shape[-2], mask, causal=causal, window=window, offset=offset, like=q
     )
     weights = softmax(hide(scores, visible))
-    return (weights @ v).astype(q.dtype), weights.astype(q.dtype)
+    return (weights @ v).astype(q.dtype, copy=False), weights.astype(q.dtype, copy=False)
 
 
 def attention_backward(
@@ -135,7 +135,7 @@ def attention_backward(
     d_q = d_scores @ k
     d_k = d_scores.swapaxes(-1, -2) @ q
     d_k, d_v = repeat_heads_backward(d_k, n_kv_heads), repeat_heads_backward(d_v, n_kv_heads)
-    return d_q.astype(dtype), d_k.astype(dtype), d_v.astype(dtype)
+    return tuple(x.astype(dtype, copy=False) for x in (d_q, d_k, d_v))
 
 
 def attention_scores(

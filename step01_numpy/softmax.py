@@ -27,7 +27,8 @@ def softmax(scores: Float[Array, "..."], axis: int = -1) -> Float[Array, "..."]:
     weights = exp(scores - max) / sum(exp(scores - max)). The maximum changes nothing but keeps exp in range.
     """
     exp, total, _ = _exp_and_sum(widen(scores), axis)
-    return (exp / np.where(total == 0, 1, total)).astype(scores.dtype)
+    exp /= np.where(total == 0, 1, total)
+    return exp.astype(scores.dtype, copy=False)
 
 
 def softmax_backward(
@@ -48,7 +49,7 @@ def softmax_backward(
     """
     wide = widen(weights)
     row_sum = (d_weights * wide).sum(axis=axis, keepdims=True)
-    return (wide * (d_weights - row_sum)).astype(weights.dtype)
+    return (wide * (d_weights - row_sum)).astype(weights.dtype, copy=False)
 
 
 def log_sum_exp(scores: Float[Array, "..."], axis: int = -1) -> Float[Array, "..."]:
@@ -79,12 +80,13 @@ def log_sum_exp_backward(
     """
     finite = np.where(lse == -np.inf, 0, lse)
     weights = np.exp(widen(scores) - np.expand_dims(finite, axis))
-    return (np.expand_dims(d_lse, axis) * weights).astype(scores.dtype)
+    return (np.expand_dims(d_lse, axis) * weights).astype(scores.dtype, copy=False)
 
 
 def _exp_and_sum(scores, axis):
     """Return exp(scores - largest), its sum, and the largest score, or 0 where that is not finite."""
     largest = scores.max(axis=axis, keepdims=True)
     largest = np.where(np.isfinite(largest), largest, 0)
-    exp = np.exp(scores - largest)
+    exp = scores - largest
+    np.exp(exp, out=exp)  # in place: for a large array, fetching new memory costs more than exp
     return exp, exp.sum(axis=axis, keepdims=True), largest

@@ -68,7 +68,7 @@ def from_numpy(x, device=None) -> Array:
 
 def to_numpy(x) -> np.ndarray:
     """Copy an array of this stage to the host."""
-    return x if isinstance(x, np.ndarray) else x.get()
+    return x.get() if hasattr(x, "get") else np.asarray(x)
 
 
 def to_device(layer, device=None):

@@ -14,6 +14,8 @@ from tests.tolerances import assert_all_equal64, assert_earned, assert_equal64
 
 PLAIN, FLASH = "scaled_dot_product_attention", "flash_attention"
 D, D_V = 5, 3
+L, S = 257, 353  # one more than fits a tile of step01's backward
+MASK_SHAPES = [(L, S), (S,), (1, S), (L, 1), (2, L, S), (2, 1, 1), (3, 1, 1, S), (3, 2, L, S), ()]
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +27,7 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-def qkv(rng, n_queries, n_keys, heads=(2,), kv_heads=None, size=1.0):
+def qkv(rng, n_queries, n_keys, heads=(1,), kv_heads=None, size=1.0):
     """Return q, k, v; their scores have a standard deviation of about `size`."""
     kv_heads = heads if kv_heads is None else kv_heads
     q = rng.normal(size=(*heads, n_queries, D)) * size
@@ -62,16 +64,23 @@ def check_lse(lse, weights, arrays, bias=None, scale=None, softcap=None, **_):
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize(
     ("n_queries", "n_keys"),
-    [(1, 1), (1, 1500), (257, 257), (256, 704), (257, 705), (513, 1409), (300, 1000), (600, 20)],
+    [(1, 1), (1, 1500), (257, 257), (256, 704), (257, 705), (513, 1409), (600, 20)],
 )
 def test_lengths_around_tile_edges(stage, rng, n_queries, n_keys, causal):
     check(stage, rng, qkv(rng, n_queries, n_keys), causal=causal)
 
 
-@pytest.mark.parametrize("size", [3.0, 30.0, 3000.0])
-@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize(("size", "causal"), [(3.0, True), (30.0, False), (30.0, True), (3000.0, True)])
 def test_scores_of_any_size(stage, rng, size, causal):
     check(stage, rng, qkv(rng, 300, 900, size=size), causal=causal)
+
+
+def test_scores_whose_exp_overflows_float32(stage, rng):
+    x = rng.normal(size=(300, D))
+    x *= 15 / np.linalg.norm(x, axis=-1, keepdims=True)  # 15² / √5 = 101 nats for a key and itself
+    arrays = [a.astype(np.float32) for a in (x, x, rng.normal(size=(300, D_V)))]
+    found, expected = (stage.call(name, *arrays)[0] for name in (FLASH, PLAIN))
+    np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("slope", [1.0, -1.0])
@@ -85,7 +94,7 @@ def test_queries_before_the_first_key(stage, rng):
     """Fewer keys than queries, causal: the first queries, some whole blocks of them, see nothing."""
     arrays = qkv(rng, 900, 300)
     check(stage, rng, arrays, causal=True)
-    d_out = rng.normal(size=(2, 900, D_V))
+    d_out = rng.normal(size=(1, 900, D_V))
     out, lse = stage.call(FLASH, *arrays, causal=True)
     d_q, *_ = stage.gradients(FLASH, d_out, *arrays, causal=True)
     assert not out[:, :600].any()
@@ -94,75 +103,70 @@ def test_queries_before_the_first_key(stage, rng):
     assert np.isfinite(lse[:, 600:]).all()
 
 
-@pytest.mark.parametrize("window", [(0, 0), (3, 2), (None, 5), (300, None), (256, 255), (700, 700)])
-@pytest.mark.parametrize("size", [1.0, 30.0])
-def test_window(stage, rng, window, size):
-    check(stage, rng, qkv(rng, 600, 1100, size=size), window=window)
+@pytest.mark.parametrize("window", [(0, 0), (None, 5), (300, None), (256, 255), (733, 225)])
+def test_window(stage, rng, window):
+    check(stage, rng, qkv(rng, 520, 1000, size=1.0 if None in window else 30.0), window=window)
 
 
 @pytest.mark.parametrize(
-    "options", [{"causal": True}, {"window": (200, 10)}, {"causal": True, "window": (9, 9)}]
+    "options", [{"causal": True}, {"causal": True, "window": (9, 9)}, {"window": (200, 10)}]
 )
-@pytest.mark.parametrize("offset", [-300, 0, 40, 1000, 5000])
+@pytest.mark.parametrize("offset", [-300, 0, 40, 5000])
 def test_offset(stage, rng, options, offset):
-    check(stage, rng, qkv(rng, 520, 900), offset=offset, **options)
+    check(stage, rng, qkv(rng, 520, 720), offset=offset, **options)
 
 
 @pytest.mark.parametrize("options", [{"scale": -0.7}, {"scale": 5.0}, {"softcap": 2.0}, {"softcap": 50.0}])
-@pytest.mark.parametrize("size", [1.0, 30.0])
+@pytest.mark.parametrize("size", [1.0, 2000.0])
 def test_scale_and_softcap(stage, rng, options, size):
-    check(stage, rng, qkv(rng, 270, 720, size=size), causal=True, **options)
-
-
-MASK_SHAPES = [
-    (300, 720),
-    (720,),
-    (1, 720),
-    (300, 1),
-    (3, 300, 720),
-    (3, 1, 1),
-    (2, 1, 1, 720),
-    (2, 3, 300, 720),
-    (),
-]
+    check(stage, rng, qkv(rng, L, S, size=size), causal=True, **options)
 
 
 @pytest.mark.parametrize("shape", MASK_SHAPES)
 def test_mask_of_any_broadcastable_shape(stage, rng, shape):
-    arrays = qkv(rng, 300, 720, heads=(2, 3))
-    check(stage, rng, arrays, mask=np.asarray(rng.random(shape) < 0.6))
-    check(stage, rng, arrays, mask=np.asarray(rng.random(shape) < 0.6), causal=True, window=(500, None))
+    mask = np.asarray(rng.random(shape) < 0.6)
+    check(stage, rng, qkv(rng, L, S, heads=(3, 2)), mask=mask)
 
 
-@pytest.mark.parametrize("shape", [x for x in MASK_SHAPES if x])
+@pytest.mark.parametrize("shape", [(L, S), (1, S), (2, L, 1), (3, 2, L, S)])
 def test_bias_of_any_broadcastable_shape(stage, rng, shape):
     bias = np.where(rng.random(shape) < 0.2, -np.inf, 9 * rng.normal(size=shape))
-    check(stage, rng, qkv(rng, 300, 720, heads=(2, 3)), bias=bias, softcap=4.0)
+    check(stage, rng, qkv(rng, L, S, heads=(3, 2)), bias=bias)
 
 
-@pytest.mark.parametrize("kv_heads", [1, 2, 6])
 @pytest.mark.parametrize("size", [1.0, 30.0])
+def test_all_that_hides_at_once(stage, rng, size):
+    bias = np.where(rng.random((L, S)) < 0.2, -np.inf, rng.normal(size=(L, S)))
+    mask = rng.random((2, 1, S)) < 0.6
+    options = {"causal": True, "window": (400, 3), "offset": 100, "softcap": 4.0}
+    check(stage, rng, qkv(rng, L, S, heads=(2,), size=size), mask=mask, **options)
+    check(stage, rng, qkv(rng, L, S, heads=(2,), size=size), mask=mask, bias=bias, **options)
+
+
+@pytest.mark.parametrize(("kv_heads", "size"), [(1, 1.0), (2, 1.0), (2, 30.0), (6, 1.0)])
 def test_grouped_heads(stage, rng, kv_heads, size):
-    arrays = qkv(rng, 260, 720, heads=(2, 6), kv_heads=(2, kv_heads), size=size)
-    check(stage, rng, arrays, causal=True)
-    check(stage, rng, arrays, mask=rng.random((6, 260, 720)) < 0.5, bias=rng.normal(size=(2, 6, 1, 720)))
+    check(stage, rng, qkv(rng, L, S, (6,), (kv_heads,), size), causal=True)
+
+
+def test_grouped_heads_with_a_mask_and_a_bias_for_each_query_head(stage, rng):
+    mask, bias = rng.random((2, 1, 1, S)) < 0.5, rng.normal(size=(6, L, S))
+    check(stage, rng, qkv(rng, L, S, (2, 6), (2, 2)), mask=mask, bias=bias)
 
 
 @pytest.mark.parametrize("causal", [False, True])
 def test_no_head_axes(stage, rng, causal):
-    check(stage, rng, qkv(rng, 300, 720, heads=()), causal=causal)
+    check(stage, rng, qkv(rng, L, S, heads=()), causal=causal)
 
 
 def test_heads_that_are_views(stage, rng):
     """As `split_heads` hands them over: the head axis is a stride within each row."""
-    q, k, v = (x.swapaxes(0, 1).copy().swapaxes(0, 1) for x in qkv(rng, 300, 720, (6,), (2,)))
+    q, k, v = (x.swapaxes(0, 1).copy().swapaxes(0, 1) for x in qkv(rng, L, S, (6,), (2,)))
     assert not q.flags.c_contiguous
     check(stage, rng, (q, k, v), causal=True)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("causal", [False, True])
-@pytest.mark.parametrize("size", [1.0, 5.0])
+@pytest.mark.parametrize(("causal", "size"), [(False, 1.0), (True, 5.0)])
 def test_lower_precision(stage, rng, dtype, causal, size):
     arrays = [x.astype(DTYPES[dtype]) for x in qkv(rng, 300, 720, heads=(2, 4), size=size)]
     d_out = rng.normal(size=(2, 4, 300, D_V)).astype(DTYPES[dtype])
@@ -183,7 +187,7 @@ def test_hidden_queries_in_every_precision(stage, rng, size):
     mask[[0, 17, 256, 299]] = False
     for dtype in (np.float64, *DTYPES.values()):
         arrays = [x.astype(dtype) for x in qkv(rng, 300, 720, size=size)]
-        d_out = rng.normal(size=(2, 300, D_V)).astype(dtype)
+        d_out = rng.normal(size=(1, 300, D_V)).astype(dtype)
         out, lse = stage.call(FLASH, *arrays, mask)
         gradients = stage.gradients(FLASH, d_out, *arrays, mask)
         assert not out[:, ~mask[:, 0]].any()
@@ -193,7 +197,7 @@ def test_hidden_queries_in_every_precision(stage, rng, size):
 
 
 def test_nan_in_a_key_reaches_the_queries_that_see_it_and_no_other(stage, rng):
-    q, k, v = qkv(rng, 600, 600)
+    q, k, v = qkv(rng, 600, 600, heads=(2,))
     expected, _ = stage.call(FLASH, q, k, v, causal=True)
     k[0, 400, 1] = np.nan
     out, _ = stage.call(FLASH, q, k, v, causal=True)
@@ -213,7 +217,7 @@ def test_nan_in_a_key_reaches_the_queries_that_see_it_and_no_other(stage, rng):
 def test_tiles_that_no_query_sees_are_not_read(stage, rng, options, hidden):
     """A weight of 0 times NaN would be NaN: what stays finite was skipped."""
     q, k, v = qkv(rng, 100, 2000)
-    d_out = rng.normal(size=(2, 100, D_V))
+    d_out = rng.normal(size=(1, 100, D_V))
     expected = stage.call(FLASH, q, k, v, **options)[0], *stage.gradients(FLASH, d_out, q, k, v, **options)
     k[:, hidden], v[:, hidden] = np.nan, np.nan
     found = stage.call(FLASH, q, k, v, **options)[0], *stage.gradients(FLASH, d_out, q, k, v, **options)
@@ -234,8 +238,8 @@ def test_each_block_of_queries_skips_the_tiles_after_it(rng, name):
 def test_scores_are_never_stored(rng):
     from step01_numpy.flash_attention import flash_attention, flash_attention_backward
 
-    q, k, v = (rng.normal(size=(16384, 4)).astype(np.float32) for _ in range(3))  # L × S would take 1 GB
-    mask = np.ones((1, 16384), bool)
+    q, k, v = (rng.normal(size=(8192, 4)).astype(np.float32) for _ in range(3))  # L × S would take 268 MB
+    mask = np.ones((1, 8192), bool)
     tracemalloc.start()
     try:
         out, lse = flash_attention(q, k, v, mask)
@@ -246,8 +250,8 @@ def test_scores_are_never_stored(rng):
     finally:
         tracemalloc.stop()
     threads = max(x["num_threads"] for x in threadpoolctl.threadpool_info())
-    assert forward < threads * 2e6 + 5e6
-    assert backward < threads * 4e6 + 15e6
+    assert forward < threads * 3e6 + 2e6
+    assert backward < threads * 3e6 + 5e6
 
 
 def test_autograd_keeps_only_what_the_backward_reads(rng):
@@ -272,11 +276,10 @@ def test_bias_is_a_constant(rng):
     assert bias.grad is None
 
 
-@pytest.mark.parametrize("heads", [(), (3,)])
-@pytest.mark.parametrize("size", [1.0, 30.0])
+@pytest.mark.parametrize(("heads", "size"), [((), 1.0), ((3,), 30.0)])
 def test_every_run_gives_the_same_bits(stage, rng, heads, size):
-    arrays = [x.astype(np.float32) for x in qkv(rng, 900, 1500, heads, size=size)]
-    d_out = rng.normal(size=(*heads, 900, D_V)).astype(np.float32)
+    arrays = [x.astype(np.float32) for x in qkv(rng, 300, 1500, heads, size=size)]
+    d_out = rng.normal(size=(*heads, 300, D_V)).astype(np.float32)
 
     def run(_=None):
         results = (
@@ -291,7 +294,7 @@ def test_every_run_gives_the_same_bits(stage, rng, heads, size):
         assert run() == expected
     if stage.name != "step03_gpu":  # its device runs one kernel after another
         with ThreadPoolExecutor(4) as pool:
-            assert all(bits == expected for bits in pool.map(run, range(8)))
+            assert all(bits == expected for bits in pool.map(run, range(6)))
 
 
 def test_blas_gets_its_threads_back(rng):
@@ -310,7 +313,7 @@ def test_blas_gets_its_threads_back(rng):
 def test_inputs_stay_as_they_are(stage, rng):
     arrays = qkv(rng, 300, 720)
     copies = [x.copy() for x in arrays]
-    d_out = rng.normal(size=(2, 300, D_V))
+    d_out = rng.normal(size=(1, 300, D_V))
     bias, mask = rng.normal(size=(300, 720)), rng.random((300, 720)) < 0.5
     extra = [x.copy() for x in (d_out, bias, mask)]
     stage.gradients(FLASH, d_out, *arrays, mask, bias=bias, softcap=2.0, causal=True)

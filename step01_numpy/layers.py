@@ -1,0 +1,225 @@
+"""The layers around attention: embedding, normalisation, feed-forward, dropout."""
+
+from math import sqrt
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from step01_numpy.arrays import Array, add_rows, random_generator
+from step01_numpy.common import checks
+from step01_numpy.parameters import Layer, Linear, Parameter, normal
+
+
+class Embedding(Layer):
+    """
+    One learned row for each token of the vocabulary.
+
+    Parameters
+    ----------
+    vocab_size, d_model : int
+    rng : numpy.random.Generator, optional
+        Source of the initial rows, normal with deviation 1/√d_model.
+    """
+
+    def __init__(self, vocab_size: int, d_model: int, *, rng=None):
+        checks.positive("vocab_size", vocab_size)
+        checks.positive("d_model", d_model)
+        self.weight = Parameter(normal(1 / sqrt(d_model), (vocab_size, d_model), rng))
+
+    def forward(self, tokens: Int[Array, "*shape"]) -> Float[Array, "*shape d_model"]:
+        checks.tokens("tokens", tokens, len(self.weight.data))
+        return self.weight.data[tokens]
+
+    def backward(self, d_out: Float[Array, "*shape d_model"], tokens: Int[Array, "*shape"]) -> None:
+        """Collect each token's gradients. Called once for every forward, it is told that forward's tokens."""
+        d_weight = np.zeros_like(self.weight.data)
+        add_rows(d_weight, tokens.reshape(-1), d_out.reshape(-1, d_out.shape[-1]))
+        self.weight.accumulate(d_weight)
+
+
+def layer_norm(
+    x: Float[Array, "*rows d"], weight: Float[Array, " d"], bias: Float[Array, " d"], *, eps: float = 1e-5
+) -> Float[Array, "*rows d"]:
+    """
+    Bring each row to mean 0 and variance 1, then scale and shift its columns.
+
+    Notes
+    -----
+    out = (x - mean) / √(variance + eps) · weight + bias, with mean and variance over the last axis.
+
+    References
+    ----------
+    Ba et al. 2016, arXiv:1607.06450.
+    """
+    normalised, _ = _standardise(x, eps)
+    return normalised * weight + bias
+
+
+def layer_norm_backward(
+    d_out: Float[Array, "*rows d"],
+    x: Float[Array, "*rows d"],
+    weight: Float[Array, " d"],
+    *,
+    eps: float = 1e-5,
+) -> tuple[Float[Array, "*rows d"], Float[Array, " d"], Float[Array, " d"]]:
+    """
+    Differentiate `layer_norm`.
+
+    Returns
+    -------
+    d_x, d_weight, d_bias
+        d_x has mean 0 in each row and is orthogonal to the normalised row: moving a row or stretching it
+        changes nothing.
+    """
+    normalised, inverse_deviation = _standardise(x, eps)
+    d_normalised = d_out * weight
+    rows = tuple(range(d_out.ndim - 1))
+    along = (d_normalised * normalised).mean(axis=-1, keepdims=True)
+    d_x = d_normalised - d_normalised.mean(axis=-1, keepdims=True) - normalised * along
+    return d_x * inverse_deviation, (d_out * normalised).sum(axis=rows), d_out.sum(axis=rows)
+
+
+def _standardise(x, eps):
+    """Return (x - mean) / √(variance + eps), and 1 / √(variance + eps)."""
+    centred = x - x.mean(axis=-1, keepdims=True)
+    inverse_deviation = 1 / np.sqrt((centred * centred).mean(axis=-1, keepdims=True) + eps)
+    return centred * inverse_deviation, inverse_deviation
+
+
+class LayerNorm(Layer):
+    """
+    `layer_norm` with a weight and a bias of its own.
+
+    Parameters
+    ----------
+    d_model : int
+    eps : float
+    """
+
+    def __init__(self, d_model: int, *, eps: float = 1e-5):
+        checks.positive("d_model", d_model)
+        self.d_model, self.eps = d_model, eps
+        self.weight = Parameter(np.ones(d_model, np.float32))
+        self.bias = Parameter(np.zeros(d_model, np.float32))
+
+    def forward(self, x: Float[Array, "*rows d"]) -> Float[Array, "*rows d"]:
+        checks.features("x", x, self.d_model)
+        self.saved = x
+        return layer_norm(x, self.weight.data, self.bias.data, eps=self.eps)
+
+    def backward(self, d_out: Float[Array, "*rows d"]) -> Float[Array, "*rows d"]:
+        d_x, d_weight, d_bias = layer_norm_backward(d_out, self.saved, self.weight.data, eps=self.eps)
+        self.weight.accumulate(d_weight)
+        self.bias.accumulate(d_bias)
+        return d_x
+
+
+def rms_norm(
+    x: Float[Array, "*rows d"], weight: Float[Array, " d"], *, eps: float = 1e-6
+) -> Float[Array, "*rows d"]:
+    """
+    Bring each row to root mean square 1, then scale its columns: layer_norm without the mean.
+
+    References
+    ----------
+    Zhang and Sennrich 2019, equation 4, arXiv:1910.07467.
+    """
+    return x / np.sqrt((x * x).mean(axis=-1, keepdims=True) + eps) * weight
+
+
+def rms_norm_backward(
+    d_out: Float[Array, "*rows d"],
+    x: Float[Array, "*rows d"],
+    weight: Float[Array, " d"],
+    *,
+    eps: float = 1e-6,
+) -> tuple[Float[Array, "*rows d"], Float[Array, " d"]]:
+    """Differentiate `rms_norm`: d_x is orthogonal to x, since stretching a row changes nothing."""
+    inverse = 1 / np.sqrt((x * x).mean(axis=-1, keepdims=True) + eps)
+    normalised, d_normalised = x * inverse, d_out * weight
+    along = (d_normalised * normalised).mean(axis=-1, keepdims=True)
+    d_weight = (d_out * normalised).sum(axis=tuple(range(d_out.ndim - 1)))
+    return (d_normalised - normalised * along) * inverse, d_weight
+
+
+class RMSNorm(Layer):
+    """
+    `rms_norm` with a weight of its own.
+
+    Parameters
+    ----------
+    d_model : int
+    eps : float
+    """
+
+    def __init__(self, d_model: int, *, eps: float = 1e-6):
+        checks.positive("d_model", d_model)
+        self.d_model, self.eps = d_model, eps
+        self.weight = Parameter(np.ones(d_model, np.float32))
+
+    def forward(self, x: Float[Array, "*rows d"]) -> Float[Array, "*rows d"]:
+        checks.features("x", x, self.d_model)
+        self.saved = x
+        return rms_norm(x, self.weight.data, eps=self.eps)
+
+    def backward(self, d_out: Float[Array, "*rows d"]) -> Float[Array, "*rows d"]:
+        d_x, d_weight = rms_norm_backward(d_out, self.saved, self.weight.data, eps=self.eps)
+        self.weight.accumulate(d_weight)
+        return d_x
+
+
+class FeedForward(Layer):
+    """
+    Two linear maps with a ReLU between, applied to each position alone (Vaswani et al. 2017, equation 2).
+
+    Parameters
+    ----------
+    d_model, d_ff : int
+    rng : numpy.random.Generator, optional
+        Source of the initial weights.
+    """
+
+    def __init__(self, d_model: int, d_ff: int, *, rng=None):
+        self.w_1 = Linear(d_model, d_ff, rng=rng)
+        self.w_2 = Linear(d_ff, d_model, rng=rng)
+
+    def forward(self, x: Float[Array, "*rows d_model"]) -> Float[Array, "*rows d_model"]:
+        hidden = self.w_1(x)
+        self.saved = hidden
+        return self.w_2(np.maximum(hidden, 0))
+
+    def backward(self, d_out: Float[Array, "*rows d_model"]) -> Float[Array, "*rows d_model"]:
+        d_hidden = self.w_2.backward(d_out) * (self.saved > 0)
+        return self.w_1.backward(d_hidden)
+
+
+class Dropout(Layer):
+    """
+    While training, set entries to 0 with probability `rate` and scale the others by 1 / (1 - rate).
+
+    Parameters
+    ----------
+    rate : float
+        At least 0, below 1.
+    rng : numpy.random.Generator, optional
+        What is dropped is drawn on the host, from this: every stage drops the same.
+
+    References
+    ----------
+    Srivastava et al. 2014, Journal of Machine Learning Research 15.
+    """
+
+    def __init__(self, rate: float, *, rng=None):
+        checks.rate("rate", rate)
+        self.rate, self.rng = rate, random_generator() if rng is None else rng
+
+    def forward(self, x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+        self.saved = None
+        if not self.training or self.rate == 0:
+            return x
+        kept = self.rng.random(x.shape, dtype=np.float32) >= self.rate
+        self.saved = np.array(kept, dtype=x.dtype, like=x) * (1 / (1 - self.rate))
+        return x * self.saved
+
+    def backward(self, d_out: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+        return d_out if self.saved is None else d_out * self.saved

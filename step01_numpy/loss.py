@@ -1,0 +1,84 @@
+"""Cross-entropy: how many nats the right tokens surprise the model by, with label smoothing."""
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from step01_numpy.arrays import Array
+from step01_numpy.common import checks
+from step01_numpy.softmax import log_sum_exp, softmax
+
+BLOCK = 256  # rows whose logits are in memory at a time
+
+
+def cross_entropy(
+    logits: Float[Array, "N V"], targets: Int[Array, " N"], *, smoothing: float = 0.0
+) -> Float[Array, ""] | np.floating:
+    """
+    Return the mean of -Σ_v p_v log softmax(logits)_v over the rows, in nats per token.
+
+    Parameters
+    ----------
+    logits : (N, V)
+    targets : (N,)
+    smoothing : float
+        ε: p is (1 - ε) for the target plus ε/V for every token, as in PyTorch.
+
+    References
+    ----------
+    Szegedy et al. 2015, section 7, arXiv:1512.00567.
+    """
+    checks.tokens("targets", targets, logits.shape[-1])
+    checks.rate("smoothing", smoothing)
+    picked = logits[np.arange(len(targets), like=targets), targets]
+    expected = (1 - smoothing) * picked + smoothing * logits.mean(axis=-1)
+    return (log_sum_exp(logits) - expected).mean()
+
+
+def cross_entropy_backward(
+    d_loss: Float[Array, ""] | np.floating | float,
+    logits: Float[Array, "N V"],
+    targets: Int[Array, " N"],
+    *,
+    smoothing: float = 0.0,
+) -> Float[Array, "N V"]:
+    """Differentiate `cross_entropy`: softmax minus p, over N."""
+    d_logits = softmax(logits) - smoothing / logits.shape[-1]
+    d_logits[np.arange(len(targets), like=targets), targets] -= 1 - smoothing
+    return d_logits * (d_loss / len(targets))
+
+
+def linear_cross_entropy(
+    hidden: Float[Array, "N d"],
+    weight: Float[Array, "V d"],
+    targets: Int[Array, " N"],
+    *,
+    smoothing: float = 0.0,
+) -> tuple[Float[Array, ""] | np.floating, tuple[Float[Array, "N d"], Float[Array, "V d"]]]:
+    """
+    Return `cross_entropy(hidden @ weight.T, targets)` without holding all N×V logits at once.
+
+    Parameters
+    ----------
+    hidden, weight : (N, d), (V, d)
+    targets, smoothing
+        As in `cross_entropy`.
+
+    Returns
+    -------
+    loss : ()
+    gradients : (d_hidden, d_weight)
+        Of the loss. While a block's logits are at hand its gradients cost little; later they would have to
+        be computed again.
+    """
+    checks.tokens("targets", targets, len(weight))
+    checks.rate("smoothing", smoothing)
+    n, loss, d_weight, d_hidden = len(hidden), 0.0, np.zeros_like(weight), np.empty_like(hidden)
+    for start in range(0, n, BLOCK):
+        rows = slice(start, start + BLOCK)
+        logits = hidden[rows] @ weight.T
+        share = len(logits) / n
+        loss = loss + share * cross_entropy(logits, targets[rows], smoothing=smoothing)
+        d_logits = cross_entropy_backward(share, logits, targets[rows], smoothing=smoothing)
+        d_hidden[rows] = d_logits @ weight
+        d_weight += d_logits.T @ hidden[rows]
+    return loss, (d_hidden, d_weight)

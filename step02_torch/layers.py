@@ -1,0 +1,154 @@
+"""The layers around attention: embedding, normalisation, feed-forward, dropout."""
+
+from math import sqrt
+
+import torch
+from jaxtyping import Float, Int
+from torch.nn import functional
+
+from step01_numpy.common import checks
+from step02_torch.arrays import Array, from_numpy, random_generator
+from step02_torch.parameters import Layer, Linear, Parameter, normal
+
+
+class Embedding(Layer):
+    """
+    One learned row for each token of the vocabulary.
+
+    Parameters
+    ----------
+    vocab_size, d_model : int
+    rng : numpy.random.Generator, optional
+        Source of the initial rows, normal with deviation 1/√d_model.
+    """
+
+    def __init__(self, vocab_size: int, d_model: int, *, rng=None):
+        super().__init__()
+        checks.positive("vocab_size", vocab_size)
+        checks.positive("d_model", d_model)
+        self.weight = Parameter(normal(1 / sqrt(d_model), (vocab_size, d_model), rng))
+
+    def forward(self, tokens: Int[Array, "*shape"]) -> Float[Array, "*shape d_model"]:
+        checks.tokens("tokens", tokens, len(self.weight))
+        return functional.embedding(tokens, self.weight)
+
+
+def layer_norm(
+    x: Float[Array, "*rows d"], weight: Float[Array, " d"], bias: Float[Array, " d"], *, eps: float = 1e-5
+) -> Float[Array, "*rows d"]:
+    """
+    Bring each row to mean 0 and variance 1, then scale and shift its columns.
+
+    Notes
+    -----
+    out = (x - mean) / √(variance + eps) · weight + bias, with mean and variance over the last axis.
+
+    References
+    ----------
+    Ba et al. 2016, arXiv:1607.06450.
+    """
+    return functional.layer_norm(x, weight.shape, weight, bias, eps)
+
+
+class LayerNorm(Layer):
+    """
+    `layer_norm` with a weight and a bias of its own.
+
+    Parameters
+    ----------
+    d_model : int
+    eps : float
+    """
+
+    def __init__(self, d_model: int, *, eps: float = 1e-5):
+        super().__init__()
+        checks.positive("d_model", d_model)
+        self.d_model, self.eps = d_model, eps
+        self.weight = Parameter(torch.ones(d_model))
+        self.bias = Parameter(torch.zeros(d_model))
+
+    def forward(self, x: Float[Array, "*rows d"]) -> Float[Array, "*rows d"]:
+        checks.features("x", x, self.d_model)
+        return layer_norm(x, self.weight, self.bias, eps=self.eps)
+
+
+def rms_norm(
+    x: Float[Array, "*rows d"], weight: Float[Array, " d"], *, eps: float = 1e-6
+) -> Float[Array, "*rows d"]:
+    """
+    Bring each row to root mean square 1, then scale its columns: layer_norm without the mean.
+
+    References
+    ----------
+    Zhang and Sennrich 2019, equation 4, arXiv:1910.07467.
+    """
+    return functional.rms_norm(x, weight.shape, weight, eps)
+
+
+class RMSNorm(Layer):
+    """
+    `rms_norm` with a weight of its own.
+
+    Parameters
+    ----------
+    d_model : int
+    eps : float
+    """
+
+    def __init__(self, d_model: int, *, eps: float = 1e-6):
+        super().__init__()
+        checks.positive("d_model", d_model)
+        self.d_model, self.eps = d_model, eps
+        self.weight = Parameter(torch.ones(d_model))
+
+    def forward(self, x: Float[Array, "*rows d"]) -> Float[Array, "*rows d"]:
+        checks.features("x", x, self.d_model)
+        return rms_norm(x, self.weight, eps=self.eps)
+
+
+class FeedForward(Layer):
+    """
+    Two linear maps with a ReLU between, applied to each position alone (Vaswani et al. 2017, equation 2).
+
+    Parameters
+    ----------
+    d_model, d_ff : int
+    rng : numpy.random.Generator, optional
+        Source of the initial weights; PyTorch's own when not given.
+    """
+
+    def __init__(self, d_model: int, d_ff: int, *, rng=None):
+        super().__init__()
+        self.w_1 = Linear(d_model, d_ff, rng=rng)
+        self.w_2 = Linear(d_ff, d_model, rng=rng)
+
+    def forward(self, x: Float[Array, "*rows d_model"]) -> Float[Array, "*rows d_model"]:
+        return self.w_2(functional.relu(self.w_1(x)))
+
+
+class Dropout(Layer):
+    """
+    While training, set entries to 0 with probability `rate` and scale the others by 1 / (1 - rate).
+
+    Parameters
+    ----------
+    rate : float
+        At least 0, below 1.
+    rng : numpy.random.Generator, optional
+        What is dropped is drawn on the host, from this: every stage drops the same.
+
+    References
+    ----------
+    Srivastava et al. 2014, Journal of Machine Learning Research 15.
+    """
+
+    def __init__(self, rate: float, *, rng=None):
+        super().__init__()
+        checks.rate("rate", rate)
+        self.rate, self.rng = rate, random_generator() if rng is None else rng
+
+    def forward(self, x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+        if not self.training or self.rate == 0:
+            return x
+        kept = self.rng.random(tuple(x.shape), dtype="float32") >= self.rate
+        return x * (from_numpy(kept).to(x) * (1 / (1 - self.rate)))

@@ -1,0 +1,83 @@
+"""Cross-entropy: how many nats the right tokens surprise the model by, with label smoothing."""
+
+import torch
+from jaxtyping import Float, Int
+
+from step01_numpy.common import checks
+from step02_torch.arrays import Array
+from step02_torch.softmax import log_sum_exp
+
+BLOCK = 256  # rows whose logits are in memory at a time
+
+
+def cross_entropy(
+    logits: Float[Array, "N V"], targets: Int[Array, " N"], *, smoothing: float = 0.0
+) -> Float[Array, ""]:
+    """
+    Return the mean of -Σ_v p_v log softmax(logits)_v over the rows, in nats per token.
+
+    Parameters
+    ----------
+    logits : (N, V)
+    targets : (N,)
+    smoothing : float
+        ε: p is (1 - ε) for the target plus ε/V for every token, as in `torch.nn.functional.cross_entropy`.
+
+    References
+    ----------
+    Szegedy et al. 2015, section 7, arXiv:1512.00567.
+    """
+    checks.tokens("targets", targets, logits.shape[-1])
+    checks.rate("smoothing", smoothing)
+    picked = logits.gather(-1, targets[:, None])[:, 0]
+    expected = (1 - smoothing) * picked + smoothing * logits.mean(dim=-1)
+    return (log_sum_exp(logits) - expected).mean()
+
+
+def linear_cross_entropy(
+    hidden: Float[Array, "N d"],
+    weight: Float[Array, "V d"],
+    targets: Int[Array, " N"],
+    *,
+    smoothing: float = 0.0,
+) -> Float[Array, ""]:
+    """
+    Return `cross_entropy(hidden @ weight.T, targets)` without holding all N×V logits at once.
+
+    Parameters
+    ----------
+    hidden, weight : (N, d), (V, d)
+    targets, smoothing
+        As in `cross_entropy`.
+
+    Notes
+    -----
+    The gradients are computed in the forward already, while a block's logits are at hand: autograd would
+    keep all logits, or compute them again.
+    """
+    checks.tokens("targets", targets, len(weight))
+    checks.rate("smoothing", smoothing)
+    return _LinearCrossEntropy.apply(hidden, weight, targets, smoothing)
+
+
+class _LinearCrossEntropy(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, hidden, weight, targets, smoothing):
+        n, loss, d_weight, d_hidden = len(hidden), 0.0, torch.zeros_like(weight), torch.empty_like(hidden)
+        for start in range(0, n, BLOCK):
+            rows = slice(start, start + BLOCK)
+            logits = hidden[rows] @ weight.T
+            share = len(logits) / n
+            loss = loss + share * cross_entropy(logits, targets[rows], smoothing=smoothing)
+            d_logits = logits.softmax(dim=-1).sub_(smoothing / len(weight))
+            d_logits[torch.arange(len(logits)), targets[rows]] -= 1 - smoothing
+            d_logits *= share / len(logits)
+            torch.mm(d_logits, weight, out=d_hidden[rows])
+            d_weight.addmm_(d_logits.T, hidden[rows])
+        ctx.save_for_backward(d_hidden, d_weight)
+        return loss
+
+    @staticmethod
+    def backward(ctx, d_loss):
+        d_hidden, d_weight = ctx.saved_tensors
+        return d_loss * d_hidden, d_loss * d_weight, None, None

@@ -1,0 +1,63 @@
+"""Training: one update, and the loop of updates."""
+
+from collections.abc import Iterable, Iterator
+
+from step01_numpy.common.batches import PAD, Batch
+from step01_numpy.common.configuration import TrainingConfig
+from step01_numpy.training import Progress
+from step02_torch.arrays import from_numpy
+from step02_torch.loss import linear_cross_entropy
+from step02_torch.optimizer import AdamW, clip_gradients, learning_rate
+from step02_torch.transformer import Transformer
+
+__all__ = ["Progress", "loss_and_gradients", "train", "training_step"]
+
+
+def training_step(
+    model: Transformer, batch: Batch, optimizer: AdamW, config: TrainingConfig, *, step: int
+) -> Progress:
+    """Run the model on a batch, forward and backward, and update its weights; `step` counts from 1."""
+    loss, tokens = loss_and_gradients(model, batch, smoothing=config.label_smoothing)
+    norm = clip_gradients(model.parameters(), config.max_norm)
+    rate = learning_rate(step, config)
+    optimizer.step(rate)
+    return Progress(step, loss, tokens, rate, norm)
+
+
+def loss_and_gradients(model: Transformer, batch: Batch, *, smoothing: float) -> tuple[float, int]:
+    """Leave the gradients of the batch's mean loss in the weights; return it and its number of tokens."""
+    model.zero_grad()
+    weight = model.embedding.weight
+    source, target_in, target_out = (from_numpy(x, weight.device) for x in batch)
+    real = target_out != PAD  # padding teaches nothing and is not counted
+    hidden = model.hidden(source, target_in)[real]
+    loss = linear_cross_entropy(hidden, weight, target_out[real], smoothing=smoothing)
+    loss.backward()
+    return loss.item(), len(hidden)
+
+
+def train(
+    model: Transformer,
+    batches: Iterable[Batch],
+    optimizer: AdamW,
+    config: TrainingConfig,
+    *,
+    first_step: int = 0,
+) -> Iterator[Progress]:
+    """
+    Update the model on batch after batch, as long as the caller asks for more.
+
+    Parameters
+    ----------
+    batches : iterable of Batch
+    first_step : int
+        Updates already made, when training goes on from a checkpoint.
+
+    Yields
+    ------
+    progress : Progress
+        After each update.
+    """
+    model.train()
+    for step, batch in enumerate(batches, first_step + 1):
+        yield training_step(model, batch, optimizer, config, step=step)
