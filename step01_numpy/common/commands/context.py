@@ -1,0 +1,124 @@
+"""What a command knows of the stage that it runs for, and the options that commands share."""
+
+import argparse
+import sys
+from dataclasses import dataclass
+from importlib import import_module
+from math import isfinite
+from pathlib import Path
+from types import ModuleType
+
+from step01_numpy.common.backend import Backend
+from step01_numpy.common.checkpoints import Checkpoint, load
+from step01_numpy.common.translation import Translator
+
+SHIPPED = Path(__file__).parent.parent / "english_french.safetensors"
+
+
+@dataclass(frozen=True)
+class Context:
+    """
+    The stage that a command runs for.
+
+    Attributes
+    ----------
+    stage : module
+    below : tuple of str
+        Packages of the stages below, in order.
+    models : module or None
+        Where the stage's models come from when it writes none itself.
+    """
+
+    stage: ModuleType
+    below: tuple[str, ...] = ()
+    models: ModuleType | None = None
+
+    @property
+    def backend(self) -> Backend:
+        """The stage's own models."""
+        return Backend(self.stage, self.models)
+
+    @property
+    def spans_all(self) -> bool:
+        """Whether this is the last stage, whose tour leads through all of them."""
+        return self.models is not None
+
+    def all_backends(self) -> list[Backend]:
+        """Return the models of the stages below and of this one."""
+        return [*(Backend(import_module(name)) for name in self.below), self.backend]
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Add `--model`."""
+    parser.add_argument(
+        "--model",
+        metavar="FILE",
+        type=Path,
+        help="checkpoint to use (default: the one shipped in the package)",
+    )
+
+
+def add_beam(parser: argparse.ArgumentParser) -> None:
+    """Add `--beam`."""
+    parser.add_argument(
+        "--beam", metavar="N", type=positive_integer, default=1, help="beams; 1 is greedy search (default: 1)"
+    )
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add `--json`."""
+    parser.add_argument("--json", action="store_true", help="write the result as JSON")
+
+
+def read_checkpoint(path: Path | None) -> tuple[Path, Checkpoint]:
+    """Read the checkpoint asked for, or the shipped one."""
+    path = SHIPPED if path is None else path
+    return path, load(path)
+
+
+def translator(context: Context, path: Path | None, beam: int) -> Translator:
+    """Make a translator of the checkpoint asked for, or the shipped one."""
+    path, checkpoint = read_checkpoint(path)
+    try:
+        model = context.backend.load(checkpoint)
+    except ValueError as error:
+        raise ValueError(f"{path} does not hold the weights of its model: {error}") from error
+    return Translator(
+        context.backend, model, checkpoint.tokenizer, checkpoint.config.max_positions, beam=beam
+    )
+
+
+def positive_integer(text: str) -> int:
+    """Read an integer of at least 1, for argparse."""
+    return _number(text, int, 1, "an integer of at least 1")
+
+
+def natural_number(text: str) -> int:
+    """Read an integer of at least 0, for argparse."""
+    return _number(text, int, 0, "an integer of at least 0")
+
+
+def positive_number(text: str) -> float:
+    """Read a finite number above 0, for argparse."""
+    return _number(text, float, 5e-324, "a number above 0")
+
+
+def _number(text, kind, least, expected):
+    try:
+        value = kind(text)
+    except ValueError:
+        value = None
+    if value is None or not isfinite(value) or value < least:
+        raise argparse.ArgumentTypeError(f"{text!r} is given; expected {expected}")
+    return value
+
+
+def progress_bar(*, total: int, initial: int = 0, unit: str):
+    """Return a progress bar on stderr, or one that shows nothing where that is no terminal."""
+    try:
+        from tqdm import tqdm
+    except ImportError as error:
+        raise ImportError(
+            'this command needs the library tqdm: pip install "attention-step-by-step[text]"'
+        ) from error
+    return tqdm(total=total, initial=initial, unit=unit, disable=not sys.stderr.isatty(), dynamic_ncols=True)

@@ -1,0 +1,155 @@
+"""`train`: learn to translate from a parallel corpus."""
+
+import argparse
+import dataclasses
+import json
+import sys
+import time
+from collections import deque
+from pathlib import Path
+
+from step01_numpy.common.commands.context import (
+    Context,
+    add_json,
+    natural_number,
+    positive_integer,
+    positive_number,
+    progress_bar,
+)
+from step01_numpy.common.configuration import RunConfig, read_configuration
+from step01_numpy.common.files import check_writable
+from step01_numpy.common.parallel_text import read_parallel
+from step01_numpy.common.trainer import Trainer
+
+HELP = """Train a translation model on the split 'train' of a parallel corpus, and keep it in one file.
+
+The vocabulary is learned first, from both languages. The learning rate depends on the step alone, never on
+the clock: --minutes only stops early, and --resume goes on from there as if nothing had happened. The file
+is replaced as a whole every --save-every steps, so a kill at any moment leaves the last good one.
+
+A --config file is JSON; each part and each field may be missing, and these are the defaults:
+  {{"model": {{"d_model": 128, "n_heads": 4, "n_kv_heads": null, "d_ff": 256, "n_layers": 3, "dropout": 0.1,
+             "norm_first": true, "positions": "sinusoidal", "max_positions": 256}},
+   "training": {{"steps": 1550, "tokens_per_batch": 2500, "peak_rate": 0.003, "warmup": 400,
+                "schedule": "cosine", "label_smoothing": 0.1, "max_norm": 1.0, "weight_decay": 0.01,
+                "betas": [0.9, 0.98], "seed": 0}},
+   "tokenizer": {{"vocab_size": 8000, "lowercase": false}}}}
+positions: sinusoidal, learned, rotary. schedule: cosine (ends with the last step), inverse_square_root.
+
+examples:
+  {program} train --data embedded --out model.safetensors --steps 300
+  {program} train --data multi30k --out model.safetensors --minutes 10
+  {program} train --data multi30k --out model.safetensors --resume
+
+The model shipped in the package was made by (some 15 minutes on two cores):
+  python -m step01_numpy train --data embedded --slim \\
+      --config step01_numpy/common/english_french.json --out step01_numpy/common/english_french.safetensors
+"""
+SHOWN = 50  # updates over which the loss shown is the mean
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument(
+        "--data",
+        metavar="PATH",
+        required=True,
+        help="directory of line files (train.en, train.fr, plain or .gz), tab-separated file, or 'embedded'",
+    )
+    parser.add_argument(
+        "--out",
+        metavar="FILE",
+        type=Path,
+        required=True,
+        help="checkpoint to write; an older one is replaced",
+    )
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--minutes", metavar="M", type=positive_number, help="stop after so many minutes")
+    length.add_argument(
+        "--steps", metavar="N", type=positive_integer, help="updates in all (default: the configuration's)"
+    )
+    parser.add_argument("--config", metavar="FILE", type=Path, help="JSON file, see below")
+    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
+    parser.add_argument("--seed", metavar="N", type=natural_number, help="default: the configuration's, 0")
+    parser.add_argument(
+        "--save-every", metavar="STEPS", type=positive_integer, default=200, help="default: 200"
+    )
+    parser.add_argument(
+        "--slim",
+        action="store_true",
+        help="leave what --resume needs out of the final file: a third of the size",
+    )
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace, context: Context) -> int:
+    """Train, save, and print the result."""
+    trainer = _open(arguments, context)
+    if trainer.dropped:
+        print(f"note: {trainer.dropped} pairs are too long for the model and left out", file=sys.stderr)
+    try:
+        result = train(trainer, arguments)
+    except KeyboardInterrupt:
+        print(f"stopped; {arguments.out} is as it was last saved, if it was", file=sys.stderr)
+        raise
+    print(json.dumps(result) if arguments.json else _as_text(result))
+    return 0
+
+
+def train(trainer: Trainer, arguments: argparse.Namespace) -> dict:
+    """Update until the steps or the minutes are over, saving now and then and at the end."""
+    started, tokens, losses = time.perf_counter(), 0, deque(maxlen=SHOWN)
+    with progress_bar(total=trainer.config.steps, initial=trainer.step, unit="step") as bar:
+        for progress in trainer.run():
+            seconds = time.perf_counter() - started
+            tokens += progress.tokens
+            losses.append(progress.loss)
+            bar.set_postfix_str(
+                f"{_mean(losses):.3f} nats/token, {tokens / seconds:.0f} tokens/s", refresh=False
+            )
+            bar.update()
+            if arguments.minutes is not None and seconds >= 60 * arguments.minutes:
+                break
+            if progress.step % arguments.save_every == 0 and progress.step < trainer.config.steps:
+                trainer.save(arguments.out)
+    seconds = time.perf_counter() - started
+    trainer.save(arguments.out, slim=arguments.slim)
+    return {
+        "step": trainer.step,
+        "steps": trainer.config.steps,
+        "loss_nats_per_token": _mean(losses),
+        "target_tokens_per_second": tokens / seconds,
+        "seconds": seconds,
+        "out": str(arguments.out),
+    }
+
+
+def _open(arguments, context) -> Trainer:
+    """Check everything that can be wrong before the first update is made."""
+    fresh = {"--config": arguments.config, "--seed": arguments.seed}
+    if arguments.resume and any(x is not None for x in fresh.values()):
+        names = " and ".join(name for name, x in fresh.items() if x is not None)
+        raise ValueError(f"{names} is given with --resume; expected neither: both are in the checkpoint")
+    check_writable(arguments.out)
+    if arguments.resume:
+        pairs = read_parallel(arguments.data, "train")
+        return Trainer.resumed(context.backend, pairs, arguments.out, arguments.steps)
+    config = RunConfig() if arguments.config is None else read_configuration(arguments.config)
+    changes = {"steps": arguments.steps, "seed": arguments.seed}
+    changes = {name: x for name, x in changes.items() if x is not None}
+    config = dataclasses.replace(config, training=dataclasses.replace(config.training, **changes))
+    return Trainer.new(context.backend, read_parallel(arguments.data, "train"), config)
+
+
+def _mean(losses):
+    return sum(losses) / len(losses) if losses else None
+
+
+def _as_text(result):
+    if result["loss_nats_per_token"] is None:
+        return f"step {result['step']} of {result['steps']}: nothing left to do; wrote {result['out']}"
+    return (
+        f"step {result['step']} of {result['steps']}, loss {result['loss_nats_per_token']:.4f} nats/token "
+        f"(mean of the last {SHOWN} updates), {result['target_tokens_per_second']:.0f} target tokens/s, "
+        f"{result['seconds']:.1f} s; wrote {result['out']}"
+    )

@@ -1,0 +1,126 @@
+"""A training from its first update to its checkpoint, and from a checkpoint on."""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from step01_numpy.common.backend import Backend
+from step01_numpy.common.batches import Batches
+from step01_numpy.common.checkpoints import Checkpoint, Training, load, save
+from step01_numpy.common.configuration import ModelConfig, RunConfig, TrainingConfig
+from step01_numpy.common.tokenizer import Tokenizer
+
+Pairs = list[tuple[str, str]]
+
+
+class Trainer:
+    """
+    A model, its optimizer and its batches, which share one random generator.
+
+    Use `Trainer.new` or `Trainer.resumed`.
+
+    Attributes
+    ----------
+    step : int
+        Updates made.
+    dropped : int
+        Pairs left out, because they are longer than the model or a batch takes.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        pairs: Pairs,
+        tokenizer: Tokenizer,
+        model: ModelConfig,
+        training: TrainingConfig,
+    ):
+        self.backend, self.tokenizer, self.model_config, self.config = backend, tokenizer, model, training
+        self.step = 0
+        rng = np.random.default_rng(training.seed)
+        self.model = backend.model(model, rng=rng)
+        self.optimizer = backend.optimizer(self.model, training)
+        sources, targets = (tokenizer.encode_batch(side) for side in zip(*pairs, strict=True))
+        longest = min(model.max_positions, training.tokens_per_batch)
+        fitting = [i for i in range(len(pairs)) if max(len(sources[i]), len(targets[i])) < longest]
+        self.dropped = len(pairs) - len(fitting)
+        self.batches = Batches(
+            [sources[i] for i in fitting],
+            [targets[i] for i in fitting],
+            tokens_per_batch=training.tokens_per_batch,
+            rng=rng,
+        )
+
+    @classmethod
+    def new(cls, backend: Backend, pairs: Pairs, config: RunConfig) -> "Trainer":
+        """Start: learn the vocabulary from the pairs, and draw the weights."""
+        texts = [text for pair in pairs for text in pair]
+        wanted = config.tokenizer
+        tokenizer = Tokenizer.train(texts, wanted.vocab_size, lowercase=wanted.lowercase)
+        return cls(backend, pairs, tokenizer, config.model_config(tokenizer.vocab_size), config.training)
+
+    @classmethod
+    def resumed(cls, backend: Backend, pairs: Pairs, path: str | Path, steps: int | None = None) -> "Trainer":
+        """
+        Go on from a checkpoint, bit for bit when `pairs` and the stage are those of its training.
+
+        Parameters
+        ----------
+        backend : Backend
+        pairs : list of (str, str)
+        path : str or Path
+        steps : int, optional
+            A new number of updates, counted from the very first; it changes a cosine schedule.
+
+        Raises
+        ------
+        ValueError
+            For a checkpoint without the state of a training, or of a training with other pairs.
+        """
+        checkpoint = load(path)
+        if checkpoint.training is None:
+            raise ValueError(
+                f"{path} was saved slim, without the state of its training; it cannot be resumed"
+            )
+        kept = checkpoint.training
+        config = kept.config if steps is None else dataclasses.replace(kept.config, steps=steps)
+        trainer = cls(backend, pairs, checkpoint.tokenizer, checkpoint.config, config)
+        try:
+            trainer.model.load_state_dict(checkpoint.state)
+            trainer.optimizer.load_state_dict(kept.optimizer)
+            trainer.batches.load_state_dict(kept.batches)  # and with them the random generator
+        except (KeyError, ValueError) as error:
+            raise ValueError(f"{path} does not fit: {error}") from error
+        trainer.step = kept.step
+        return trainer
+
+    def run(self) -> Iterator:
+        """
+        Update until `config.steps` are reached or the caller stops asking; yields the stage's `Progress`.
+
+        Raises
+        ------
+        ValueError
+            When the loss is no longer finite.
+        """
+        if self.step >= self.config.steps:
+            return
+        updates = self.backend.train(self.model, self.batches, self.optimizer, self.config, self.step)
+        for progress in updates:
+            if not np.isfinite(progress.loss):
+                raise ValueError(
+                    f"the loss is {progress.loss} at step {progress.step}; try a lower peak_rate"
+                )
+            self.step = progress.step
+            yield progress
+            if self.step >= self.config.steps:
+                return
+
+    def save(self, path: str | Path, *, slim: bool = False) -> None:
+        """Write a checkpoint, with what `resumed` needs unless it shall be slim."""
+        optimizer = {} if slim else self.backend.state(self.optimizer)
+        training = Training(self.step, self.config, self.batches.state_dict(), optimizer)
+        state = self.backend.state(self.model)
+        save(path, Checkpoint(state, self.model_config, self.tokenizer, None if slim else training))
