@@ -1,0 +1,1 @@
+"""Speed and memory, by `make bench`: ratios of medians within one interleaved run."""

@@ -1,0 +1,51 @@
+"""`python -m tests.benchmarks [NAME …]`: run the benchmarks, print the table, or JSON."""
+
+import argparse
+import json
+import platform
+import sys
+from datetime import date
+
+import numpy
+import torch
+
+from tests.benchmarks import attention, start_up, training
+from tests.benchmarks.timing import HEADER
+
+BENCHMARKS = {"attention": attention.run, "start-up": start_up.run, "training": training.run}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"some of {', '.join(BENCHMARKS)}; default all"
+    )
+    parser.add_argument("--data", default="embedded", help="for training, as `train --data` takes it")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    args = parser.parse_args()
+    unknown = sorted(set(args.names) - set(BENCHMARKS))
+    if unknown:
+        parser.error(f"no benchmark is named {unknown[0]!r}; there are {', '.join(BENCHMARKS)}")
+    versions = {
+        "date": date.today().isoformat(),
+        "machine": f"{platform.machine()}, {platform.system()}, {torch.get_num_threads()} threads",
+        "python": platform.python_version(),
+        "numpy": numpy.__version__,
+        "torch": torch.__version__,
+    }
+    if not args.json:
+        print(", ".join(f"{name} {x}" for name, x in versions.items()), HEADER, sep="\n")
+    results = []
+    for name in args.names or BENCHMARKS:
+        options = {"data": args.data} if name == "training" else {}
+        for result in BENCHMARKS[name](**options):
+            results.append(result.as_dict())
+            if not args.json:
+                print(result, flush=True)
+    if args.json:
+        print(json.dumps({**versions, "results": results}, indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

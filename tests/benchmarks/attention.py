@@ -1,0 +1,88 @@
+"""step01's attention against PyTorch's on the same CPU, at (1, 8, 2048, 64) in float32."""
+
+import subprocess
+import sys
+
+import numpy as np
+import torch
+from torch.nn.functional import scaled_dot_product_attention as sdpa
+
+import step01_numpy as step01
+from tests.benchmarks.timing import Result, interleave
+
+SHAPE = (1, 8, 2048, 64)
+ROUNDS = 21
+
+MEMORY_SCRIPT = """
+import resource, numpy as np, step01_numpy
+q = np.ones((1, 1, 65536, 64), np.float32)
+k, v = q.copy(), q.copy()
+small = slice(0, 2048)
+step01_numpy.flash_attention(q[:, :, small], k[:, :, small], v[:, :, small])
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+step01_numpy.flash_attention(q, k, v)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+def arrays():
+    """Return q, k, v and the upstream gradient, for NumPy and for PyTorch."""
+    rng = np.random.default_rng(0)
+    numpys = [rng.normal(size=SHAPE).astype(np.float32) for _ in range(4)]
+    return numpys, [torch.from_numpy(x) for x in numpys]
+
+
+def flash(causal: bool) -> list[Result]:
+    """Compare flash attention with SDPA: forward, then forward and backward."""
+    (q, k, v, d_out), tensors = arrays()
+    leaves, t_d_out = [x.clone().requires_grad_() for x in tensors[:3]], tensors[3]
+
+    def ours():
+        out, lse = step01.flash_attention(q, k, v, causal=causal)
+        step01.flash_attention_backward(d_out, q, k, v, out, lse, causal=causal)
+
+    def theirs():
+        for leaf in leaves:
+            leaf.grad = None
+        sdpa(*leaves, is_causal=causal).backward(t_d_out)
+
+    forward = interleave(
+        {
+            "ours": lambda: step01.flash_attention(q, k, v, causal=causal),
+            "theirs": lambda: sdpa(*tensors[:3], is_causal=causal),
+        },
+        ROUNDS,
+    )
+    both = interleave({"ours": ours, "theirs": theirs}, ROUNDS)
+    kind = "causal" if causal else "full"
+    return [
+        Result(f"flash attention, forward, {kind}", "ms", forward["ours"], forward["theirs"], 1.0),
+        Result(f"flash attention, forward + backward, {kind}", "ms", both["ours"], both["theirs"], 1.0),
+    ]
+
+
+def plain() -> Result:
+    """Compare plain attention with the same expression in PyTorch, unfused."""
+    (q, k, v, _), (tq, tk, tv, _) = arrays()
+
+    def unfused():
+        return torch.softmax(tq @ tk.transpose(-1, -2) / 8, dim=-1) @ tv
+
+    times = interleave(
+        {"ours": lambda: step01.scaled_dot_product_attention(q, k, v), "theirs": unfused}, ROUNDS
+    )
+    return Result("plain attention, forward", "ms", times["ours"], times["theirs"], 1.0)
+
+
+def memory() -> Result:
+    """Measure what flash attention adds to the peak resident memory at L = S = 65,536, in a fresh process."""
+    scale = 1024 if sys.platform != "darwin" else 1  # ru_maxrss is in KiB on Linux, in bytes on macOS
+    out = subprocess.run([sys.executable, "-c", MEMORY_SCRIPT], capture_output=True, text=True, check=True)
+    return Result("flash attention, memory at L = 65,536", "MB", int(out.stdout) * scale / 1e6, None, 200)
+
+
+def run() -> list[Result]:
+    """Run all of it with two threads on either side."""
+    torch.set_num_threads(2)
+
+    return [*flash(False), *flash(True), plain(), memory()]

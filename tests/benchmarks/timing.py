@@ -1,0 +1,57 @@
+"""Interleaved timing: what is compared runs turn by turn, so that a noisy machine disturbs both alike."""
+
+import statistics
+import time
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True)
+class Result:
+    """
+    One line of the report: `ours` and `theirs` in `unit`, their ratio, and the ratio that was promised.
+
+    For times the ratio is ours / theirs and should be at most `target`; for rates (higher is better) it
+    should be at least `target`.
+    """
+
+    name: str
+    unit: str
+    ours: float
+    theirs: float | None
+    target: float
+    higher_is_better: bool = False
+
+    @property
+    def ratio(self) -> float:
+        return self.ours if self.theirs is None else self.ours / self.theirs
+
+    @property
+    def reached(self) -> bool:
+        return self.ratio >= self.target if self.higher_is_better else self.ratio <= self.target
+
+    def as_dict(self) -> dict:
+        return {**asdict(self), "ratio": self.ratio, "reached": self.reached}
+
+    def __str__(self):
+        theirs = "" if self.theirs is None else f"{self.theirs:10.4g}"
+        sign = ">=" if self.higher_is_better else "<="
+        verdict = "reached" if self.reached else "MISSED"
+        return (
+            f"{self.name:46} {self.ours:10.4g} {theirs:>10} {self.unit:9} "
+            f"ratio {self.ratio:6.2f}  wanted {sign} {self.target:g}  {verdict}"
+        )
+
+
+HEADER = f"{'benchmark':46} {'ours':>10} {'theirs':>10} unit"
+
+
+def interleave(functions: dict, rounds: int = 21, warm_up: int = 2) -> dict[str, float]:
+    """Run the functions turn by turn and return each one's median time in ms."""
+    times = {name: [] for name in functions}
+    for i in range(warm_up + rounds):
+        for name, function in functions.items():
+            start = time.perf_counter()
+            function()
+            if i >= warm_up:
+                times[name].append(1e3 * (time.perf_counter() - start))
+    return {name: statistics.median(x) for name, x in times.items()}
