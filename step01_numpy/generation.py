@@ -3,6 +3,7 @@
 from jaxtyping import Float, Int
 
 from step01_numpy.arrays import Array
+from step01_numpy.common import checks
 from step01_numpy.multi_head_attention import KVCache
 from step01_numpy.parameters import linear
 from step01_numpy.transformer import Transformer
@@ -44,6 +45,7 @@ def step(model: Transformer, tokens: Int[Array, " B"], cache: DecoderCache) -> F
 
     The logits are those of the full forward at that position: a causal model's past does not change.
     """
+    checks.shape("tokens", tokens, cache.memory.shape[:1])
     embedded = model.embedding(tokens[:, None])
     hidden = model.decoder(embedded, cache.memory, cache.memory_mask, caches=cache.blocks)
     return linear(hidden[:, 0], model.embedding.weight.data)

@@ -28,6 +28,7 @@ def cross_entropy(
     Szegedy et al. 2015, section 7, arXiv:1512.00567.
     """
     checks.tokens("targets", targets, logits.shape[-1])
+    checks.shape("targets", targets, logits.shape[:1])
     checks.rate("smoothing", smoothing)
     picked = logits[np.arange(len(targets), like=targets), targets]
     expected = (1 - smoothing) * picked + smoothing * logits.mean(axis=-1)
@@ -71,6 +72,8 @@ def linear_cross_entropy(
         be computed again.
     """
     checks.tokens("targets", targets, len(weight))
+    checks.shape("targets", targets, hidden.shape[:1])
+    checks.features("hidden", hidden, weight.shape[1])
     checks.rate("smoothing", smoothing)
     n, loss, d_weight, d_hidden = len(hidden), 0.0, np.zeros_like(weight), np.empty_like(hidden)
     for start in range(0, n, BLOCK):

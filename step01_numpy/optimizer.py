@@ -4,6 +4,7 @@ from math import cos, pi, sqrt
 
 import numpy as np
 
+from step01_numpy.common import checks
 from step01_numpy.common.configuration import TrainingConfig
 
 
@@ -58,7 +59,8 @@ class AdamW:
         return {"steps": np.array(self.steps), **means, **squares}
 
     def load_state_dict(self, state: dict) -> None:
-        """Continue from `state`, arrays of any stage."""
+        """Continue from `state`, arrays of any stage; refused where a name is missing or a shape wrong."""
+        checks.state({name: x.shape for name, x in self.state_dict().items()}, state)
         self.steps = int(state["steps"])
         for kind, own in (("mean", self.means), ("square", self.squares)):
             for name, x in own.items():

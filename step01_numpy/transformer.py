@@ -159,6 +159,7 @@ class Transformer(Layer):
 
     def hidden(self, source: Int[Array, "B S"], target: Int[Array, "B L"]) -> Float[Array, "B L d_model"]:
         """Return what the logits are a projection of; the loss can do without the logits themselves."""
+        checks.rank("target", target, 2)
         self.saved = source, target
         memory, memory_mask = self.encode(source)
         return self.decoder(self.embedding(target), memory, memory_mask)
@@ -172,5 +173,6 @@ class Transformer(Layer):
 
     def encode(self, source: Int[Array, "B S"]) -> tuple[Float[Array, "B S d_model"], Bool[Array, "B 1 1 S"]]:
         """Return the memory and the mask that hides its padding."""
+        checks.rank("source", source, 2)
         mask = (source != PAD)[:, None, None, :]
         return self.encoder(self.embedding(source), mask), mask

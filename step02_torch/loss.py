@@ -28,6 +28,7 @@ def cross_entropy(
     Szegedy et al. 2015, section 7, arXiv:1512.00567.
     """
     checks.tokens("targets", targets, logits.shape[-1])
+    checks.shape("targets", targets, logits.shape[:1])
     checks.rate("smoothing", smoothing)
     picked = logits.gather(-1, targets[:, None])[:, 0]
     expected = (1 - smoothing) * picked + smoothing * logits.mean(dim=-1)
@@ -56,6 +57,8 @@ def linear_cross_entropy(
     keep all logits, or compute them again.
     """
     checks.tokens("targets", targets, len(weight))
+    checks.shape("targets", targets, hidden.shape[:1])
+    checks.features("hidden", hidden, weight.shape[1])
     checks.rate("smoothing", smoothing)
     return _LinearCrossEntropy.apply(hidden, weight, targets, smoothing)
 

@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from step01_numpy.common import checks
 from step01_numpy.optimizer import learning_rate
 from step02_torch.arrays import from_numpy, to_numpy
 
@@ -43,6 +44,9 @@ class AdamW:
         """Update every weight that has a gradient, with the given learning rate."""
         self.adamw.param_groups[0]["lr"] = rate
         self.adamw.step()
+        for parameter in self.parameters.values():
+            if parameter.grad is None:  # PyTorch counts a weight's steps, we count all
+                self.adamw.state[parameter]["step"] += 1
 
     def state_dict(self) -> dict:
         """Return the running means by name, and the number of steps."""
@@ -53,7 +57,8 @@ class AdamW:
         return {"steps": np.array(steps), **means, **squares}
 
     def load_state_dict(self, state: dict) -> None:
-        """Continue from `state`, arrays of any stage."""
+        """Continue from `state`, arrays of any stage; refused where a name is missing or a shape wrong."""
+        checks.state({name: x.shape for name, x in self.state_dict().items()}, state)
         for name, parameter in self.parameters.items():
             mean, square = (from_numpy(state[f"{x}.{name}"]).to(parameter) for x in ("mean", "square"))
             self._remember(parameter, int(state["steps"]), mean, square)

@@ -135,10 +135,12 @@ class Transformer(Layer):
 
     def hidden(self, source: Int[Array, "B S"], target: Int[Array, "B L"]) -> Float[Array, "B L d_model"]:
         """Return what the logits are a projection of; the loss can do without the logits themselves."""
+        checks.rank("target", target, 2)
         memory, memory_mask = self.encode(source)
         return self.decoder(self.embedding(target), memory, memory_mask)
 
     def encode(self, source: Int[Array, "B S"]) -> tuple[Float[Array, "B S d_model"], Bool[Array, "B 1 1 S"]]:
         """Return the memory and the mask that hides its padding."""
+        checks.rank("source", source, 2)
         mask = (source != PAD)[:, None, None, :]
         return self.encoder(self.embedding(source), mask), mask

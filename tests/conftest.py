@@ -5,6 +5,9 @@ from pathlib import Path
 import jaxtyping
 import numpy as np
 import pytest
+import torch
+
+torch.set_num_threads(1)  # the tensors here are so small that threads would mostly wait for each other
 
 # Shapes in signatures are checked from here on: this must come before the stages are imported. Of step01
 # only the modules themselves: `common/` holds text for the most part, where checks cost much, show little.

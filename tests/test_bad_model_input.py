@@ -56,6 +56,7 @@ def test_decoding(stage):
         (np.array([1, 2, 11]), ValueError, "tokens holds token 11"),
         (np.array([1, -1, 2]), ValueError, "tokens holds token -1"),
         (np.array([1.0, 2.0, 3.0]), TypeError, "tokens has dtype float64"),
+        (np.array([1, 2]), ValueError, r"tokens has shape \(2,\); expected \(3,\)"),
     ):
         with pytest.raises(error, match=message):
             step(model.layer, stage.array(tokens), cache)
@@ -70,6 +71,8 @@ def test_decoding(stage):
 LOSSES = [
     ([0, 1, 4], {}, ValueError, r"targets holds token 4; the vocabulary has 4 \(0 to 3\)"),
     ([0, -1, 3], {}, ValueError, "targets holds token -1"),
+    ([0], {}, ValueError, r"targets has shape \(1,\); expected \(3,\)"),
+    ([0, 1, 2, 3], {}, ValueError, r"targets has shape \(4,\); expected \(3,\)"),
     ([0.0, 1.0, 2.0], {}, TypeError, "targets has dtype float64; expected integer"),
     (
         [0, 1, 2],
@@ -88,6 +91,29 @@ def test_losses(stage, targets, options, error, message):
         stage.call("cross_entropy", np.zeros((3, 4)), np.array(targets), **options)
     with pytest.raises(error, match=message):
         stage.call("linear_cross_entropy", np.zeros((3, 2)), np.zeros((4, 2)), np.array(targets), **options)
+
+
+def test_hidden_rows_of_the_wrong_size(stage):
+    with pytest.raises(ValueError, match=r"hidden has shape \(3, 2\); expected \(..., 5\)"):
+        stage.call("linear_cross_entropy", np.zeros((3, 2)), np.zeros((4, 5)), np.array([0, 1, 2]))
+
+
+def test_state_of_another_optimizer(stage):
+    layer = stage.layer("LayerNorm", 3).layer
+    adamw = stage.get("AdamW")(layer.named_parameters())
+    state = {name: np.array(stage.numpy(x)) for name, x in adamw.state_dict().items()}
+    with pytest.raises(ValueError, match=r"missing names \['mean.bias'\]"):
+        adamw.load_state_dict({name: x for name, x in state.items() if name != "mean.bias"})
+    with pytest.raises(ValueError, match=r"square.weight has shape \(1,\); expected \(3,\)"):
+        adamw.load_state_dict({**state, "square.weight": np.zeros(1)})
+
+
+def test_one_sentence_without_a_batch(stage):
+    model = build(stage, configuration())
+    with pytest.raises(ValueError, match=r"source has shape \(7,\); expected 2 axes"):
+        model.forward(SOURCE[0], TARGET)
+    with pytest.raises(ValueError, match=r"target has shape \(5,\); expected 2 axes"):
+        model.forward(SOURCE, TARGET[0])
 
 
 def test_loss_of_nothing(stage):

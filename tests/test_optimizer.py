@@ -9,8 +9,6 @@ import torch
 from step01_numpy.common.configuration import TrainingConfig
 from tests.tolerances import assert_all_equal64, assert_equal64
 
-torch.set_num_threads(1)  # for tensors this small, threads only wait for each other
-
 SHAPES = {"matrix": (3, 4), "vector": (5,), "tiny": (2, 3), "untouched": (4,)}
 OPTIONS = [{}, {"betas": (0.8, 0.9), "eps": 1e-2, "weight_decay": 0.5}, {"weight_decay": 0.0}]
 
@@ -61,6 +59,17 @@ def test_adamw_by_hand(stage):
     adamw.step(0.1)
     expected = 1 - 0.1 * 0.5 - 0.1 * np.array([1, -1, 1])
     np.testing.assert_allclose(values(stage, ours)["x"], expected, atol=1e-6)
+
+
+def test_steps_count_for_weights_without_a_gradient_too(stage):
+    """A weight whose first gradient comes late is corrected by the number of all steps, in every stage."""
+    ours = parameters(stage, {"x": np.array([1.0]), "late": np.array([1.0])})
+    adamw = stage.get("AdamW")(ours.items(), betas=(0.5, 0.5), weight_decay=0.0)
+    for late in (None, np.array([4.0])):
+        give(ours, {"x": np.array([4.0]), "late": late}, stage.array)
+        adamw.step(0.1)
+    mean, root = (0.5 * 4) / (1 - 0.5**2), np.sqrt(0.5 * 16 / (1 - 0.5**2))
+    np.testing.assert_allclose(values(stage, ours)["late"], 1 - 0.1 * mean / root, rtol=1e-8)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

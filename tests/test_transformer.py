@@ -11,8 +11,6 @@ from step01_numpy.common.parity import Evaluation, slopes
 from step01_numpy.common.stage import Stage
 from tests.tolerances import assert_all_equal64, assert_earned, assert_equal64
 
-torch.set_num_threads(1)  # for tensors this small, threads only wait for each other
-
 V, D_MODEL, LAYERS = 11, 8, 2
 SOURCE = np.array([[3, 9, 4, 4, 10, 6, 2], [5, 3, 7, 2, 0, 0, 0], [8, 2, 0, 0, 0, 0, 0]])
 TARGET = np.array([[1, 7, 7, 3, 5], [1, 10, 4, 0, 0], [1, 0, 0, 0, 0]])

@@ -72,6 +72,12 @@ def rank(name, x, n):
         raise ValueError(f"{name} has shape {_shape(x)}; expected {n} axes")
 
 
+def shape(name, x, expected):
+    """Refuse an array of another shape."""
+    if _shape(x) != tuple(expected):
+        raise ValueError(f"{name} has shape {_shape(x)}; expected {tuple(expected)}")
+
+
 def features(name, x, size):
     """Refuse an array whose last axis has not the size that the layer was built for."""
     if len(x.shape) < 1 or x.shape[-1] != size:
