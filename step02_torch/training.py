@@ -49,7 +49,10 @@ def train(
 
     Parameters
     ----------
+    model : Transformer
     batches : iterable of Batch
+    optimizer : AdamW
+    config : TrainingConfig
     first_step : int
         Updates already made, when training goes on from a checkpoint.
 
