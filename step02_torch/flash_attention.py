@@ -149,7 +149,6 @@ class _Rule(NamedTuple):
 
 def _rule(q, k, mask, bias, causal, window, offset, scale, softcap) -> _Rule:
     shape = (*q.shape[:-1], k.shape[-2])
-    bias = None if bias is None else bias.detach()
     mask, bias = (x if x is None else _by_group(x.expand(shape), k) for x in (mask, bias))
     left, right = (None, None) if window is None else window
     offset = shape[-1] - shape[-2] if offset is None else offset
