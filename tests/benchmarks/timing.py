@@ -5,6 +5,9 @@ import time
 from dataclasses import asdict, dataclass
 
 
+PAUSE = 0.03  # s
+
+
 @dataclass(frozen=True)
 class Result:
     """
@@ -46,10 +49,16 @@ HEADER = f"{'benchmark':46} {'ours':>10} {'theirs':>10} unit"
 
 
 def interleave(functions: dict, rounds: int = 21, warm_up: int = 2) -> dict[str, float]:
-    """Run the functions turn by turn and return each one's median time in ms."""
+    """
+    Run the functions turn by turn and return each one's median time in ms.
+
+    Before each run lies a pause: PyTorch's threads go on spinning for a while after a call, waiting for the
+    next, and would take a core from whatever runs then.
+    """
     times = {name: [] for name in functions}
     for i in range(warm_up + rounds):
         for name, function in functions.items():
+            time.sleep(PAUSE)
             start = time.perf_counter()
             function()
             if i >= warm_up:
