@@ -500,7 +500,11 @@ def test_an_error_as_a_program(tmp_path):
 @pytest.mark.skipif(sys.platform == "win32", reason="signals and limits are POSIX")
 def test_stopped_by_ctrl_c_and_by_a_broken_pipe(model):
     command = [sys.executable, "-m", "step01_numpy", "translate", "--model", model]
-    with subprocess.Popen(command, stdin=-1, stdout=-1, stderr=-1) as child:
+
+    def listen():  # what starts the tests in the background makes its children deaf to SIGINT
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    with subprocess.Popen(command, stdin=-1, stdout=-1, stderr=-1, preexec_fn=listen) as child:
         child.stdin.write(b"They arrived late.\n" * 256)
         child.stdin.flush()
         assert child.stdout.readline()

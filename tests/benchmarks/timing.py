@@ -4,7 +4,6 @@ import statistics
 import time
 from dataclasses import asdict, dataclass
 
-
 PAUSE = 0.03  # s
 
 
