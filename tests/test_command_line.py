@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from step01_numpy.common import parity
 from step01_numpy.common.backend import Backend
@@ -32,15 +31,6 @@ STAGES = {
     "step03_gpu": {"below": ("step01_numpy", "step02_torch"), "models": import_module("step01_numpy")},
 }
 ENGLISH = [english for english, _ in PAIRS]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_torch_thread():
-    """These models are so small that PyTorch's threads would only wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

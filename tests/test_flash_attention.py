@@ -18,15 +18,6 @@ L, S = 257, 353  # one more than fits a tile of step01's backward
 MASK_SHAPES = [(L, S), (S,), (1, S), (L, 1), (2, L, S), (2, 1, 1), (3, 1, 1, S), (3, 2, L, S), ()]
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """For tensors as small as these, PyTorch's threads would mostly wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def qkv(rng, n_queries, n_keys, heads=(1,), kv_heads=None, size=1.0):
     """Return q, k, v; their scores have a standard deviation of about `size`."""
     kv_heads = heads if kv_heads is None else kv_heads

@@ -7,7 +7,6 @@ from importlib import import_module
 
 import numpy as np
 import pytest
-import torch
 
 from step01_numpy.common import parity
 from step01_numpy.common.backend import Backend
@@ -24,14 +23,6 @@ BACKENDS = {
     "step02_torch": Backend(import_module("step02_torch")),
     "step03_gpu": Backend(import_module("step03_gpu"), import_module("step01_numpy")),
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_torch_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
