@@ -1,6 +1,6 @@
 """Step 1: attention in plain NumPy, every gradient derived by hand. Imports in reading order."""
 
-from step01_numpy.arrays import Array, add_rows, from_numpy, random_generator, to_numpy, widen
+from step01_numpy.arrays import Array, from_numpy, lookup_backward, random_generator, to_numpy, widen
 from step01_numpy.parameters import Layer, Linear, Parameter, linear, linear_backward, normal, uniform
 from step01_numpy.softmax import log_sum_exp, log_sum_exp_backward, softmax, softmax_backward
 from step01_numpy.masks import (
@@ -59,8 +59,8 @@ from step01_numpy.generation import DecoderCache, start, step
 
 __all__ = [
     "Array",
-    "add_rows",
     "from_numpy",
+    "lookup_backward",
     "random_generator",
     "to_numpy",
     "widen",

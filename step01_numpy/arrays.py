@@ -49,18 +49,24 @@ def random_generator(seed=None) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
-def add_rows(table, indices, rows) -> None:
+def lookup_backward(d_rows, indices, table) -> Array:
     """
-    Add `rows[n]` to `table[indices[n]]` for every n, in place; repeated indices add up.
+    Differentiate `table[indices]`: a row that was taken twice collects two gradients.
 
     Parameters
     ----------
+    d_rows : (*shape, d)
+    indices : integers, (*shape)
     table : (n_rows, d)
-    indices : integers, (N,)
-    rows : (N, d)
+
+    Returns
+    -------
+    d_table : (n_rows, d)
     """
+    d_table, indices, d_rows = np.zeros_like(table), indices.reshape(-1), d_rows.reshape(-1, table.shape[-1])
     if isinstance(table, np.ndarray):
-        np.add.at(table, indices, rows)
+        np.add.at(d_table, indices, d_rows)
     else:  # `ufunc.at` does not dispatch; a product with one-hot rows does, and adds up the same
         one_hot = indices[None, :] == np.arange(len(table), like=indices)[:, None]
-        table += one_hot.astype(rows.dtype) @ rows
+        d_table += one_hot.astype(d_rows.dtype) @ d_rows
+    return d_table

@@ -5,7 +5,7 @@ from math import sqrt
 import numpy as np
 from jaxtyping import Float, Int
 
-from step01_numpy.arrays import Array, add_rows, random_generator
+from step01_numpy.arrays import Array, lookup_backward, random_generator
 from step01_numpy.common import checks
 from step01_numpy.parameters import Layer, Linear, Parameter, normal
 
@@ -32,9 +32,7 @@ class Embedding(Layer):
 
     def backward(self, d_out: Float[Array, "*shape d_model"], tokens: Int[Array, "*shape"]) -> None:
         """Collect each token's gradients. Called once for every forward, it is told that forward's tokens."""
-        d_weight = np.zeros_like(self.weight.data)
-        add_rows(d_weight, tokens.reshape(-1), d_out.reshape(-1, d_out.shape[-1]))
-        self.weight.accumulate(d_weight)
+        self.weight.accumulate(lookup_backward(d_out, tokens, self.weight.data))
 
 
 def layer_norm(

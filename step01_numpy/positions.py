@@ -5,7 +5,7 @@ from math import log2
 import numpy as np
 from jaxtyping import Float, Int
 
-from step01_numpy.arrays import Array, add_rows
+from step01_numpy.arrays import Array, lookup_backward
 from step01_numpy.common import checks
 from step01_numpy.masks import key_positions
 from step01_numpy.parameters import Layer, Parameter, normal
@@ -61,9 +61,7 @@ class LearnedPositions(Layer):
         return self.weight.data[positions]
 
     def backward(self, d_out: Float[Array, "*shape d_model"]) -> None:
-        gradient = np.zeros_like(self.weight.data)
-        add_rows(gradient, self.saved.reshape(-1), d_out.reshape(-1, d_out.shape[-1]))
-        self.weight.accumulate(gradient)
+        self.weight.accumulate(lookup_backward(d_out, self.saved, self.weight.data))
 
 
 def rotary_angles(

@@ -1,6 +1,6 @@
 """Step 2: the same attention as PyTorch modules; autograd does the backward. Imports in reading order."""
 
-from step02_torch.arrays import Array, add_rows, from_numpy, random_generator, to_numpy, widen
+from step02_torch.arrays import Array, from_numpy, random_generator, to_numpy, widen
 from step02_torch.parameters import Layer, Linear, Parameter, linear, normal, uniform
 from step02_torch.softmax import log_sum_exp, softmax
 from step02_torch.masks import (
@@ -45,7 +45,6 @@ from step02_torch.generation import DecoderCache, start, step
 
 __all__ = [
     "Array",
-    "add_rows",
     "from_numpy",
     "random_generator",
     "to_numpy",

@@ -5,7 +5,7 @@ import torch
 
 from step01_numpy.arrays import random_generator
 
-__all__ = ["Array", "add_rows", "from_numpy", "random_generator", "to_numpy", "widen"]
+__all__ = ["Array", "from_numpy", "random_generator", "to_numpy", "widen"]
 
 Array = torch.Tensor
 
@@ -39,16 +39,3 @@ def to_numpy(x) -> np.ndarray:
 def widen(x) -> Array:
     """Return `x` in the dtype that sums are made in: float32 for 16-bit floats, its own otherwise."""
     return x.float() if x.dtype.itemsize == 2 else x
-
-
-def add_rows(table, indices, rows) -> None:
-    """
-    Add `rows[n]` to `table[indices[n]]` for every n, in place; repeated indices add up.
-
-    Parameters
-    ----------
-    table : (n_rows, d)
-    indices : integers, (N,)
-    rows : (N, d)
-    """
-    table.index_add_(0, indices, rows)

@@ -2,10 +2,10 @@
 
 from step03_gpu.arrays import (
     Array,
-    add_rows,
     array_module,
     default_device,
     from_numpy,
+    lookup_backward,
     random_generator,
     to_device,
     to_numpy,
@@ -52,10 +52,10 @@ from step03_gpu.flash_attention import FLASH, flash_attention, flash_attention_b
 
 __all__ = [
     "Array",
-    "add_rows",
     "array_module",
     "default_device",
     "from_numpy",
+    "lookup_backward",
     "random_generator",
     "to_device",
     "to_numpy",

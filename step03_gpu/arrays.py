@@ -5,14 +5,14 @@ import warnings
 
 import numpy as np
 
-from step01_numpy.arrays import Array, random_generator, widen
+from step01_numpy.arrays import Array, lookup_backward, random_generator, widen
 
 __all__ = [
     "Array",
-    "add_rows",
     "array_module",
     "default_device",
     "from_numpy",
+    "lookup_backward",
     "random_generator",
     "to_device",
     "to_numpy",
@@ -74,16 +74,3 @@ def to_numpy(x) -> np.ndarray:
 def to_device(layer, device=None):
     """Move a layer's weights, step01's or this stage's, to a device, and return the layer."""
     return layer.convert(lambda data: from_numpy(to_numpy(data), device))
-
-
-def add_rows(table, indices, rows) -> None:
-    """
-    Add `rows[n]` to `table[indices[n]]` for every n, in place; repeated indices add up.
-
-    Parameters
-    ----------
-    table : (n_rows, d)
-    indices : integers, (N,)
-    rows : (N, d)
-    """
-    array_module(table).add.at(table, indices, rows)

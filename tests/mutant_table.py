@@ -104,7 +104,7 @@ POSITIONS = [
     Mutant("one frequency for all", "step01_numpy.positions:rotary_angles", "base**exponents", "base", "tests/test_positions.py::test_sinusoids_as_in_the_paper"),
     Mutant("cosine before sine", "step01_numpy.positions:sinusoidal_positions", "[sin, cos]", "[cos, sin]", "tests/test_positions.py::test_sinusoids_as_in_the_paper"),
     Mutant("ALiBi prefers far keys", "step01_numpy.positions:alibi_bias", "-slopes", "slopes", "tests/test_positions.py::test_alibi_bias"),
-    Mutant("repeated rows overwrite each other", "step01_numpy.arrays:add_rows", "np.add.at(table, indices, rows)", "table[indices] += rows", "tests/test_positions.py::test_learned_positions"),
+    Mutant("repeated rows overwrite each other", "step01_numpy.arrays:lookup_backward", "np.add.at(d_table, indices, d_rows)", "d_table[indices] += d_rows", "tests/test_positions.py::test_learned_positions"),
 ]  # fmt: skip
 
 FLASH = [
@@ -138,7 +138,7 @@ IN_LAYERS, IN_MODEL, IN_LOSS, IN_OPTIM, IN_TRAIN, IN_GEN, IN_BAD = (
 ORACLE = IN_MODEL + "test_logits_and_every_gradient_equal_pytorchs_transformer"
 PEER = IN_MODEL + "test_logits_and_every_gradient_equal_another_stages"
 MODELS = [
-    model("repeated tokens overwrite each other", f"{LAYERS}:Embedding.backward", "add_rows(d_weight, tokens.reshape(-1), d_out.reshape(-1, d_out.shape[-1]))", "d_weight[tokens] += d_out", IN_LAYERS + "test_embedding_equals_torchs_and_repeated_tokens_add_up"),
+    model("repeated tokens overwrite each other", "step01_numpy.arrays:lookup_backward", "np.add.at(d_table, indices, d_rows)", "d_table[indices] += d_rows", IN_LAYERS + "test_embedding_equals_torchs_and_repeated_tokens_add_up"),
     model("layer norm's gradient is not orthogonal", f"{LAYERS}:layer_norm_backward", " - normalised * along", "", IN_LAYERS + "test_layer_equals_torchs"),
     model("layer norm's gradient keeps its mean", f"{LAYERS}:layer_norm_backward", " - d_normalised.mean(axis=-1, keepdims=True)", "", IN_LAYERS + "test_layer_equals_torchs"),
     model("layer norm's gradient forgets the weight", f"{LAYERS}:layer_norm_backward", "d_out * weight", "d_out * 1", IN_LAYERS + "test_layer_equals_torchs"),

@@ -4,7 +4,6 @@ from types import ModuleType
 
 import numpy as np
 
-from step01_numpy.common.batches import Batch
 from step01_numpy.common.checkpoints import Checkpoint
 from step01_numpy.common.configuration import ModelConfig, TrainingConfig
 
@@ -70,8 +69,6 @@ class Backend:
 
     def train(self, model, batches, optimizer, config: TrainingConfig, first_step: int):
         """Train for as long as the caller asks for more; yields the stage's `Progress`."""
-        moved = (Batch(*map(self.package.from_numpy, batch)) for batch in batches)
-        batches = moved if self.models is not self.package else batches
         return self.models.train(model, batches, optimizer, config, first_step=first_step)
 
 
