@@ -27,6 +27,7 @@ class Embedding(Layer):
         self.weight = Parameter(normal(1 / sqrt(d_model), (vocab_size, d_model), rng))
 
     def forward(self, tokens: Int[Array, "*shape"]) -> Float[Array, "*shape d_model"]:
+        """Return the row of each token."""
         checks.tokens("tokens", tokens, len(self.weight.data))
         return self.weight.data[tokens]
 
@@ -101,11 +102,13 @@ class LayerNorm(Layer):
         self.bias = Parameter(np.zeros(d_model, np.float32))
 
     def forward(self, x: Float[Array, "*rows d"]) -> Float[Array, "*rows d"]:
+        """Normalise each row of x, (..., d_model)."""
         checks.features("x", x, self.d_model)
         self.saved = x
         return layer_norm(x, self.weight.data, self.bias.data, eps=self.eps)
 
     def backward(self, d_out: Float[Array, "*rows d"]) -> Float[Array, "*rows d"]:
+        """Return d_x, (..., d_model)."""
         d_x, d_weight, d_bias = layer_norm_backward(d_out, self.saved, self.weight.data, eps=self.eps)
         self.weight.accumulate(d_weight)
         self.bias.accumulate(d_bias)
@@ -156,11 +159,13 @@ class RMSNorm(Layer):
         self.weight = Parameter(np.ones(d_model, np.float32))
 
     def forward(self, x: Float[Array, "*rows d"]) -> Float[Array, "*rows d"]:
+        """Normalise each row of x, (..., d_model)."""
         checks.features("x", x, self.d_model)
         self.saved = x
         return rms_norm(x, self.weight.data, eps=self.eps)
 
     def backward(self, d_out: Float[Array, "*rows d"]) -> Float[Array, "*rows d"]:
+        """Return d_x, (..., d_model)."""
         d_x, d_weight = rms_norm_backward(d_out, self.saved, self.weight.data, eps=self.eps)
         self.weight.accumulate(d_weight)
         return d_x
@@ -182,11 +187,13 @@ class FeedForward(Layer):
         self.w_2 = Linear(d_ff, d_model, rng=rng)
 
     def forward(self, x: Float[Array, "*rows d_model"]) -> Float[Array, "*rows d_model"]:
+        """Transform each row of x, (..., d_model)."""
         hidden = self.w_1(x)
         self.saved = hidden
         return self.w_2(np.maximum(hidden, 0))
 
     def backward(self, d_out: Float[Array, "*rows d_model"]) -> Float[Array, "*rows d_model"]:
+        """Return d_x; nothing flows where the ReLU was shut."""
         d_hidden = self.w_2.backward(d_out) * (self.saved > 0)
         return self.w_1.backward(d_hidden)
 
@@ -212,6 +219,7 @@ class Dropout(Layer):
         self.rate, self.rng = rate, random_generator() if rng is None else rng
 
     def forward(self, x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+        """Drop entries of x, of any shape, while training; otherwise return x."""
         self.saved = None
         if not self.training or self.rate == 0:
             return x
@@ -220,4 +228,5 @@ class Dropout(Layer):
         return x * self.saved
 
     def backward(self, d_out: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+        """Return d_x: what was dropped gets nothing."""
         return d_out if self.saved is None else d_out * self.saved

@@ -135,11 +135,13 @@ class Linear(Layer):
         self.bias = Parameter(uniform(1 / sqrt(d_in), (d_out,), rng)) if bias else None
 
     def forward(self, x: Float[Array, "... d_in"]) -> Float[Array, "... d_out"]:
+        """Return x Wᵀ + b, (..., d_out)."""
         checks.features("x", x, self.d_in)
         self.saved = x
         return linear(x, self.weight.data, None if self.bias is None else self.bias.data)
 
     def backward(self, d_out: Float[Array, "... d_out"]) -> Float[Array, "... d_in"]:
+        """Return d_x, (..., d_in)."""
         d_x, d_weight, d_bias = linear_backward(d_out, self.saved, self.weight.data)
         self.weight.accumulate(d_weight)
         if self.bias is not None:

@@ -56,11 +56,13 @@ class LearnedPositions(Layer):
         self.weight = Parameter(normal(0.02, (n_positions, d_model), rng))
 
     def forward(self, positions: Int[Array, "*shape"]) -> Float[Array, "*shape d_model"]:
+        """Return the row of each position."""
         checks.tokens("positions", positions, len(self.weight.data))
         self.saved = positions
         return self.weight.data[positions]
 
     def backward(self, d_out: Float[Array, "*shape d_model"]) -> None:
+        """Collect each position's gradients; positions themselves have none."""
         self.weight.accumulate(lookup_backward(d_out, self.saved, self.weight.data))
 
 

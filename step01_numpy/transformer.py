@@ -75,6 +75,7 @@ class Encoder(Layer):
     def forward(
         self, embedded: Float[Array, "B S d_model"], mask: Bool[Array, "B 1 1 S"] | None = None
     ) -> Float[Array, "B S d_model"]:
+        """Return the memory, (B, S, d_model)."""
         x = self.input(embedded)
         for block in self.blocks:
             x = block(x, mask)
@@ -153,6 +154,7 @@ class Transformer(Layer):
         return linear(hidden, self.embedding.weight.data)
 
     def backward(self, d_logits: Float[Array, "B L vocab_size"]) -> None:
+        """Differentiate `forward`: tokens have no gradient, so it returns nothing."""
         d_hidden, d_weight, _ = linear_backward(d_logits, self.saved_hidden, self.embedding.weight.data)
         self.embedding.weight.accumulate(d_weight)
         self.hidden_backward(d_hidden)

@@ -33,6 +33,7 @@ class Residual(Layer):
         self.dropout = Dropout(config.dropout, rng=rng)
 
     def forward(self, x: Float[Array, "B L d_model"], sublayer) -> Float[Array, "B L d_model"]:
+        """Lead x, (B, L, d_model), through the sublayer and around it."""
         if self.norm_first:
             return x + self.dropout(sublayer(self.norm(x)))
         return self.norm(x + self.dropout(sublayer(x)))
@@ -51,6 +52,7 @@ class EncoderBlock(Layer):
     def forward(
         self, x: Float[Array, "B S d_model"], mask: Bool[Array, "B 1 1 S"] | None = None
     ) -> Float[Array, "B S d_model"]:
+        """Return x, (B, S, d_model), having read what `mask` lets it see."""
         x = self.self_attention_residual(x, lambda y: self.self_attention(y, mask=mask))
         return self.feed_forward_residual(x, self.feed_forward)
 
@@ -77,6 +79,7 @@ class DecoderBlock(Layer):
         *,
         caches: tuple = (None, None),
     ) -> Float[Array, "B L d_model"]:
+        """Return x, (B, L, d_model); `caches` are those of self- and of cross-attention."""
         own, cross = caches
         x = self.self_attention_residual(x, lambda y: self.self_attention(y, causal=True, cache=own))
         x = self.cross_attention_residual(

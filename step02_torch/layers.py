@@ -29,6 +29,7 @@ class Embedding(Layer):
         self.weight = Parameter(normal(1 / sqrt(d_model), (vocab_size, d_model), rng))
 
     def forward(self, tokens: Int[Array, "*shape"]) -> Float[Array, "*shape d_model"]:
+        """Return the row of each token."""
         checks.tokens("tokens", tokens, len(self.weight))
         return functional.embedding(tokens, self.weight)
 
@@ -68,6 +69,7 @@ class LayerNorm(Layer):
         self.bias = Parameter(torch.zeros(d_model))
 
     def forward(self, x: Float[Array, "*rows d"]) -> Float[Array, "*rows d"]:
+        """Normalise each row of x, (..., d_model)."""
         checks.features("x", x, self.d_model)
         return layer_norm(x, self.weight, self.bias, eps=self.eps)
 
@@ -102,6 +104,7 @@ class RMSNorm(Layer):
         self.weight = Parameter(torch.ones(d_model))
 
     def forward(self, x: Float[Array, "*rows d"]) -> Float[Array, "*rows d"]:
+        """Normalise each row of x, (..., d_model)."""
         checks.features("x", x, self.d_model)
         return rms_norm(x, self.weight, eps=self.eps)
 
@@ -123,6 +126,7 @@ class FeedForward(Layer):
         self.w_2 = Linear(d_ff, d_model, rng=rng)
 
     def forward(self, x: Float[Array, "*rows d_model"]) -> Float[Array, "*rows d_model"]:
+        """Transform each row of x, (..., d_model)."""
         return self.w_2(functional.relu(self.w_1(x)))
 
 
@@ -148,6 +152,7 @@ class Dropout(Layer):
         self.rate, self.rng = rate, random_generator() if rng is None else rng
 
     def forward(self, x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+        """Drop entries of x, of any shape, while training; otherwise return x."""
         if not self.training or self.rate == 0:
             return x
         kept = self.rng.random(tuple(x.shape), dtype="float32") >= self.rate

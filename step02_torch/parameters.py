@@ -53,6 +53,7 @@ class Linear(Layer):
         self.bias = Parameter(uniform(1 / sqrt(d_in), (d_out,), rng)) if bias else None
 
     def forward(self, x: Float[Array, "... d_in"]) -> Float[Array, "... d_out"]:
+        """Return x Wᵀ + b, (..., d_out)."""
         checks.features("x", x, self.d_in)
         return linear(x, self.weight, self.bias)
 

@@ -66,6 +66,7 @@ class LearnedPositions(Layer):
         self.weight = Parameter(normal(0.02, (n_positions, d_model), rng))
 
     def forward(self, positions: Int[Array, "*shape"]) -> Float[Array, "*shape d_model"]:
+        """Return the row of each position."""
         checks.tokens("positions", positions, len(self.weight))
         return self.weight[positions]
 

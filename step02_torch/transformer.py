@@ -72,6 +72,7 @@ class Encoder(Layer):
     def forward(
         self, embedded: Float[Array, "B S d_model"], mask: Bool[Array, "B 1 1 S"] | None = None
     ) -> Float[Array, "B S d_model"]:
+        """Return the memory, (B, S, d_model)."""
         x = self.input(embedded)
         for block in self.blocks:
             x = block(x, mask)

@@ -104,10 +104,12 @@ class _Beams:
 
     @property
     def going(self):
+        """Whether any beginning still goes on."""
         return bool(np.isfinite(self.scores).any())
 
     @property
     def newest(self):
+        """The last token of each beginning, (n_rows · beam)."""
         return self.tokens[:, :, -1].reshape(-1)
 
     def extend(self, candidates):
