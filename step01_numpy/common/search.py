@@ -19,7 +19,14 @@ class Hypothesis(NamedTuple):
 
 
 def greedy(
-    step: Callable, n_rows: int, *, max_length, first=BOS, eos=EOS, never: Sequence[int] = ()
+    step: Callable,
+    n_rows: int,
+    *,
+    max_length,
+    first=BOS,
+    eos=EOS,
+    never: Sequence[int] = (),
+    force_eos: bool = False,
 ) -> list[list[int]]:
     """
     Take the most probable token at each step, the lowest id among equals.
@@ -30,6 +37,8 @@ def greedy(
         As of `follow`.
     never : sequence of int
         Tokens that are not chosen.
+    force_eos : bool
+        Whether a row's last token, where it reaches max_length, is its end.
 
     Returns
     -------
@@ -40,7 +49,9 @@ def greedy(
     def choose(logits):
         return forbid(logits, never).argmax(axis=-1)
 
-    return gather(follow(step, choose, n_rows, max_length=max_length, first=first, eos=eos), n_rows)
+    rows = gather(follow(step, choose, n_rows, max_length=max_length, first=first, eos=eos), n_rows)
+    longest = limits_of(max_length, n_rows) - force_eos
+    return [row[:most] for row, most in zip(rows, longest, strict=True)]
 
 
 def beam_search(
