@@ -75,7 +75,7 @@ def test_truncated_anywhere(directory):
     data = path.read_bytes()
     for kept in [*range(0, len(data), 37), len(data) - 1]:
         path.write_bytes(data[:kept])
-        with pytest.raises(ValueError, match="model.safetensors is truncated or no safetensors file"):
+        with pytest.raises(ValueError, match=r"model.safetensors is truncated or no safetensors file"):
             read_header(path)
     path.write_bytes(data + b"\0")
     with pytest.raises(ValueError, match="its tensors end at byte"):
@@ -141,7 +141,7 @@ def test_a_shard_is_missing(tmp_path, tensors):
     sharded(tmp_path, tensors)
     (tmp_path / "model-00002-of-00002.safetensors").unlink()
     with pytest.raises(
-        FileNotFoundError, match="lacks model-00002-of-00002.safetensors, listed in model.saf"
+        FileNotFoundError, match=r"lacks model-00002-of-00002.safetensors, listed in model.saf"
     ):
         WeightFiles.of_directory(tmp_path)
 
