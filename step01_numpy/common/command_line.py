@@ -7,10 +7,17 @@ import warnings
 from collections.abc import Sequence
 from types import ModuleType
 
-from step01_numpy.common.commands import evaluate, parity, tour, train, translate
+from step01_numpy.common.commands import evaluate, generate, parity, tour, train, translate
 from step01_numpy.common.commands.context import Context
 
-COMMANDS = {"tour": tour, "translate": translate, "train": train, "evaluate": evaluate, "parity": parity}
+COMMANDS = {
+    "tour": tour,
+    "translate": translate,
+    "generate": generate,
+    "train": train,
+    "evaluate": evaluate,
+    "parity": parity,
+}
 EXTRAS = {"torch": "torch", "scipy": "text", "matplotlib": "viz"}  # optional packages that no command names
 USER_ERROR, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
 
@@ -63,7 +70,7 @@ def build_parser(program: str) -> Parser:
     """Build the parser of all commands."""
     parser = Parser(
         prog=f"python -m {program}",
-        description="Attention, step by step: look at it, translate with it, train it, check it.",
+        description="Attention, step by step: look at it, translate and write with it, train it, check it.",
         epilog=f"'python -m {program} COMMAND --help' explains a command, with examples.",
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
