@@ -1,11 +1,13 @@
 """Greedy and beam search, against trying out every sequence."""
 
+import functools
 import itertools
 
 import numpy as np
 import pytest
 
-from step01_numpy.common.search import beam_search, greedy
+from step01_numpy.common.continuation import ENDED, follow
+from step01_numpy.common.search import beam_search, gnmt, greedy
 from step01_numpy.common.tokenizer import BOS, EOS
 
 VOCAB_SIZE, MAX_LENGTH = 4, 4
@@ -30,15 +32,23 @@ class FakeModel:
         rng = np.random.default_rng([self.seed, row, *prefix])
         return (self.sharpness * rng.normal(size=VOCAB_SIZE)).astype(np.float32)
 
-    def log_probability(self, row, tokens):
+    def log_probability(self, row, tokens, first=BOS, never=()):
         total = 0.0
         for i, token in enumerate(tokens):
-            logits = self.logits(row, (BOS, *tokens[:i])).astype(np.float64)
+            logits = self.logits(row, (first, *tokens[:i])).astype(np.float64)
+            logits[list(never)] = -np.inf
             total += logits[token] - np.log(np.exp(logits).sum())
         return total
 
-    def score(self, row, tokens, alpha):
-        return self.log_probability(row, tokens) / ((5 + len(tokens)) / 6) ** alpha
+    def score(self, row, tokens, penalty):
+        return self.log_probability(row, tokens) / penalty(len(tokens))
+
+
+def power(exponent):
+    return lambda length: length**exponent
+
+
+PENALTIES = [gnmt(0.0), gnmt(0.6), gnmt(1.5), power(1.0), power(-0.5)]
 
 
 def bare(tokens):
@@ -53,39 +63,69 @@ def every_sequence(max_length=MAX_LENGTH):
     yield from itertools.product(others, repeat=max_length)
 
 
-def naive_beam_search(model, row, beam, alpha, max_length=MAX_LENGTH):
-    """One row, no pruning: what `beam_search` shall find."""
-    going, ended = [((), 0.0)], []
+def naive_beam_search(score, beam, penalty, early_stopping, max_length=MAX_LENGTH):
+    """One row by the book, transformers' `generate`: what shall be found; `score` is the log-probability."""
+    going, ended = [()], []
     for length in range(1, max_length + 1):
-        longer = [(*tokens, t) for tokens, _ in going for t in range(VOCAB_SIZE)]
-        scored = sorted(((x, model.log_probability(row, x)) for x in longer), key=lambda x: -x[1])
-        best = scored[: beam - len(ended)]
-        done = [x for x in best if x[0][-1] == EOS or length == max_length]
-        ended += [(x, model.score(row, x, alpha)) for x, _ in done]
-        going = [x for x in best if x not in done]
-    return max(ended, key=lambda x: x[1])
+        longer = sorted(((*x, t) for x in going for t in range(VOCAB_SIZE)), key=score, reverse=True)
+        done = [x for x in longer if x[-1] == EOS or length == max_length]
+        ended += [x for x in longer[:beam] if x in done]  # an end further down is no end
+        ended = sorted(ended, key=lambda x: score(x) / penalty(len(x)), reverse=True)[:beam]
+        going = [x for x in longer[: 2 * beam] if x not in done][:beam]
+        if not going or len(ended) < beam:
+            continue
+        worst = score(ended[-1]) / penalty(len(ended[-1]))
+        reachable = max_length if early_stopping == "never" and penalty(9) > penalty(1) else length
+        if early_stopping is True or score(going[0]) / penalty(reachable) <= worst:
+            break
+    return ended[0], score(ended[0]) / penalty(len(ended[0]))
 
 
-@pytest.mark.parametrize("alpha", [0.0, 0.6, 1.5])
+@pytest.mark.parametrize("penalty", PENALTIES)
 @pytest.mark.parametrize("seed", range(5))
-def test_a_wide_beam_finds_the_best_of_all_sequences(seed, alpha):
+def test_a_wide_beam_finds_the_best_of_all_sequences(seed, penalty):
     model, n_rows = FakeModel(3, seed), 3
-    found = beam_search(model.step, model.reorder, n_rows, 200, max_length=MAX_LENGTH, length_penalty=alpha)
+    options = {"max_length": MAX_LENGTH, "length_penalty": penalty}
+    found = beam_search(model.step, model.reorder, n_rows, 200, **options)
     for row, hypothesis in enumerate(found):
-        best = max(every_sequence(), key=lambda x: model.score(row, x, alpha))
+        best = max(every_sequence(), key=lambda x: model.score(row, x, penalty))
         assert hypothesis.tokens == bare(best)
-        assert hypothesis.score == pytest.approx(model.score(row, best, alpha), rel=1e-9)
+        assert hypothesis.score == pytest.approx(model.score(row, best, penalty), rel=1e-9)
 
 
-@pytest.mark.parametrize("beam", [1, 2, 3, 5])
-@pytest.mark.parametrize("seed", range(6))
-def test_a_narrow_beam_finds_what_the_definition_says(seed, beam):
-    model = FakeModel(4, seed, sharpness=1.0)
-    found = beam_search(model.step, model.reorder, 4, beam, max_length=MAX_LENGTH, length_penalty=0.6)
-    for row, hypothesis in enumerate(found):
-        tokens, score = naive_beam_search(model, row, beam, 0.6)
-        assert hypothesis.tokens == bare(tokens)
-        assert hypothesis.score == pytest.approx(score, rel=1e-9)
+@pytest.mark.parametrize("early_stopping", [True, False, "never"])
+@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("beam", [1, 2, 3])
+def test_a_narrow_beam_finds_what_the_definition_says(beam, penalty, early_stopping):
+    options = {"max_length": 6, "length_penalty": penalty, "early_stopping": early_stopping}
+    for seed in range(4):
+        model = FakeModel(4, seed, sharpness=1.0)
+        found = beam_search(model.step, model.reorder, 4, beam, **options)
+        for row, hypothesis in enumerate(found):
+            log_probability = functools.cache(functools.partial(model.log_probability, row))
+            tokens, score = naive_beam_search(log_probability, beam, penalty, early_stopping, 6)
+            assert hypothesis.tokens == bare(tokens)
+            assert hypothesis.score == pytest.approx(score, rel=1e-9)
+
+
+def test_the_ways_to_stop_differ():
+    """Else the test above would say nothing of them."""
+    options, found = {"max_length": 6, "length_penalty": 2.0}, {}
+    for early_stopping in (True, False, "never"):
+        model = FakeModel(40, 0, sharpness=1.0)
+        search = beam_search(model.step, model.reorder, 40, 2, early_stopping=early_stopping, **options)
+        found[early_stopping] = [x.tokens for x in search]
+    assert found[True] != found[False] != found["never"] != found[True]
+
+
+def test_a_number_is_the_exponent_of_the_length():
+    models = [FakeModel(3, 1) for _ in range(3)]
+    penalties = [2.0, power(2.0), power(1.0)]
+    found = [
+        beam_search(m.step, m.reorder, 3, 4, max_length=5, length_penalty=p)
+        for m, p in zip(models, penalties, strict=True)
+    ]
+    assert found[0] == found[1] != found[2]
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -128,7 +168,7 @@ def test_a_sequence_that_starts_worse_may_end_better():
         first = np.log([0.25, 0.225, 0.3, 0.225])
         return np.where((tokens == BOS)[:, None], first, [0.0, -50.0, -50.0, -50.0])
 
-    (found,) = beam_search(step, lambda rows: None, 1, 2, max_length=4, length_penalty=1.5)
+    (found,) = beam_search(step, lambda rows: None, 1, 2, max_length=4, length_penalty=gnmt(1.5))
     assert found.tokens == [0, 0, 0, 0]
     assert found.score == pytest.approx(np.log(0.25) / 1.5**1.5)
 
@@ -148,13 +188,78 @@ def test_more_beams_than_tokens():
     assert beam_search(model.step, model.reorder, 1, 50, max_length=1)[0].score < 0
 
 
+@pytest.mark.parametrize("search", ["greedy", "beam"])
+def test_first_eos_and_never(search):
+    """Rows that start with tokens of their own, end with either of two, and may not choose a third."""
+    model, first, eos, never = FakeModel(8, 3, sharpness=0.5), np.array([0, 1, 2, 3] * 2), (1, 3), (0,)
+    options = {"max_length": 4, "first": first, "eos": eos, "never": never}
+    if search == "greedy":
+        found = greedy(model.step, 8, **options)
+    else:
+        found = beam_search(model.step, model.reorder, 8, 200, length_penalty=2.0, **options)
+        scores, found = [x.score for x in found], [x.tokens for x in found]
+    candidates = [(*[2] * n, end) for n in range(4) for end in eos] + [(2, 2, 2, 2)]
+    assert len({tuple(x) for x in found}) > 1
+    for row, tokens in enumerate(found):
+
+        def score(x, row=row):
+            return model.log_probability(row, x, int(first[row]), never)
+
+        if search == "beam":
+            best = max(candidates, key=lambda x: score(x) / len(x) ** 2)
+            assert tokens == [t for t in best if t not in eos]
+            assert scores[row] == pytest.approx(score(best) / len(best) ** 2, rel=1e-9)
+            continue
+        prefix = ()
+        while len(prefix) < 4 and prefix[-1:] not in [(1,), (3,)]:
+            prefix += (max((1, 2, 3), key=lambda t, prefix=prefix: score((*prefix, t))),)
+        assert tokens == [t for t in prefix if t not in eos]
+
+
+@pytest.mark.parametrize("beam", [1, 3])
+def test_without_an_end_every_row_reaches_its_limit(beam):
+    model = FakeModel(3, 5)
+    found = beam_search(model.step, model.reorder, 3, beam, max_length=[2, 5, 3], eos=())
+    assert [len(x.tokens) for x in found] == [2, 5, 3]
+    model = FakeModel(3, 5)
+    found = greedy(model.step, 3, max_length=[2, 5, 3], eos=())
+    assert [len(x) for x in found] == [2, 5, 3]
+
+
+def test_a_forced_end_costs_nothing():
+    """At its limit a row must end, with probability 1; before it, nothing changes."""
+    model, limits, forced = FakeModel(4, 7), [3, 2, 4, 3], 0
+    options = {"max_length": np.array(limits), "length_penalty": 2.0, "force_eos": True}
+    found = beam_search(model.step, model.reorder, 4, 200, **options)
+    for row, limit in enumerate(limits):
+        scores = {}
+        for tokens in every_sequence(limit - 1):
+            length = len(tokens) + (tokens[-1] != EOS)
+            scores[tokens] = model.log_probability(row, tokens) / length**2
+        best = max(scores, key=scores.get)
+        assert found[row].tokens == bare(best)
+        assert found[row].score == pytest.approx(scores[best], rel=1e-9)
+        forced += best[-1] != EOS
+    assert 0 < forced < 4
+
+
+def test_tokens_are_yielded_as_they_come():
+    model = FakeModel(3, 1)
+    expected = greedy(FakeModel(3, 1).step, 3, max_length=4)
+    steps = follow(model.step, lambda logits: logits.argmax(-1), 3, max_length=4)
+    assert len(model.rows[0][1]) == 0  # nothing is done before it is asked for
+    for n, tokens in enumerate(steps):
+        assert len(model.rows[0][1]) == n + 1
+        assert tokens.tolist() == [row[n] if n < len(row) else ENDED for row in expected]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"beam": 0}, "beam is 0"),
         ({"beam": 2.0}, "beam is 2.0"),
-        ({"length_penalty": -1.0}, "length_penalty is -1.0"),
         ({"length_penalty": float("nan")}, "length_penalty is nan"),
+        ({"early_stopping": "soon"}, "early_stopping is 'soon'; expected True, False or 'never'"),
         ({"max_length": 0}, "max_length 0"),
         ({"n_rows": 0}, "n_rows is 0"),
     ],
@@ -165,3 +270,9 @@ def test_bad_arguments(changes, message):
     arguments = {"n_rows": 2, "beam": 2, "max_length": 3, **changes}
     with pytest.raises(ValueError, match=message):
         beam_search(model.step, model.reorder, **arguments)
+
+
+@pytest.mark.parametrize("alpha", [-1.0, float("nan")])
+def test_a_bad_alpha(alpha):
+    with pytest.raises(ValueError, match=f"alpha is {alpha}"):
+        gnmt(alpha)

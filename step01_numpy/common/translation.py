@@ -7,7 +7,7 @@ from threadpoolctl import threadpool_limits
 
 from step01_numpy.common.backend import Backend
 from step01_numpy.common.batches import pad
-from step01_numpy.common.search import beam_search, greedy
+from step01_numpy.common.search import beam_search, gnmt, greedy
 from step01_numpy.common.tokenizer import EOS, Tokenizer
 
 ROWS = 64  # of a batch, beams counted
@@ -74,7 +74,15 @@ class Translator:
             decoding = self.backend.start(self.model, pad(sources)[0])
             if self.beam == 1:
                 return greedy(decoding.step, len(sources), max_length=limits)
-            found = beam_search(decoding.step, decoding.reorder, len(sources), self.beam, max_length=limits)
+            found = beam_search(
+                decoding.step,
+                decoding.reorder,
+                len(sources),
+                self.beam,
+                max_length=limits,
+                length_penalty=gnmt(),
+                early_stopping="never",
+            )
             return [hypothesis.tokens for hypothesis in found]
 
     def _encode(self, lines, first_line):
