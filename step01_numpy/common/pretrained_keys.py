@@ -35,9 +35,9 @@ class Keys(NamedTuple):
     body: dict[str, str | tuple]
     head: dict[str, str | tuple]
     unused: tuple[str, ...]  # patterns of what our models compute, or do without
-    copies: dict[str, str]  # what must equal another tensor, where the file holds both
+    copies: dict[str, str]  # with a tied head: what must equal another tensor, where the file holds both
     layouts: dict[str, Layout]
-    old: dict[str, str]  # endings of names, and those that older files use instead
+    spellings: dict[str, str]  # endings of names, and those that some files have instead
 
 
 def _block(names: dict[str, str], ours: str) -> dict[str, str]:
@@ -69,15 +69,19 @@ BERT = Keys(
         "cls.predictions.transform.dense": "head.dense",
         "cls.predictions.transform.LayerNorm": "head.norm",
         "cls.predictions.decoder.weight": "head.weight",
-        "cls.predictions.bias": "head.bias",
+        "cls.predictions.decoder.bias": "head.bias",
     },
     unused=("pooler.*", "cls.*", "embeddings.position_ids", "embeddings.token_type_ids"),
     copies={
         "cls.predictions.decoder.weight": "embeddings.word_embeddings.weight",
-        "cls.predictions.decoder.bias": "cls.predictions.bias",
+        "cls.predictions.bias": "cls.predictions.decoder.bias",
     },
     layouts={},
-    old={"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"},
+    spellings={
+        "LayerNorm.weight": "LayerNorm.gamma",  # in files of 2018
+        "LayerNorm.bias": "LayerNorm.beta",
+        "predictions.decoder.bias": "predictions.bias",
+    },
 )
 
 GPT2 = Keys(
@@ -102,7 +106,7 @@ GPT2 = Keys(
     unused=("h.*.attn.bias", "h.*.attn.masked_bias", "lm_head.weight"),  # causal masks
     copies={"lm_head.weight": "wte.weight"},
     layouts={"c_attn": FUSED, "c_proj": TURNED, "c_fc": TURNED},
-    old={},
+    spellings={},
 )
 
 LLAMA = Keys(
@@ -129,7 +133,7 @@ LLAMA = Keys(
     unused=("layers.*.self_attn.rotary_emb.inv_freq", "rotary_emb.inv_freq", "lm_head.weight"),
     copies={"lm_head.weight": "embed_tokens.weight"},
     layouts={},
-    old={},
+    spellings={},
 )
 
 _MARIAN_LAYER = {
@@ -158,6 +162,6 @@ MARIAN = Keys(
         ("lm_head.weight", "encoder.embed_tokens.weight", "decoder.embed_tokens.weight"), "shared.weight"
     ),
     layouts={"final_logits_bias": ROW},
-    old={},
+    spellings={},
 )
 TABLE = {"bert": BERT, "gpt2": GPT2, "llama": LLAMA, "mistral": LLAMA, "marian": MARIAN}
