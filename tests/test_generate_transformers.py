@@ -11,6 +11,7 @@ from step01_numpy.common.continuation import follow, gather
 from step01_numpy.common.pretrained import load_model
 from step01_numpy.common.sampling import Sampler, Sampling
 from step01_numpy.common.search import beam_search, greedy
+from step01_numpy.common.writer import Writer
 from tests.test_search_transformers import LENGTHS, LIMIT, cut, padded
 from tests.tiny_tokenizers import sentence_pieces, words
 
@@ -117,3 +118,19 @@ def test_a_repetition_penalty_is_the_librarys(stage, family):
     choose = Sampler(Sampling(repetition_penalty=1.7), [], texts)
     steps = follow(decoding.step, choose, len(texts), max_length=LIMIT, first=tokens[:, -1], eos=ENDS)
     assert gather(steps, len(texts)) == expected
+
+
+@pytest.mark.usefixtures("unchecked")  # for speed
+@pytest.mark.parametrize("family", ["gpt2", "llama"], indirect=True)
+@pytest.mark.parametrize("beam", [1, 3])
+def test_prompts_are_written_on_as_the_library_does(stage, family, beam):
+    """From text to tokens, in a batch, against each prompt alone in the library, which pads nothing then."""
+    _, directory, reference = family
+    backend, prompts = backend_of(stage), ["w8 w13 w30", "w5", "", "w38 w39 w5 w6 w10 w31"]
+    found = list(Writer(backend, load_model(directory, backend), max_tokens=LIMIT, beam=beam).write(prompts))
+    for prompt, continuation in zip(prompts, found, strict=True):
+        tokens = np.array([[1, *(int(word[1:]) for word in prompt.split())]])  # <s> comes first
+        (expected,) = generated(reference, tokens, tokens > 0, tokens.shape[1], num_beams=beam)
+        assert continuation.tokens == expected
+        assert continuation.ended == (len(expected) < LIMIT)
+        assert continuation.text.split() == [f"w{token}" for token in expected if token > 2]

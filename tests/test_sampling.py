@@ -58,7 +58,7 @@ def test_top_k_keeps_equals():
     assert kept.tolist() == [[True, False, True, True, False]]
 
 
-@pytest.mark.parametrize("p", [1e-6, 0.1, 0.5, 0.9, 0.999, 1.0])
+@pytest.mark.parametrize("p", [1e-17, 1e-6, 0.1, 0.5, 0.9, 0.999, 1.0])
 def test_top_p(logits, p):
     logits[1, 4:9] += 0.1 * np.arange(5)  # of equals the library keeps some
     assert_same(keep_top_p(logits, p), TopPLogitsWarper(p), logits)

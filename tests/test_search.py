@@ -48,7 +48,7 @@ def power(exponent):
     return lambda length: length**exponent
 
 
-PENALTIES = [gnmt(0.0), gnmt(0.6), gnmt(1.5), power(1.0), power(-0.5)]
+PENALTIES = [gnmt(0.0), gnmt(0.6), power(1.0), power(3.0), power(-0.5)]
 
 
 def bare(tokens):
@@ -214,6 +214,23 @@ def test_first_eos_and_never(search):
         while len(prefix) < 4 and prefix[-1:] not in [(1,), (3,)]:
             prefix += (max((1, 2, 3), key=lambda t, prefix=prefix: score((*prefix, t))),)
         assert tokens == [t for t in prefix if t not in eos]
+
+
+def test_ends_of_several_kinds_leave_enough_to_go_on_with():
+    """Two ends are the most probable after both beginnings: six candidates are needed to keep two."""
+    probabilities = np.log([0.06, 0.45, 0.04, 0.45])
+    (found,) = beam_search(
+        lambda tokens: np.tile(probabilities, (len(tokens), 1)),
+        lambda rows: None,
+        1,
+        2,
+        max_length=4,
+        eos=(1, 3),
+        length_penalty=5.0,
+        early_stopping="never",
+    )
+    assert found.tokens == [0, 0, 0]
+    assert found.score == pytest.approx((3 * np.log(0.06) + np.log(0.45)) / 4**5)
 
 
 @pytest.mark.parametrize("beam", [1, 3])
