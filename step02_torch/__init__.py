@@ -35,9 +35,34 @@ from step02_torch.positions import (
 )
 from step02_torch.multi_head_attention import KVCache, MultiHeadAttention, merge_heads, split_heads
 from step02_torch.flash_attention import FLASH, flash_attention
+from step02_torch.recurrent import BidirectionalGRU, GRU, gru_step, sigmoid, stand_still, summary
+from step02_torch.recurrent_scores import (
+    SCORE_LAYERS,
+    AdditiveScore,
+    ConcatScore,
+    DotScore,
+    GeneralScore,
+    additive_scores,
+    dot_scores,
+)
+from step02_torch.recurrent_attention import (
+    GlobalAttention,
+    LocalAttention,
+    Memory,
+    NoAttention,
+    local_weights,
+    predict_position,
+    build_attention,
+)
 from step02_torch.layers import Dropout, Embedding, FeedForward, LayerNorm, RMSNorm, layer_norm, rms_norm
 from step02_torch.blocks import DecoderBlock, EncoderBlock, Residual
 from step02_torch.transformer import Decoder, Encoder, PositionalInput, Transformer
+from step02_torch.recurrent_translator import (
+    RecurrentCache,
+    RecurrentDecoder,
+    RecurrentEncoder,
+    RecurrentTranslator,
+)
 from step02_torch.loss import BLOCK, cross_entropy, linear_cross_entropy
 from step02_torch.optimizer import AdamW, clip_gradients, learning_rate
 from step02_torch.training import Progress, loss_and_gradients, train, training_step
@@ -88,6 +113,26 @@ __all__ = [
     "split_heads",
     "FLASH",
     "flash_attention",
+    "BidirectionalGRU",
+    "GRU",
+    "gru_step",
+    "sigmoid",
+    "stand_still",
+    "summary",
+    "SCORE_LAYERS",
+    "AdditiveScore",
+    "ConcatScore",
+    "DotScore",
+    "GeneralScore",
+    "additive_scores",
+    "dot_scores",
+    "GlobalAttention",
+    "LocalAttention",
+    "Memory",
+    "NoAttention",
+    "local_weights",
+    "predict_position",
+    "build_attention",
     "Dropout",
     "Embedding",
     "FeedForward",
@@ -102,6 +147,10 @@ __all__ = [
     "Encoder",
     "PositionalInput",
     "Transformer",
+    "RecurrentCache",
+    "RecurrentDecoder",
+    "RecurrentEncoder",
+    "RecurrentTranslator",
     "BLOCK",
     "cross_entropy",
     "linear_cross_entropy",
