@@ -24,7 +24,19 @@ DIFFERENTIABLE = {
 BACKWARD_NAMES = {"scaled_dot_product_attention": "attention_backward"}
 
 # What a package may leave to step01, whose code runs on any arrays that NumPy's functions dispatch to.
-MODELS = ("layers", "blocks", "transformer", "loss", "optimizer", "training", "generation")
+MODELS = (
+    "recurrent",
+    "recurrent_scores",
+    "recurrent_attention",
+    "recurrent_translator",
+    "layers",
+    "blocks",
+    "transformer",
+    "loss",
+    "optimizer",
+    "training",
+    "generation",
+)
 
 
 class Stage:
