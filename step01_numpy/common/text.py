@@ -21,7 +21,7 @@ def read_text(path: str | Path, split: str | None = None) -> list[str]:
         A UTF-8 text file, plain or ``.gz``; or "embedded", the English side of the project's own corpus, or
         "embedded-both", each English sentence followed by its French one.
     split : str, optional
-        The split of the embedded corpus: train, validation or held_out. A file has none.
+        The split of the embedded corpus: train, validation or held_out. A file has no other than train.
 
     Returns
     -------
@@ -37,7 +37,7 @@ def read_text(path: str | Path, split: str | None = None) -> list[str]:
     """
     if str(path) in EMBEDDED:
         return _read_embedded(str(path), split)
-    if split is not None:
+    if split not in (None, "train"):
         raise ValueError(f"split is {split!r}; expected none, for {path} is one text without splits")
     if Path(path).is_dir():
         raise ValueError(f"{path} is a directory; expected a text file or one of {', '.join(EMBEDDED)}")
