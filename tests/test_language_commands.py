@@ -94,6 +94,24 @@ def test_the_default_is_translation(run, data, tmp_path):  # noqa: F811
     assert load(tmp_path / "a").config.family == "Transformer"
 
 
+@pytest.mark.parametrize("score", ["general", "none"])
+def test_recurrent_models(run, data, tmp_path, score):  # noqa: F811
+    """Trained, stopped, resumed as all others; the score stands in the file."""
+    config = json.loads(CONFIG) | {"model": {"d_model": 8, "d_hidden": 8, "max_positions": 24}}
+    (tmp_path / "c.json").write_text(json.dumps(config))
+    straight, stopped = tmp_path / "straight", tmp_path / "stopped"
+    words = ["train", "--data", data, "--config", tmp_path / "c.json", "--model", "recurrent"]
+    words += ["--score", score, "--out"]
+    assert run(*words, straight)[0] == 0
+    assert run(*words, stopped, "--minutes", "1e-9")[0] == 0
+    assert load(stopped).training.step == 1
+    assert run("train", "--data", data, "--out", stopped, "--resume")[0] == 0
+    assert stopped.read_bytes() == straight.read_bytes()
+    found = load(stopped).config
+    assert (found.family, found.score, found.d_hidden) == ("RecurrentTranslator", score, 8)
+    assert run("translate", "--model", stopped, "They arrived late.")[0] == 0
+
+
 def test_the_configuration_names_the_task(run, refused, data, tmp_path):  # noqa: F811
     path = tmp_path / "c.json"
     path.write_text(json.dumps({"task": "causal-lm", **json.loads(CONFIG)}))

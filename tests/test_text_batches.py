@@ -61,13 +61,15 @@ def test_causal_targets_are_the_next_tokens():
 
 
 def test_masked_targets_are_what_was_hidden():
-    known, found = sequences(MaskedBatches), []
+    known, found, shown = sequences(MaskedBatches), [], []
     for tokens, mask, targets in epoch(batches(MaskedBatches)):
         assert (targets != PAD).any()
+        shown += (tokens[targets != PAD] == targets[targets != PAD]).tolist()
         for row, real, hidden in zip(np.where(targets, targets, tokens), mask, targets, strict=True):
             found.append(row[real].tolist())
             assert not {BOS, EOS, MASK} & set(hidden.tolist())
     assert sorted(found) == sorted(known)
+    assert np.mean(shown) < 0.3
 
 
 def test_masks_differ_from_epoch_to_epoch():
@@ -92,7 +94,7 @@ def test_masks_differ_from_epoch_to_epoch():
 def test_shares_of_masking():
     """By definition on every token, and by count within five standard deviations of 15, 80, 10 and 10 %."""
     rng = np.random.default_rng(2)
-    tokens = rng.integers(0, VOCAB_SIZE, (400, 500))
+    tokens = rng.integers(0, VOCAB_SIZE, (400, 500)) * (rng.random((400, 500)) < 0.8)
     before = tokens.copy()
     hidden, targets = mask_tokens(tokens, VOCAB_SIZE, rng)
     assert (tokens == before).all()
@@ -117,11 +119,12 @@ def assert_share(count, of, share):
 
 def test_random_tokens_are_drawn_evenly():
     rng = np.random.default_rng(2)
-    tokens = np.full((500, 500), 7)
+    tokens = np.full((1000, 1000), 7)
     hidden, _ = mask_tokens(tokens, 10, rng)
     counts = np.bincount(hidden.ravel(), minlength=10)
     for token in (5, 6, 8, 9):
         assert_share(counts[token], tokens.size, 0.15 * 0.1 / 5)
+    assert_share(counts[MASK], tokens.size, 0.15 * 0.8)
 
 
 def test_at_least_one_token_is_chosen_and_each_may_be():
