@@ -29,10 +29,9 @@ class Backend:
 
     def model(self, config: Configuration, *, attend=None, rng=None):
         """Build the model of a configuration, with this stage's attention or another, in float32."""
-        build = getattr(self.models, config.family)
-        options = {"attend": self.package.STANDARD if attend is None else attend, "rng": rng}
-        if "attend" not in signature(build).parameters:  # recurrent models score in their own ways
-            del options["attend"]
+        build, options = getattr(self.models, config.family), {"rng": rng}
+        if "attend" in signature(build).parameters:  # a recurrent model's attention is of its own kind
+            options["attend"] = self.package.STANDARD if attend is None else attend
         return self._on_device(build(config, **options))
 
     def load(self, checkpoint: Checkpoint, *, attend=None, rng=None):
