@@ -26,7 +26,7 @@ def additive_scores(
     ----------
     Bahdanau et al. 2014, appendix A.1.2, arXiv:1409.0473.
     """
-    return (query[:, None, :] + keys).tanh() @ v
+    return (query[:, None, :] + keys).tanh_() @ v  # in place: (B, S, d) at every step is memory enough
 
 
 def dot_scores(query: Float[Array, "B d"], keys: Float[Array, "B S d"]) -> Float[Array, "B S"]:

@@ -270,12 +270,12 @@ def test_a_hundred_updates_are_equal(variant):
 
 def reverser(stage, **changes):
     """Train a model to reverse sentences of 2 to 5 tokens; return it, and how it reverses others."""
-    training = TrainingConfig(steps=300, warmup=20, peak_rate=1e-2, label_smoothing=0.0)
+    training = TrainingConfig(steps=200, warmup=20, peak_rate=1e-2, label_smoothing=0.0)
     model = build(stage, configuration(d_model=32, d_hidden=32, **changes), dtype="float32")
     known = sentences(5, 2000, longest=5)
     batches = Batches(known, [x[::-1] for x in known], tokens_per_batch=400, rng=np.random.default_rng(0))
     adamw = optimizer(stage, model, training)
-    losses = [p.loss for p in islice(stage.get("train")(model.layer, batches, adamw, training), 300)]
+    losses = [p.loss for p in islice(stage.get("train")(model.layer, batches, adamw, training), 200)]
     assert losses[0] > 2
     new = [x for x in sentences(6, 200, longest=5) if x not in known]
     return model, new, translate(stage, model, new), np.mean(losses[-10:])
@@ -295,7 +295,7 @@ def test_a_model_learns_to_reverse(stage):
     """
     model, new, found, loss = reverser(stage)
     assert loss < 0.05
-    assert exact(new, found, length=2) > 0.95
+    assert exact(new, found, length=2) > 0.9
     there = peer(stage, model.layer.config)
     there.layer.float()
     assert translate(there.stage, there.load(model.state()), new) == found
@@ -303,9 +303,9 @@ def test_a_model_learns_to_reverse(stage):
 
 @pytest.mark.usefixtures("unchecked")  # for speed
 def test_without_attention_the_longest_sentences_suffer():
-    """One vector holds three tokens; five of them, reversed, it loses more often."""
+    """One vector for the sentence holds three tokens, but hardly five."""
     _, new, found, _ = reverser(Stage("step01_numpy"), score="none")
-    assert exact(new, found, length=5) < 0.8 < exact(new, found, length=2)
+    assert exact(new, found, length=5) < 0.6 < exact(new, found, length=2)
 
 
 @pytest.mark.usefixtures("unchecked")  # for speed
