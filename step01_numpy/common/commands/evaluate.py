@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     with progress_bar(total=len(pairs), unit="line") as bar:
         found = work.translate([english for english, _ in pairs], done=bar.update)
     result = score(bleu_of, found, [french for _, french in pairs], arguments.lowercase)
-    result |= {"beam": arguments.beam, "seconds": round(time.perf_counter() - started, 2)}
+    result |= {"beam": work.beam, "seconds": round(time.perf_counter() - started, 2)}
     print(json.dumps(result) if arguments.json else _as_text(result))
     return 0
 
