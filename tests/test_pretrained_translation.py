@@ -61,6 +61,17 @@ def test_the_library_s_tokens(backend, tmp_path, name):
     assert len({len(tokens) for tokens in found}) > 1
 
 
+@pytest.mark.parametrize("beam", [1, 3])
+def test_forbidden_tokens(tmp_path, beam):
+    backend = Backend(step01_numpy)
+    freely = generated(saved(tmp_path, num_beams=beam), load_model(tmp_path, backend), LINES[:1])[0]
+    model = saved(tmp_path, num_beams=beam, bad_words_ids=[[47], [freely[0]], [freely[1]]])
+    opened = load_model(tmp_path, backend)
+    found = Translator(backend, opened).search([opened.tokenizer.encode(LINES[0])])
+    assert found == generated(model, opened, LINES[:1])
+    assert not {*freely[:2]} & {*found[0]}
+
+
 def test_what_the_file_says_can_be_overruled(tmp_path):
     model, backend = saved(tmp_path, num_beams=4), Backend(step01_numpy)
     opened = load_model(tmp_path, backend)
