@@ -51,9 +51,9 @@ def mistral(**options):
 
 def marian(**options):
     sizes = {f"{side}_{name}": n for side in ("encoder", "decoder") for name, n in MARIAN_SIZES.items()}
-    ids = {"pad_token_id": 59, "decoder_start_token_id": 59, "eos_token_id": 0, "forced_eos_token_id": 0}
+    ids = {"pad_token_id": 47, "decoder_start_token_id": 47, "eos_token_id": 0, "forced_eos_token_id": 0}
     config = transformers.MarianConfig(
-        d_model=32, vocab_size=60, max_position_embeddings=24, **sizes, **ids | options
+        d_model=32, vocab_size=48, max_position_embeddings=64, **sizes, **ids | options
     )
     return randomise(transformers.MarianMTModel(config))
 

@@ -20,7 +20,9 @@ from step01_numpy.common.backend import Backend
 from step01_numpy.common.checkpoints import Checkpoint, load, save
 from step01_numpy.common.command_line import main
 from step01_numpy.common.commands import translate
+from step01_numpy.common.model_tokenizer import OwnTokenizer
 from step01_numpy.common.parity_table import verdict
+from step01_numpy.common.pretrained import Pretrained
 from step01_numpy.common.tokenizer import EOS, PAD
 from step01_numpy.common.translation import Translator
 from tests.tiny import CONFIG, PAIRS, tiny_checkpoint, write_corpus
@@ -88,8 +90,9 @@ def expected_translations(lines, beam=1):
 def translated_alone(line, beam):
     """Translate without padding and neighbours."""
     backend, checkpoint = Backend(import_module("step01_numpy")), tiny_checkpoint()
-    model = backend.load(checkpoint)
-    return Translator(backend, model, checkpoint.tokenizer, 24, beam=beam).translate([line])[0]
+    tokenizer = OwnTokenizer(checkpoint.tokenizer, "encoder_decoder")
+    opened = Pretrained(backend.load(checkpoint), checkpoint.config, tokenizer)
+    return Translator(backend, opened, beam=beam).translate([line])[0]
 
 
 # ---- translate --------------------------------------------------------------------------------------------
@@ -189,7 +192,9 @@ def test_model_that_is_a_text(refused, tmp_path):
     assert "text is truncated or no safetensors file" in refused(
         "translate", "--model", tmp_path / "text", "x"
     )
-    assert "does not exist; expected a checkpoint" in refused("translate", "--model", tmp_path, "x")
+    assert "has no config.json; expected the directory of a model" in refused(
+        "translate", "--model", tmp_path, "x"
+    )
 
 
 @pytest.mark.parametrize("package", STAGES)

@@ -5,6 +5,7 @@ from step01_numpy.common.backend import Backend
 from step01_numpy.common.checkpoints import load
 from step01_numpy.common.commands.context import SHIPPED
 from step01_numpy.common.corpus import embedded_corpus
+from step01_numpy.common.pretrained import load_model
 from step01_numpy.common.stage import Stage
 from step01_numpy.common.translation import Translator
 
@@ -18,9 +19,8 @@ NAMED = {
 
 def translator(stage, beam=1):
     models = None if hasattr(stage.package, "Transformer") else step01_numpy
-    backend, checkpoint = Backend(stage.package, models), load(SHIPPED)
-    model, limit = backend.load(checkpoint), checkpoint.config.max_positions
-    return Translator(backend, model, checkpoint.tokenizer, limit, beam=beam)
+    backend = Backend(stage.package, models)
+    return Translator(backend, load_model(SHIPPED, backend), beam=beam)
 
 
 def test_at_most_four_megabytes_and_without_the_state_of_its_training():

@@ -13,6 +13,7 @@ from step01_numpy.common.model_tokenizer import FastTokenizer, MarianTokenizer, 
 from step01_numpy.common.pretrained_config import read_config
 from step01_numpy.common.pretrained_keys import TABLE
 from step01_numpy.common.pretrained_weights import read_state
+from step01_numpy.common.search import gnmt
 from step01_numpy.common.sentence_vectors import Pooling, read_pooling
 from step01_numpy.common.tokenizer_files import open_tokenizer
 from step01_numpy.common.weight_files import WeightFiles
@@ -26,7 +27,7 @@ class SearchDefaults(NamedTuple):
     Attributes
     ----------
     beam : int
-    length_penalty : float
+    length_penalty : float, or callable
     early_stopping : bool or "never"
     force_eos : bool
     max_length : int or None
@@ -34,10 +35,13 @@ class SearchDefaults(NamedTuple):
     """
 
     beam: int = 1
-    length_penalty: float = 1.0
+    length_penalty: float | Callable = 1.0
     early_stopping: bool | str = False
     force_eos: bool = False
     max_length: int | None = None
+
+
+OURS = SearchDefaults(length_penalty=gnmt(), early_stopping="never")
 
 
 @dataclass(frozen=True)
@@ -51,8 +55,7 @@ class Pretrained:
         Dropout is off.
     config : ModelConfig or RecurrentConfig
     tokenizer : OwnTokenizer, FastTokenizer or MarianTokenizer
-    search : SearchDefaults or None
-        None for a checkpoint of ours.
+    search : SearchDefaults
     pooling : Pooling or None
         How a sentence-transformers directory makes one vector of a sentence.
     """
@@ -60,7 +63,7 @@ class Pretrained:
     model: Any
     config: ModelConfig
     tokenizer: OwnTokenizer | FastTokenizer | MarianTokenizer
-    search: SearchDefaults | None = None
+    search: SearchDefaults = OURS
     pooling: Pooling | None = None
 
 
@@ -126,4 +129,6 @@ def _search_defaults(generation):
         "force_eos": generation.get("forced_eos_token_id") is not None,
         "max_length": generation.get("max_length"),
     }
+    if given["max_length"] is not None:
+        given["max_length"] -= 1  # theirs counts the token that begins a translation
     return SearchDefaults(**{name: x for name, x in given.items() if x is not None})

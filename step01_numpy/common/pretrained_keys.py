@@ -17,10 +17,25 @@ class Layout(NamedTuple):
     shape: Callable  # our shapes -> their shape
 
 
+def turned(x: np.ndarray) -> list[np.ndarray]:
+    """Return what GPT-2's Conv1D keeps as (d_in, d_out); a bias stays as it is."""
+    return [x.T]
+
+
+def fused(x: np.ndarray) -> list[np.ndarray]:
+    """Return the maps to q, k and v, which GPT-2's c_attn keeps side by side, as (d, 3 · d)."""
+    return np.split(x.T, 3)
+
+
+def only_row(x: np.ndarray) -> list[np.ndarray]:
+    """Return the one row of a matrix."""
+    return [x[0]]
+
+
 SAME = Layout(lambda x: [x], lambda a: a)
-TURNED = Layout(lambda x: [x.T], lambda a: a[::-1])  # GPT-2's Conv1D keeps (d_in, d_out)
-FUSED = Layout(lambda x: np.split(x.T, 3), lambda q, k, v: (*q[:0:-1], q[0] + k[0] + v[0]))  # turned, too
-ROW = Layout(lambda x: [x[0]], lambda a: (1, *a))
+TURNED = Layout(turned, lambda a: a[::-1])
+FUSED = Layout(fused, lambda q, k, v: (*q[:0:-1], q[0] + k[0] + v[0]))
+ROW = Layout(only_row, lambda a: (1, *a))
 
 
 class Keys(NamedTuple):

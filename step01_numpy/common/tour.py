@@ -7,6 +7,8 @@ import numpy as np
 from step01_numpy.common.backend import Backend
 from step01_numpy.common.checkpoints import Checkpoint
 from step01_numpy.common.heat_map import readable
+from step01_numpy.common.model_tokenizer import OwnTokenizer
+from step01_numpy.common.pretrained import Pretrained
 from step01_numpy.common.tokenizer import BOS, EOS
 from step01_numpy.common.translation import Translator
 
@@ -79,7 +81,8 @@ def tour(backend: Backend, checkpoint: Checkpoint, text: str) -> Tour:
     limit = checkpoint.config.max_positions
     if not 1 < len(source) <= limit:
         raise ValueError(f"the text has {len(source)} tokens, <eos> included; expected 2 to {limit}")
-    found = Translator(backend, model, tokenizer, limit).search([source])[0][: limit - 1]
+    opened = Pretrained(model, checkpoint.config, OwnTokenizer(tokenizer, "encoder_decoder"))
+    found = Translator(backend, opened).search([source])[0][: limit - 1]
     seen = [capture(layer) for layer in attentions(model)]
     maps.clear()
     backend.logits(model, np.array([source]), np.array([[BOS, *found]]))

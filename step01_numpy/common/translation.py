@@ -7,8 +7,8 @@ from threadpoolctl import threadpool_limits
 
 from step01_numpy.common.backend import Backend
 from step01_numpy.common.batches import pad
-from step01_numpy.common.search import beam_search, gnmt, greedy
-from step01_numpy.common.tokenizer import EOS, Tokenizer
+from step01_numpy.common.pretrained import Pretrained
+from step01_numpy.common.search import beam_search, greedy
 
 ROWS = 64  # of a batch, beams counted
 
@@ -25,17 +25,29 @@ class Translator:
     Parameters
     ----------
     backend : Backend
-    model : the stage's Transformer
-    tokenizer : Tokenizer
-    max_positions : int
-        The longest sequence that the model takes, <eos> included.
-    beam : int
-        1 is greedy search.
+    pretrained : Pretrained
+    beam : int, optional
+        1 is greedy search; when not given, what the model's authors used.
+
+    Raises
+    ------
+    ValueError
+        For a model that does not translate.
     """
 
-    def __init__(self, backend: Backend, model, tokenizer: Tokenizer, max_positions: int, *, beam: int = 1):
-        self.backend, self.model, self.tokenizer = backend, model, tokenizer
-        self.max_positions, self.beam = max_positions, beam
+    def __init__(self, backend: Backend, pretrained: Pretrained, *, beam: int | None = None):
+        self.markers = pretrained.tokenizer.markers
+        if pretrained.config.family == "LanguageModel":
+            raise ValueError(
+                "model is a LanguageModel; expected one that translates, an encoder and a decoder"
+            )
+        if self.markers.first is None:
+            raise ValueError(
+                "model has no decoder_start_token_id; expected the token that begins a translation"
+            )
+        self.backend, self.model, self.tokenizer = backend, pretrained.model, pretrained.tokenizer
+        self.max_positions, self.defaults = pretrained.config.max_positions, pretrained.search
+        self.beam = self.defaults.beam if beam is None else beam
 
     def translate(
         self, lines: Sequence[str], *, first_line: int = 1, done: Callable | None = None
@@ -68,26 +80,37 @@ class Translator:
         return translations
 
     def search(self, sources: Sequence[Sequence[int]]) -> list[list[int]]:
-        """Translate tokens, <eos> included in the sources, left out of the result."""
-        limits = np.array([longest_translation(len(source), self.max_positions) for source in sources])
+        """Translate tokens, as the tokenizer encodes a line; nothing but the text's own tokens comes back."""
+        limits = np.array([self._longest(len(source)) for source in sources])
+        options = {"first": self.markers.first, "eos": self.markers.eos, "never": self.markers.never}
         with threadpool_limits(1):  # a step's products are so small that threads would wait for each other
-            decoding = self.backend.start(self.model, pad(sources)[0])
+            decoding = self.backend.start(self.model, pad(sources, self.markers.pad)[0])
             if self.beam == 1:
-                return greedy(decoding.step, len(sources), max_length=limits)
+                rows = greedy(decoding.step, len(sources), max_length=limits, **options)
+                last = limits - self.defaults.force_eos  # where an end is forced, it takes the last place
+                return [row[:n] for row, n in zip(rows, last, strict=True)]
             found = beam_search(
                 decoding.step,
                 decoding.reorder,
                 len(sources),
                 self.beam,
                 max_length=limits,
-                length_penalty=gnmt(),
-                early_stopping="never",
+                force_eos=self.defaults.force_eos,
+                length_penalty=self.defaults.length_penalty,
+                early_stopping=self.defaults.early_stopping,
+                **options,
             )
             return [hypothesis.tokens for hypothesis in found]
 
+    def _longest(self, source_length):
+        if self.defaults.max_length is None:
+            return longest_translation(source_length, self.max_positions)
+        return min(self.defaults.max_length, self.max_positions)
+
     def _encode(self, lines, first_line):
+        blank = self.tokenizer.encode("")
         encoded = self.tokenizer.encode_batch([line.strip() for line in lines])
-        sources = [[*ids, EOS] if ids else [] for ids in encoded]
+        sources = [[] if ids == blank else ids for ids in encoded]
         for number, source in enumerate(sources, first_line):
             if len(source) > self.max_positions:
                 raise ValueError(

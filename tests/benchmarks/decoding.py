@@ -92,7 +92,11 @@ def run() -> list[Result]:
     read = sum(x.nbytes for name, x in state.items() if "learned" not in name)  # bytes of weights a token
     limit = memory_rate() * 1e9 / read
     return [
-        Result("decoding, step01 against transformers", "tokens/s", rate["step01"], rate["theirs"], 2.0, True),
-        Result("decoding, step02 against transformers", "tokens/s", rate["step02"], rate["theirs"], 1.0, True),
+        Result(
+            "decoding, step01 against transformers", "tokens/s", rate["step01"], rate["theirs"], 2.0, True
+        ),
+        Result(
+            "decoding, step02 against transformers", "tokens/s", rate["step02"], rate["theirs"], 1.0, True
+        ),
         Result("decoding, step01 against the memory's limit", "tokens/s", rate["step01"], limit, 0.0, True),
     ]

@@ -10,6 +10,7 @@ from types import ModuleType
 
 from step01_numpy.common.backend import Backend
 from step01_numpy.common.checkpoints import Checkpoint, load
+from step01_numpy.common.pretrained import load_model
 from step01_numpy.common.tasks import task_of
 from step01_numpy.common.translation import Translator
 
@@ -53,16 +54,20 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     """Add `--model`."""
     parser.add_argument(
         "--model",
-        metavar="FILE",
+        metavar="MODEL",
         type=Path,
-        help="checkpoint to use (default: the one shipped in the package)",
+        help="checkpoint to use, or a Hugging Face model: its directory, or its name on their Hub "
+        "(default: the checkpoint shipped in the package)",
     )
 
 
 def add_beam(parser: argparse.ArgumentParser) -> None:
     """Add `--beam`."""
     parser.add_argument(
-        "--beam", metavar="N", type=positive_integer, default=1, help="beams; 1 is greedy search (default: 1)"
+        "--beam",
+        metavar="N",
+        type=positive_integer,
+        help="beams; 1 is greedy search (default: 1, or what a Hugging Face model says)",
     )
 
 
@@ -74,6 +79,8 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 def read_checkpoint(path: Path | None) -> tuple[Path, Checkpoint]:
     """Read the checkpoint asked for, or the shipped one."""
     path = SHIPPED if path is None else path
+    if path.is_dir():
+        raise ValueError(f"{path} is a directory; expected a checkpoint file of ours")
     return path, load(path)
 
 
@@ -86,13 +93,10 @@ def read_translator(path: Path | None) -> tuple[Path, Checkpoint]:
     return path, checkpoint
 
 
-def translator(context: Context, path: Path | None, beam: int) -> Translator:
-    """Make a translator of the checkpoint asked for, or the shipped one."""
-    path, checkpoint = read_translator(path)
-    model = build_model(context, path, checkpoint)
-    return Translator(
-        context.backend, model, checkpoint.tokenizer, checkpoint.config.max_positions, beam=beam
-    )
+def translator(context: Context, path: Path | None, beam: int | None) -> Translator:
+    """Make a translator of the model asked for, or the shipped one."""
+    opened = load_model(SHIPPED if path is None else path, context.backend)
+    return Translator(context.backend, opened, beam=beam)
 
 
 def build_model(context: Context, path: Path, checkpoint: Checkpoint):

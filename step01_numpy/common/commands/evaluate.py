@@ -6,16 +6,18 @@ import time
 
 import numpy as np
 
+from step01_numpy.common.checkpoints import load
 from step01_numpy.common.commands.context import (
+    SHIPPED,
     Context,
     add_beam,
     add_json,
     add_model,
     build_model,
     progress_bar,
-    read_checkpoint,
     translator,
 )
+from step01_numpy.common.hub import locate
 from step01_numpy.common.parallel_text import read_parallel
 from step01_numpy.common.prediction import predict
 from step01_numpy.common.tasks import task_of
@@ -59,8 +61,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
     """Measure, and print."""
-    path, checkpoint = read_checkpoint(arguments.model)
-    if task_of(checkpoint.config).translates:
+    path = SHIPPED if arguments.model is None else locate(arguments.model)
+    checkpoint = None if path.is_dir() else load(path)
+    if checkpoint is None or task_of(checkpoint.config).translates:
         result, text = _translations(arguments, context)
     else:
         result, text = _predictions(arguments, context, path, checkpoint)
@@ -100,7 +103,7 @@ def _translations(arguments, context) -> tuple[dict, str]:
     with progress_bar(total=len(pairs), unit="line") as bar:
         found = work.translate([english for english, _ in pairs], done=bar.update)
     result = score(bleu_of, found, [french for _, french in pairs], arguments.lowercase)
-    result |= {"beam": arguments.beam, "seconds": round(time.perf_counter() - started, 2)}
+    result |= {"beam": work.beam, "seconds": round(time.perf_counter() - started, 2)}
     return result, _as_text(result)
 
 
