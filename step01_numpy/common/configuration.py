@@ -8,7 +8,7 @@ from pathlib import Path
 
 from step01_numpy.common import checks
 
-POSITIONS = ("sinusoidal", "learned", "rotary")
+POSITIONS = ("sinusoidal", "sinusoidal_halves", "learned", "rotary")
 SCHEDULES = ("cosine", "inverse_square_root")
 
 
@@ -77,8 +77,24 @@ class ModelConfig(Configuration):
     n_layers: int = 3
     dropout: float = 0.1
     norm_first: bool = True
+    norm: str = "layer"
+    norm_eps: float = 1e-5
+    activation: str = "relu"
+    gated: bool = False
+    bias: bool = True
     positions: str = "sinusoidal"
     max_positions: int = 256
+    rotary_base: float = 10000.0
+    rotary_scaling: tuple | None = None
+    window: int | None = None
+    scale_embedding: bool = True
+    embedding_norm: bool = False
+    n_segments: int = 0
+    architecture: str = "encoder_decoder"
+    tied: bool = True
+    head: str = "linear"
+    head_bias: bool = False
+    pad: int = 0
 
     def __post_init__(self):
         for name in ("vocab_size", "d_model", "n_heads", "d_ff", "n_layers", "max_positions"):
