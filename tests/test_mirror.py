@@ -23,6 +23,7 @@ READING_ORDER = [
     "layers",
     "blocks",
     "transformer",
+    "pooling",
     "loss",
     "optimizer",
     "training",

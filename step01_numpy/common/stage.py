@@ -17,6 +17,8 @@ DIFFERENTIABLE = {
     "linear": (3, lambda f, d, a, out, o: f(d, *a[:2], **o)),
     "layer_norm": (3, lambda f, d, a, out, o: f(d, *a[:2], **o)),
     "rms_norm": (2, lambda f, d, a, out, o: f(d, *a, **o)),
+    "mean_pool": (1, lambda f, d, a, out, o: (f(d, a[1], **o),)),
+    "normalise": (1, lambda f, d, a, out, o: (f(d, *a, **o),)),
     "cross_entropy": (1, lambda f, d, a, out, o: (f(d, *a, **o),)),
     "scaled_dot_product_attention": (3, lambda f, d, a, out, o: f(d, *a[:3], *out, *a[3:], **o)),
     "flash_attention": (3, lambda f, d, a, out, o: f(d, *a[:3], *out, *a[3:], **o)),
@@ -24,7 +26,7 @@ DIFFERENTIABLE = {
 BACKWARD_NAMES = {"scaled_dot_product_attention": "attention_backward"}
 
 # What a package may leave to step01, whose code runs on any arrays that NumPy's functions dispatch to.
-MODELS = ("layers", "blocks", "transformer", "loss", "optimizer", "training", "generation")
+MODELS = ("layers", "blocks", "transformer", "pooling", "loss", "optimizer", "training", "generation")
 
 
 class Stage:
