@@ -1,0 +1,22 @@
+"""Mutants of pooling, of embedding lines, and of the scale on paper."""
+
+# ruff: noqa: E501  (one mutant a line)
+
+from tests.mutant_table import Mutant
+
+
+def pooling(name, function, old, new, test, stage="step01_numpy"):
+    return Mutant(name, f"{stage}.pooling:{function}", old, new, f"tests/test_pooling.py::{test}")
+
+
+EMBEDDING = [
+    pooling("padding averaged too", "_n_real", "mask.sum(axis=1, keepdims=True)", "(mask | True).sum(axis=1, keepdims=True)", "test_mean_pool_equals_torchs"),
+    pooling("padding times 0, not left out", "mean_pool", "np.where(mask[..., None], widen(hidden), 0)", "widen(hidden) * mask[..., None]", "test_padding_does_not_count_whatever_it_holds"),
+    pooling("the sum of the rows, not the mean", "mean_pool", " / _n_real(mask, real)", "", "test_mean_pool_equals_torchs"),
+    pooling("padding gets a gradient", "mean_pool_backward", "np.where(mask[..., None], share[:, None, :], 0)", "share[:, None, :] + 0 * mask[..., None]", "test_mean_pool_equals_torchs"),
+    pooling("rows summed in 16 bits", "mean_pool", "widen(hidden)", "hidden", "test_lower_precision"),
+    pooling("divided by the square of the length", "_length", "np.sqrt((x * x).sum(axis=-1, keepdims=True))", "(x * x).sum(axis=-1, keepdims=True)", "test_normalise_equals_torchs"),
+    pooling("stretching a row gets a gradient", "normalise_backward", "d_out - out * along", "d_out", "test_normalise_equals_torchs"),
+    pooling("a short row gets a long one's gradient", "normalise_backward", "length > _SHORTEST", "length > 0", "test_a_row_too_short_for_a_direction"),
+    pooling("padding averaged too in step02", "mean_pool", "widen(hidden).masked_fill(~mask[..., None], 0)", "widen(hidden)", "test_mean_pool_equals_torchs", "step02_torch"),
+]  # fmt: skip
