@@ -7,10 +7,17 @@ import warnings
 from collections.abc import Sequence
 from types import ModuleType
 
-from step01_numpy.common.commands import evaluate, parity, tour, train, translate
+from step01_numpy.common.commands import describe, evaluate, parity, tour, train, translate
 from step01_numpy.common.commands.context import Context
 
-COMMANDS = {"tour": tour, "translate": translate, "train": train, "evaluate": evaluate, "parity": parity}
+COMMANDS = {
+    "tour": tour,
+    "translate": translate,
+    "train": train,
+    "evaluate": evaluate,
+    "parity": parity,
+    "describe": describe,
+}
 EXTRAS = {"torch": "torch", "scipy": "text", "matplotlib": "viz"}  # optional packages that no command names
 USER_ERROR, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
 
