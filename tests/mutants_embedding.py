@@ -9,6 +9,10 @@ def pooling(name, function, old, new, test, stage="step01_numpy"):
     return Mutant(name, f"{stage}.pooling:{function}", old, new, f"tests/test_pooling.py::{test}")
 
 
+def scale(name, function, old, new, test):
+    return Mutant(name, f"step01_numpy.common.scale:{function}", old, new, f"tests/test_scale.py::{test}")
+
+
 EMBEDDING = [
     pooling("padding averaged too", "_n_real", "mask.sum(axis=1, keepdims=True)", "(mask | True).sum(axis=1, keepdims=True)", "test_mean_pool_equals_torchs"),
     pooling("padding times 0, not left out", "mean_pool", "np.where(mask[..., None], widen(hidden), 0)", "widen(hidden) * mask[..., None]", "test_padding_does_not_count_whatever_it_holds"),
@@ -19,4 +23,11 @@ EMBEDDING = [
     pooling("stretching a row gets a gradient", "normalise_backward", "d_out - out * along", "d_out", "test_normalise_equals_torchs"),
     pooling("a short row gets a long one's gradient", "normalise_backward", "length > _SHORTEST", "length > 0", "test_a_row_too_short_for_a_direction"),
     pooling("padding averaged too in step02", "mean_pool", "widen(hidden).masked_fill(~mask[..., None], 0)", "widen(hidden)", "test_mean_pool_equals_torchs", "step02_torch"),
+    scale("keys of all heads, not of groups", "kv_width", "(c.n_kv_heads or c.n_heads)", "c.n_heads", "test_published_counts"),
+    scale("a tied head counted twice", "logits", "if c.tied", "if False", "test_published_counts"),
+    scale("a gate without its matrix", "feed_forward", "2 if c.gated else 1", "1", "test_published_counts"),
+    scale("RMSNorm with a bias", "norm", 'c.norm == "layer"', "True", "test_published_counts"),
+    scale("a multiplication counted without its addition", "linear", "2 * d_in", "d_in", "test_flop_equal_those_that_pytorch_counts"),
+    scale("only q kᵀ, not weights v", "attention", "2 * (2 *", "1 * (2 *", "test_flop_equal_those_that_pytorch_counts"),
+    scale("keys cached, values not", "cached_numbers", "2 * kv_width(c)", "kv_width(c)", "test_cached_numbers"),
 ]  # fmt: skip
