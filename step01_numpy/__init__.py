@@ -52,7 +52,7 @@ from step01_numpy.layers import (
 )
 from step01_numpy.blocks import DecoderBlock, EncoderBlock, Residual
 from step01_numpy.transformer import Decoder, Encoder, PositionalInput, Transformer
-from step01_numpy.pooling import mean_pool, mean_pool_backward, normalise, normalise_backward
+from step01_numpy.pooling import embed, mean_pool, mean_pool_backward, normalise, normalise_backward
 from step01_numpy.loss import BLOCK, cross_entropy, cross_entropy_backward, linear_cross_entropy
 from step01_numpy.optimizer import AdamW, clip_gradients, learning_rate
 from step01_numpy.training import Progress, loss_and_gradients, train, training_step
@@ -128,6 +128,7 @@ __all__ = [
     "Encoder",
     "PositionalInput",
     "Transformer",
+    "embed",
     "mean_pool",
     "mean_pool_backward",
     "normalise",

@@ -1,7 +1,7 @@
 """One vector for a whole sentence: the mean of its rows, brought to length 1."""
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from step01_numpy.arrays import Array, widen
 from step01_numpy.common import checks
@@ -82,3 +82,21 @@ def normalise_backward(d_out: Float[Array, "*rows d"], x: Float[Array, "*rows d"
 def _length(x):
     """Return |x| = √Σ x² of each row, or the least that we divide by, (..., 1)."""
     return np.maximum(np.sqrt((x * x).sum(axis=-1, keepdims=True)), _SHORTEST)
+
+
+def embed(
+    model, tokens: Int[Array, "B L"], mask: Bool[Array, "B L"], *, unit: bool = True
+) -> Float[Array, "B d"]:
+    """
+    Give each sentence one vector: the mean of its rows.
+
+    Parameters
+    ----------
+    model : LanguageModel
+    tokens, mask : (B, L)
+        True = a real token.
+    unit : bool
+        Whether the vectors are brought to length 1.
+    """
+    pooled = mean_pool(model.encode(tokens, mask), mask)
+    return normalise(pooled) if unit else pooled

@@ -38,7 +38,7 @@ from step02_torch.flash_attention import FLASH, flash_attention
 from step02_torch.layers import Dropout, Embedding, FeedForward, LayerNorm, RMSNorm, layer_norm, rms_norm
 from step02_torch.blocks import DecoderBlock, EncoderBlock, Residual
 from step02_torch.transformer import Decoder, Encoder, PositionalInput, Transformer
-from step02_torch.pooling import mean_pool, normalise
+from step02_torch.pooling import embed, mean_pool, normalise
 from step02_torch.loss import BLOCK, cross_entropy, linear_cross_entropy
 from step02_torch.optimizer import AdamW, clip_gradients, learning_rate
 from step02_torch.training import Progress, loss_and_gradients, train, training_step
@@ -103,6 +103,7 @@ __all__ = [
     "Encoder",
     "PositionalInput",
     "Transformer",
+    "embed",
     "mean_pool",
     "normalise",
     "BLOCK",

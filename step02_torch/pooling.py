@@ -1,7 +1,7 @@
 """One vector for a whole sentence: the mean of its rows, brought to length 1. Autograd does the backward."""
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from step01_numpy.common import checks
 from step02_torch.arrays import Array, widen
@@ -57,3 +57,22 @@ def _length(x):
     """Return |x| = √Σ x² of each row, or the least that we divide by, (..., 1)."""
     length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)  # its gradient at 0 is 0; that of √ is not
     return length.clamp_min(_SHORTEST)
+
+
+@torch.no_grad()
+def embed(
+    model, tokens: Int[Array, "B L"], mask: Bool[Array, "B L"], *, unit: bool = True
+) -> Float[Array, "B d"]:
+    """
+    Give each sentence one vector: the mean of its rows.
+
+    Parameters
+    ----------
+    model : LanguageModel
+    tokens, mask : (B, L)
+        True = a real token.
+    unit : bool
+        Whether the vectors are brought to length 1.
+    """
+    pooled = mean_pool(model.encode(tokens, mask), mask)
+    return normalise(pooled) if unit else pooled
