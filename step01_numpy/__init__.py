@@ -1,7 +1,16 @@
 """Step 1: attention in plain NumPy, every gradient derived by hand. Imports in reading order."""
 
 from step01_numpy.arrays import Array, from_numpy, lookup_backward, random_generator, to_numpy, widen
-from step01_numpy.parameters import Layer, Linear, Parameter, linear, linear_backward, normal, uniform
+from step01_numpy.parameters import (
+    NO_DRAW,
+    Layer,
+    Linear,
+    Parameter,
+    linear,
+    linear_backward,
+    normal,
+    uniform,
+)
 from step01_numpy.softmax import log_sum_exp, log_sum_exp_backward, softmax, softmax_backward
 from step01_numpy.masks import (
     causal_mask,
@@ -29,20 +38,19 @@ from step01_numpy.masked_attention import MaskedSelfAttention
 from step01_numpy.cross_attention import CrossAttention
 from step01_numpy.positions import (
     LearnedPositions,
-    Rotary,
     alibi_bias,
     alibi_slopes,
-    rotary_angles,
-    rotate,
-    rotate_backward,
+    frequencies,
     sinusoidal_positions,
+    sinusoids,
 )
+from step01_numpy.rotary import Rotary, rotary_angles, rotary_frequencies, rotate, rotate_backward
 from step01_numpy.multi_head_attention import KVCache, MultiHeadAttention, merge_heads, split_heads
 from step01_numpy.flash_attention import FLASH, flash_attention, flash_attention_backward
 from step01_numpy.layers import (
+    NORMS,
     Dropout,
     Embedding,
-    FeedForward,
     LayerNorm,
     RMSNorm,
     layer_norm,
@@ -50,13 +58,26 @@ from step01_numpy.layers import (
     rms_norm,
     rms_norm_backward,
 )
-from step01_numpy.blocks import DecoderBlock, EncoderBlock, Residual
-from step01_numpy.transformer import Decoder, Encoder, PositionalInput, Transformer
+from step01_numpy.feed_forward import (
+    ACTIVATIONS,
+    FeedForward,
+    gelu,
+    gelu_backward,
+    gelu_tanh,
+    gelu_tanh_backward,
+    relu,
+    relu_backward,
+    silu,
+    silu_backward,
+)
+from step01_numpy.blocks import Block, Head, PositionalInput, Residual
+from step01_numpy.transformer import DecoderCache, Stack, Transformer
+from step01_numpy.language_model import LanguageModel
 from step01_numpy.pooling import embed, mean_pool, mean_pool_backward, normalise, normalise_backward
 from step01_numpy.loss import BLOCK, cross_entropy, cross_entropy_backward, linear_cross_entropy
 from step01_numpy.optimizer import AdamW, clip_gradients, learning_rate
 from step01_numpy.training import Progress, loss_and_gradients, train, training_step
-from step01_numpy.generation import DecoderCache, start, step
+from step01_numpy.generation import start, step
 
 __all__ = [
     "Array",
@@ -65,6 +86,7 @@ __all__ = [
     "random_generator",
     "to_numpy",
     "widen",
+    "NO_DRAW",
     "Layer",
     "Linear",
     "Parameter",
@@ -98,13 +120,16 @@ __all__ = [
     "MaskedSelfAttention",
     "CrossAttention",
     "LearnedPositions",
-    "Rotary",
     "alibi_bias",
     "alibi_slopes",
+    "frequencies",
+    "sinusoidal_positions",
+    "sinusoids",
+    "Rotary",
     "rotary_angles",
+    "rotary_frequencies",
     "rotate",
     "rotate_backward",
-    "sinusoidal_positions",
     "KVCache",
     "MultiHeadAttention",
     "merge_heads",
@@ -112,22 +137,33 @@ __all__ = [
     "FLASH",
     "flash_attention",
     "flash_attention_backward",
+    "NORMS",
     "Dropout",
     "Embedding",
-    "FeedForward",
     "LayerNorm",
     "RMSNorm",
     "layer_norm",
     "layer_norm_backward",
     "rms_norm",
     "rms_norm_backward",
-    "DecoderBlock",
-    "EncoderBlock",
-    "Residual",
-    "Decoder",
-    "Encoder",
+    "ACTIVATIONS",
+    "FeedForward",
+    "gelu",
+    "gelu_backward",
+    "gelu_tanh",
+    "gelu_tanh_backward",
+    "relu",
+    "relu_backward",
+    "silu",
+    "silu_backward",
+    "Block",
+    "Head",
     "PositionalInput",
+    "Residual",
+    "DecoderCache",
+    "Stack",
     "Transformer",
+    "LanguageModel",
     "embed",
     "mean_pool",
     "mean_pool_backward",
@@ -144,7 +180,6 @@ __all__ = [
     "loss_and_gradients",
     "train",
     "training_step",
-    "DecoderCache",
     "start",
     "step",
 ]

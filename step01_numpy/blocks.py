@@ -1,14 +1,76 @@
-"""The blocks of a Transformer: attention and feed-forward, each in a residual with a norm."""
+"""The parts of a Transformer that its configuration shapes: input, residual, block, head."""
 
-from jaxtyping import Bool, Float
+from math import sqrt
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
 
 from step01_numpy.arrays import Array
 from step01_numpy.attention import STANDARD, Attend
+from step01_numpy.common import checks
 from step01_numpy.common.configuration import ModelConfig
-from step01_numpy.layers import Dropout, FeedForward, LayerNorm
+from step01_numpy.feed_forward import ACTIVATIONS, FeedForward
+from step01_numpy.layers import NORMS, Dropout, Embedding
 from step01_numpy.multi_head_attention import MultiHeadAttention
-from step01_numpy.parameters import Layer
-from step01_numpy.positions import Rotary
+from step01_numpy.parameters import Layer, Linear, Parameter, normal
+from step01_numpy.positions import LearnedPositions, sinusoids
+from step01_numpy.rotary import Rotary
+
+
+class PositionalInput(Layer):
+    """
+    What a stack of blocks reads: embeddings, scaled, plus positions and segments, normed, with dropout.
+
+    Parameters
+    ----------
+    config : ModelConfig
+    rng : numpy.random.Generator, optional
+        Source of learned rows and dropout.
+    """
+
+    def __init__(self, config: ModelConfig, *, rng=None):
+        self.kind, self.max_positions = config.positions, config.max_positions
+        self.scale = sqrt(config.d_model) if config.scale_embedding else 1.0
+        learned, segmented = config.positions == "learned", config.n_segments > 0
+        self.learned = LearnedPositions(config.max_positions, config.d_model, rng=rng) if learned else None
+        self.segments = Embedding(config.n_segments, config.d_model, rng=rng) if segmented else None
+        self.norm = _norm(config) if config.embedding_norm else None
+        self.dropout = Dropout(config.dropout, rng=rng)
+
+    def forward(
+        self,
+        embedded: Float[Array, "B L d_model"],
+        positions: Int[Array, "rows L"],
+        segments: Int[Array, "B L"] | None = None,
+    ) -> Float[Array, "B L d_model"]:
+        """Add what tells the positions, (B, L) or (1, L), and the segments, 0 where not given."""
+        checks.at_most("sequence length", int(positions.max()) + 1, "max_positions", self.max_positions)
+        x = embedded * self.scale
+        if self.kind.startswith("sinusoidal"):
+            rows = sinusoids(positions, x.shape[-1], interleaved=self.kind == "sinusoidal")
+            x = x + rows.astype(x.dtype)
+        if self.learned is not None:
+            x = x + self.learned(positions)
+        if self.segments is not None:
+            segments = np.zeros_like(positions) if segments is None else segments
+            x = x + self.segments(segments)
+        self.saved = segments
+        return self.dropout(x if self.norm is None else self.norm(x))
+
+    def backward(self, d_out: Float[Array, "B L d_model"]) -> Float[Array, "B L d_model"]:
+        """Return the gradient of the embeddings."""
+        d_x = self.dropout.backward(d_out)
+        d_x = d_x if self.norm is None else self.norm.backward(d_x)
+        if self.segments is not None:
+            self.segments.backward(_sum_rows(d_x, self.saved), self.saved)
+        if self.learned is not None:
+            self.learned.backward(_sum_rows(d_x, self.learned.saved))
+        return d_x * self.scale
+
+
+def _sum_rows(d_x, indices):
+    """Sum over the batch where one row of positions has served all of it."""
+    return d_x.sum(axis=0, keepdims=True) if len(indices) == 1 else d_x
 
 
 class Residual(Layer):
@@ -28,7 +90,7 @@ class Residual(Layer):
 
     def __init__(self, config: ModelConfig, *, rng=None):
         self.norm_first = config.norm_first
-        self.norm = LayerNorm(config.d_model)
+        self.norm = _norm(config)
         self.dropout = Dropout(config.dropout, rng=rng)
 
     def forward(self, x: Float[Array, "B L d_model"], sublayer) -> Float[Array, "B L d_model"]:
@@ -45,61 +107,68 @@ class Residual(Layer):
         return d_sum + sublayer_backward(self.dropout.backward(d_sum))
 
 
-class EncoderBlock(Layer):
-    """Self-attention, then feed-forward, each in a residual. Parameters as in `Encoder`."""
+class Block(Layer):
+    """
+    Self-attention, cross-attention where there is a memory, feed-forward, each in a residual.
 
-    def __init__(self, config: ModelConfig, *, attend: Attend = STANDARD, rng=None):
-        self.self_attention = _self_attention(config, attend, rng)
+    Parameters
+    ----------
+    config : ModelConfig
+    causal : bool
+        Whether a position sees itself and what is before it, or everything.
+    cross : bool
+        Whether it attends to a memory too.
+    attend : Attend
+        The attention.
+    rng : numpy.random.Generator, optional
+        Source of weights and dropout.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        *,
+        causal: bool = False,
+        cross: bool = False,
+        attend: Attend = STANDARD,
+        rng=None,
+    ):
+        window = None if config.window is None else (config.window - 1, None)
+        self.options = {"causal": causal, "window": window}
+        heads = config.d_model, config.n_heads, config.n_kv_heads
+        options = {"bias": config.bias, "attend": attend, "rng": rng}
+        self.self_attention = MultiHeadAttention(*heads, rotary=_rotary(config), **options)
         self.self_attention_residual = Residual(config, rng=rng)
-        self.feed_forward = FeedForward(config.d_model, config.d_ff, rng=rng)
-        self.feed_forward_residual = Residual(config, rng=rng)
-
-    def forward(
-        self, x: Float[Array, "B S d_model"], mask: Bool[Array, "B 1 1 S"] | None = None
-    ) -> Float[Array, "B S d_model"]:
-        """Return x, (B, S, d_model), having read what `mask` lets it see."""
-        x = self.self_attention_residual(x, lambda y: self.self_attention(y, mask=mask))
-        return self.feed_forward_residual(x, self.feed_forward)
-
-    def backward(self, d_out: Float[Array, "B S d_model"]) -> Float[Array, "B S d_model"]:
-        """Return d_x, (B, S, d_model)."""
-        d_x = self.feed_forward_residual.backward(d_out, self.feed_forward.backward)
-        return self.self_attention_residual.backward(d_x, lambda d: self.self_attention.backward(d)[0])
-
-
-class DecoderBlock(Layer):
-    """Causal self-attention, cross-attention to the memory, feed-forward. Parameters as in `Decoder`."""
-
-    def __init__(self, config: ModelConfig, *, attend: Attend = STANDARD, rng=None):
-        self.self_attention = _self_attention(config, attend, rng)
-        self.self_attention_residual = Residual(config, rng=rng)
-        self.cross_attention = MultiHeadAttention(
-            config.d_model, config.n_heads, config.n_kv_heads, attend=attend, rng=rng
-        )
-        self.cross_attention_residual = Residual(config, rng=rng)
-        self.feed_forward = FeedForward(config.d_model, config.d_ff, rng=rng)
+        self.cross_attention = MultiHeadAttention(*heads, **options) if cross else None
+        self.cross_attention_residual = Residual(config, rng=rng) if cross else None
+        options = {"activation": config.activation, "gated": config.gated, "bias": config.bias, "rng": rng}
+        self.feed_forward = FeedForward(config.d_model, config.d_ff, **options)
         self.feed_forward_residual = Residual(config, rng=rng)
 
     def forward(
         self,
         x: Float[Array, "B L d_model"],
-        memory: Float[Array, "B S d_model"],
-        memory_mask: Bool[Array, "B 1 1 S"] | None = None,
+        memory: Float[Array, "B M d_model"] | None = None,
         *,
+        mask: Bool[Array, "B 1 1 S"] | None = None,
+        positions: Int[Array, "rows L"] | None = None,
+        memory_mask: Bool[Array, "B 1 1 M"] | None = None,
         caches: tuple = (None, None),
     ) -> Float[Array, "B L d_model"]:
         """Return x, (B, L, d_model); `caches` are those of self- and of cross-attention."""
         own, cross = caches
-        x = self.self_attention_residual(x, lambda y: self.self_attention(y, causal=True, cache=own))
-        x = self.cross_attention_residual(
-            x, lambda y: self.cross_attention(y, memory, memory_mask, cache=cross)
-        )
+        options = {**self.options, "mask": mask, "positions": positions, "cache": own}
+        x = self.self_attention_residual(x, lambda y: self.self_attention(y, **options))
+        if self.cross_attention is not None:
+            x = self.cross_attention_residual(
+                x, lambda y: self.cross_attention(y, memory, memory_mask, cache=cross)
+            )
         return self.feed_forward_residual(x, self.feed_forward)
 
     def backward(
         self, d_out: Float[Array, "B L d_model"]
-    ) -> tuple[Float[Array, "B L d_model"], Float[Array, "B S d_model"]]:
-        """Return d_x and d_memory."""
+    ) -> tuple[Float[Array, "B L d_model"], Float[Array, "B M d_model"] | None]:
+        """Return d_x and d_memory, which is None where there is no memory."""
         d_memory = []
 
         def cross_attention_backward(d):
@@ -108,14 +177,62 @@ class DecoderBlock(Layer):
             return d_y
 
         d_x = self.feed_forward_residual.backward(d_out, self.feed_forward.backward)
-        d_x = self.cross_attention_residual.backward(d_x, cross_attention_backward)
+        if self.cross_attention is not None:
+            d_x = self.cross_attention_residual.backward(d_x, cross_attention_backward)
         d_x = self.self_attention_residual.backward(d_x, lambda d: self.self_attention.backward(d)[0])
-        return d_x, d_memory[0]
+        return d_x, d_memory[0] if d_memory else None
 
 
-def _self_attention(config: ModelConfig, attend: Attend, rng) -> MultiHeadAttention:
-    """Build a block's self-attention; rotary positions live here, all others in the embedding."""
-    rotary = Rotary(config.d_model // config.n_heads) if config.positions == "rotary" else None
-    return MultiHeadAttention(
-        config.d_model, config.n_heads, config.n_kv_heads, rotary=rotary, attend=attend, rng=rng
-    )
+class Head(Layer):
+    """
+    From hidden rows to logits: a transformation where BERT has one, then a linear projection.
+
+    Parameters
+    ----------
+    config : ModelConfig
+        Tied, the projection is by the embedding's matrix; otherwise by one of its own.
+    rng : numpy.random.Generator, optional
+        Source of the initial weights.
+
+    References
+    ----------
+    The shared matrix: Press and Wolf 2017, arXiv:1608.05859.
+    """
+
+    def __init__(self, config: ModelConfig, *, rng=None):
+        d_model, transformed = config.d_model, config.head == "transformed"
+        self.activate, self.activate_backward = ACTIVATIONS[config.activation]
+        self.dense = Linear(d_model, d_model, rng=rng) if transformed else None
+        self.norm = _norm(config) if transformed else None
+        shape = config.vocab_size, d_model
+        self.weight = None if config.tied else Parameter(normal(1 / sqrt(d_model), shape, rng))
+        self.bias = Parameter(np.zeros(config.vocab_size, np.float32)) if config.head_bias else None
+
+    def forward(self, hidden: Float[Array, "B L d_model"]) -> Float[Array, "B L d_model"]:
+        """Return the rows that are projected."""
+        if self.dense is None:
+            return hidden
+        self.saved = self.dense(hidden)
+        return self.norm(self.activate(self.saved))
+
+    def backward(self, d_out: Float[Array, "B L d_model"]) -> Float[Array, "B L d_model"]:
+        """Return d_hidden."""
+        if self.dense is None:
+            return d_out
+        return self.dense.backward(self.activate_backward(self.norm.backward(d_out), self.saved))
+
+    def projection(self, embedding: Embedding) -> tuple[Parameter, Parameter | None]:
+        """Return the weight, (vocab_size, d_model), and the bias of the projection."""
+        return embedding.weight if self.weight is None else self.weight, self.bias
+
+
+def _norm(config: ModelConfig) -> Layer:
+    return NORMS[config.norm](config.d_model, eps=config.norm_eps)
+
+
+def _rotary(config: ModelConfig) -> Rotary | None:
+    """Build what turns queries and keys; other positions are added to the input."""
+    if config.positions != "rotary":
+        return None
+    options = {"base": config.rotary_base, "scaling": config.rotary_scaling}
+    return Rotary(config.d_model // config.n_heads, **options)

@@ -1,4 +1,4 @@
-"""The layers around attention: embedding, normalisation, feed-forward, dropout."""
+"""The layers around attention: embedding, normalisation, dropout."""
 
 from math import sqrt
 
@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 
 from step01_numpy.arrays import Array, lookup_backward, random_generator
 from step01_numpy.common import checks
-from step01_numpy.parameters import Layer, Linear, Parameter, normal
+from step01_numpy.parameters import Layer, Parameter, normal
 
 
 class Embedding(Layer):
@@ -171,31 +171,7 @@ class RMSNorm(Layer):
         return d_x
 
 
-class FeedForward(Layer):
-    """
-    Two linear maps with a ReLU between, applied to each position alone (Vaswani et al. 2017, equation 2).
-
-    Parameters
-    ----------
-    d_model, d_ff : int
-    rng : numpy.random.Generator, optional
-        Source of the initial weights.
-    """
-
-    def __init__(self, d_model: int, d_ff: int, *, rng=None):
-        self.w_1 = Linear(d_model, d_ff, rng=rng)
-        self.w_2 = Linear(d_ff, d_model, rng=rng)
-
-    def forward(self, x: Float[Array, "*rows d_model"]) -> Float[Array, "*rows d_model"]:
-        """Transform each row of x, (..., d_model)."""
-        hidden = self.w_1(x)
-        self.saved = hidden
-        return self.w_2(np.maximum(hidden, 0))
-
-    def backward(self, d_out: Float[Array, "*rows d_model"]) -> Float[Array, "*rows d_model"]:
-        """Return d_x; nothing flows where the ReLU was shut."""
-        d_hidden = self.w_2.backward(d_out) * (self.saved > 0)
-        return self.w_1.backward(d_hidden)
+NORMS = {"layer": LayerNorm, "rms": RMSNorm}
 
 
 class Dropout(Layer):

@@ -5,6 +5,7 @@ from jaxtyping import Float, Int
 
 from step01_numpy.arrays import Array
 from step01_numpy.common import checks
+from step01_numpy.parameters import linear
 from step01_numpy.softmax import log_sum_exp, softmax
 
 BLOCK = 256  # rows whose logits are in memory at a time
@@ -53,21 +54,25 @@ def linear_cross_entropy(
     weight: Float[Array, "V d"],
     targets: Int[Array, " N"],
     *,
+    bias: Float[Array, " V"] | None = None,
     smoothing: float = 0.0,
-) -> tuple[Float[Array, ""] | np.floating, tuple[Float[Array, "N d"], Float[Array, "V d"]]]:
+) -> tuple[
+    Float[Array, ""] | np.floating, tuple[Float[Array, "N d"], Float[Array, "V d"], Float[Array, " V"]]
+]:
     """
-    Return `cross_entropy(hidden @ weight.T, targets)` without holding all N×V logits at once.
+    Return `cross_entropy(linear(hidden, weight, bias), targets)` without holding all N×V logits at once.
 
     Parameters
     ----------
     hidden, weight : (N, d), (V, d)
+    bias : (V,), optional
     targets, smoothing
         As in `cross_entropy`.
 
     Returns
     -------
     loss : ()
-    gradients : (d_hidden, d_weight)
+    gradients : (d_hidden, d_weight, d_bias)
         Of the loss. While a block's logits are at hand its gradients cost little; later they would have to
         be computed again.
     """
@@ -75,13 +80,15 @@ def linear_cross_entropy(
     checks.shape("targets", targets, hidden.shape[:1])
     checks.features("hidden", hidden, weight.shape[1])
     checks.rate("smoothing", smoothing)
-    n, loss, d_weight, d_hidden = len(hidden), 0.0, np.zeros_like(weight), np.empty_like(hidden)
+    n, loss, d_hidden = len(hidden), 0.0, np.empty_like(hidden)
+    d_weight, d_bias = np.zeros_like(weight), np.zeros_like(weight[:, 0])
     for start in range(0, n, BLOCK):
         rows = slice(start, start + BLOCK)
-        logits = hidden[rows] @ weight.T
+        logits = linear(hidden[rows], weight, bias)
         share = len(logits) / n
         loss = loss + share * cross_entropy(logits, targets[rows], smoothing=smoothing)
         d_logits = cross_entropy_backward(share, logits, targets[rows], smoothing=smoothing)
         d_hidden[rows] = d_logits @ weight
         d_weight += d_logits.T @ hidden[rows]
-    return loss, (d_hidden, d_weight)
+        d_bias += d_logits.sum(axis=0)
+    return loss, (d_hidden, d_weight, d_bias)

@@ -7,7 +7,7 @@ from step01_numpy.arrays import Array
 from step01_numpy.attention import STANDARD, Attend
 from step01_numpy.common import checks
 from step01_numpy.parameters import Layer, Linear
-from step01_numpy.positions import Rotary
+from step01_numpy.rotary import Rotary
 
 
 def split_heads(x: Float[Array, "B L d"], n_heads: int) -> Float[Array, "B H L D"]:
@@ -26,25 +26,31 @@ class KVCache:
     """
     The keys and values of positions seen before, so that decoding computes each of them once.
 
+    Parameters
+    ----------
+    limit : int, optional
+        How many of the newest positions are kept; all when not given. A window that reaches `limit` keys back
+        needs no more: memory then stays the same however long the text grows.
+
     Attributes
     ----------
     keys, values : (B, H_kv, S, D), or None while empty
+    length : int
+        Number of positions seen.
     """
 
-    def __init__(self):
+    def __init__(self, limit: int | None = None):
+        self.limit, self.length = limit, 0
         self.keys = self.values = None
 
-    @property
-    def length(self) -> int:
-        """Number of cached positions."""
-        return 0 if self.keys is None else self.keys.shape[-2]
-
     def append(self, k: Float[Array, "B H L D"], v: Float[Array, "B H L D_v"]) -> tuple[Array, Array]:
-        """Add the newest positions and return all of them, (keys, values)."""
+        """Add the newest positions and return all that they may see, (keys, values)."""
+        self.length += k.shape[-2]
         if self.keys is not None:
             k = np.concatenate([self.keys, k], axis=-2)
             v = np.concatenate([self.values, v], axis=-2)
-        self.keys, self.values = k, v
+        first = 0 if self.limit is None else max(0, k.shape[-2] - self.limit)
+        self.keys, self.values = k[..., first:, :], v[..., first:, :]
         return k, v
 
     def reorder(self, rows: Int[Array, " B"]) -> None:
@@ -119,7 +125,7 @@ class MultiHeadAttention(Layer):
         x : (B, L, d_model)
         context : (B, S, d_model), optional
         mask, bias : broadcastable to (B, H, L, S), optional
-            With a cache, S counts all cached positions.
+            With a cache, S counts all positions seen; of a mask, the columns of those still kept are used.
         causal, window
             As in `scaled_dot_product_attention`.
         positions : integers, (B, L), optional
@@ -139,6 +145,8 @@ class MultiHeadAttention(Layer):
             positions = self._positions(x, positions, cache)
         q = self._rotate(split_heads(self.w_q(x), self.n_heads), positions)
         k, v = self._keys_and_values(x, context, positions, cache)
+        if cache is not None and mask is not None:
+            mask = mask[..., -k.shape[-2] :]
         out, kept = self.attend.forward(q, k, v, mask, **options)
         self.saved = None if cache is not None else (q, k, v, out, kept, mask, options, positions, context)
         return self.w_o(merge_heads(out))

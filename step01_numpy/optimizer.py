@@ -5,7 +5,7 @@ from math import cos, pi, sqrt
 import numpy as np
 
 from step01_numpy.common import checks
-from step01_numpy.common.configuration import TrainingConfig
+from step01_numpy.common.run_configuration import TrainingConfig
 
 
 class AdamW:

@@ -9,6 +9,8 @@ from jaxtyping import Float
 from step01_numpy.arrays import Array, random_generator
 from step01_numpy.common import checks
 
+NO_DRAW = object()  # in place of a generator: weights that are to be loaded are not drawn first
+
 
 class Parameter:
     """
@@ -97,9 +99,15 @@ class Layer:
         """Return the weights' arrays by name."""
         return {name: parameter.data for name, parameter in self.named_parameters()}
 
-    def load_state_dict(self, state: dict) -> None:
+    def load_state_dict(self, state: dict, *, copy: bool = True) -> None:
         """
-        Copy the weights from `state`, arrays of any stage by name, into this layer's dtype and device.
+        Take the weights from `state`, arrays of any stage by name, in this layer's dtype and on its device.
+
+        Parameters
+        ----------
+        state : dict
+        copy : bool
+            Without a copy, arrays that have the dtype already are used as they are, on a file's pages maybe.
 
         Raises
         ------
@@ -111,7 +119,7 @@ class Layer:
         for name, parameter in own.items():
             new, old = state[name], parameter.data
             new = new if isinstance(new, Array) else np.asarray(new)
-            parameter.data = np.array(new, dtype=old.dtype, like=old)
+            parameter.data = (np.array if copy else np.asarray)(new, dtype=old.dtype, like=old)
 
 
 class Linear(Layer):
@@ -183,11 +191,15 @@ def linear_backward(
 
 def uniform(bound: float, shape: tuple, rng=None) -> Float[Array, "..."]:
     """Draw float32 numbers from [-bound, bound)."""
+    if rng is NO_DRAW:
+        return np.empty(shape, np.float32)
     rng = random_generator() if rng is None else rng
     return rng.uniform(-bound, bound, shape).astype(np.float32)
 
 
 def normal(deviation: float, shape: tuple, rng=None) -> Float[Array, "..."]:
     """Draw float32 numbers from a normal distribution of mean 0."""
+    if rng is NO_DRAW:
+        return np.empty(shape, np.float32)
     rng = random_generator() if rng is None else rng
     return rng.normal(0, deviation, shape).astype(np.float32)

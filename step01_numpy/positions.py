@@ -1,4 +1,4 @@
-"""Positions: attention itself does not see the order of its keys; these four ways tell it."""
+"""Positions: attention itself does not see the order of its keys; these ways tell it, and `rotary.py`'s."""
 
 from math import log2
 
@@ -11,33 +11,72 @@ from step01_numpy.masks import key_positions
 from step01_numpy.parameters import Layer, Parameter, normal
 
 
-def sinusoidal_positions(
-    n_positions: int, d_model: int, *, base: float = 10000.0, like=None
-) -> Float[Array, "n_positions d_model"]:
+def frequencies(d_model: int, *, base: float = 10000.0, like=None) -> Float[Array, " half"]:
     """
-    Return one fixed row for each position, to be added to the embeddings.
+    Return the angle by which each pair of columns goes on at each position, in radians, in float64.
 
     Parameters
     ----------
-    n_positions, d_model : int
-        d_model is even.
+    d_model : int
+        Even.
     base : float
     like : Array, optional
-        An array on the device, and in the floating dtype, that is wanted.
+        An array on the device that is wanted.
 
     Notes
     -----
-    Row p holds sin(p / base^(2i/d_model)) in column 2i and the cosine of the same angle in column 2i + 1.
+    Pair i goes on by base^(-2i/d_model): from 1 down to nearly 1/base.
+    """
+    checks.divides("2", 2, "d_model", d_model)
+    like = np.empty(0) if like is None else like
+    return 1 / base ** (np.arange(0, d_model, 2, like=like) / d_model)
+
+
+def sinusoids(
+    positions: Int[Array, "*shape"], d_model: int, *, base: float = 10000.0, interleaved: bool = True
+) -> Float[Array, "*shape d_model"]:
+    """
+    Return one fixed row for each position, in float64, to be added to the embeddings.
+
+    Parameters
+    ----------
+    positions : (...)
+    d_model, base
+        As in `frequencies`.
+    interleaved : bool
+        Sines in the even columns and cosines in the odd ones, as in the paper; otherwise sines in the first
+        half and cosines in the second, as in Marian.
+
+    Notes
+    -----
+    Sine and cosine number i of position p are those of p times frequency i.
 
     References
     ----------
     Vaswani et al. 2017, section 3.5, arXiv:1706.03762.
     """
-    checks.divides("2", 2, "d_model", d_model)
+    angles = positions[..., None] * frequencies(d_model, base=base, like=positions)  # (..., d_model / 2)
+    sin, cos = np.sin(angles), np.cos(angles)
+    if interleaved:
+        return np.stack([sin, cos], axis=-1).reshape(*positions.shape, d_model)
+    return np.concatenate([sin, cos], axis=-1)
+
+
+def sinusoidal_positions(
+    n_positions: int, d_model: int, *, base: float = 10000.0, like=None
+) -> Float[Array, "n_positions d_model"]:
+    """
+    Return the `sinusoids` of positions 0 to n_positions - 1.
+
+    Parameters
+    ----------
+    n_positions, d_model : int
+    base : float
+    like : Array, optional
+        An array on the device, and in the floating dtype, that is wanted.
+    """
     like = np.empty(0, dtype=np.float32) if like is None else like
-    positions = np.arange(n_positions, like=like)
-    cos, sin = rotary_angles(positions, d_model, base=base)  # (n_positions, d_model / 2)
-    return np.stack([sin, cos], axis=-1).reshape(n_positions, d_model).astype(like.dtype)
+    return sinusoids(np.arange(n_positions, like=like), d_model, base=base).astype(like.dtype)
 
 
 class LearnedPositions(Layer):
@@ -64,114 +103,6 @@ class LearnedPositions(Layer):
     def backward(self, d_out: Float[Array, "*shape d_model"]) -> None:
         """Collect each position's gradients; positions themselves have none."""
         self.weight.accumulate(lookup_backward(d_out, self.saved, self.weight.data))
-
-
-def rotary_angles(
-    positions: Int[Array, "*shape"], d_rotary: int, *, base: float = 10000.0
-) -> tuple[Float[Array, "*shape half"], Float[Array, "*shape half"]]:
-    """
-    Return cos and sin of the angle by which each pair of coordinates turns, in float64.
-
-    Parameters
-    ----------
-    positions : (...)
-    d_rotary : int
-        How many coordinates turn; even.
-    base : float
-
-    Notes
-    -----
-    Pair i of a vector at position p turns by p / base^(2i/d_rotary).
-    """
-    checks.divides("2", 2, "d_rotary", d_rotary)
-    exponents = np.arange(0, d_rotary, 2, like=positions) / d_rotary
-    angles = positions[..., None] / base**exponents
-    return np.cos(angles), np.sin(angles)
-
-
-def rotate(
-    x: Float[Array, "*heads L D"],
-    cos: Float[Array, "*rows half"],
-    sin: Float[Array, "*rows half"],
-    *,
-    interleaved: bool = False,
-) -> Float[Array, "*heads L D"]:
-    """
-    Turn each pair of coordinates of x by its angle; q·k then depends on the distance of the positions.
-
-    Parameters
-    ----------
-    x : (*heads, L, D)
-    cos, sin : broadcastable to (*heads, L, d_rotary / 2)
-        Coordinates behind the first d_rotary stay as they are.
-    interleaved : bool
-        Pair coordinates 2i and 2i + 1, as the paper does; otherwise i and i + d_rotary/2, as Llama does.
-
-    References
-    ----------
-    Su et al. 2021, equation 34, arXiv:2104.09864.
-    """
-    cos, sin = cos.astype(x.dtype), sin.astype(x.dtype)
-    d_rotary = 2 * cos.shape[-1]
-    turning, still = x[..., :d_rotary], x[..., d_rotary:]
-    a, b = _pairs(turning, interleaved)
-    turned = a * cos - b * sin, a * sin + b * cos
-    return np.concatenate([_join(*turned, interleaved), still], axis=-1)
-
-
-def rotate_backward(
-    d_out: Float[Array, "*heads L D"],
-    cos: Float[Array, "*rows half"],
-    sin: Float[Array, "*rows half"],
-    *,
-    interleaved: bool = False,
-) -> Float[Array, "*heads L D"]:
-    """Differentiate `rotate`: a rotation's transpose turns back."""
-    return rotate(d_out, cos, -sin, interleaved=interleaved)
-
-
-def _pairs(x, interleaved):
-    if interleaved:
-        return x[..., 0::2], x[..., 1::2]
-    half = x.shape[-1] // 2
-    return x[..., :half], x[..., half:]
-
-
-def _join(a, b, interleaved):
-    if interleaved:
-        return np.stack([a, b], axis=-1).reshape(*a.shape[:-1], -1)
-    return np.concatenate([a, b], axis=-1)
-
-
-class Rotary:
-    """
-    Rotary positions, as `MultiHeadAttention` takes them in `rotary=`.
-
-    Parameters
-    ----------
-    d_rotary : int
-        How many coordinates of each head turn; even.
-    base : float
-    interleaved : bool
-        As in `rotate`.
-    """
-
-    def __init__(self, d_rotary: int, *, base: float = 10000.0, interleaved: bool = False):
-        checks.divides("2", 2, "d_rotary", d_rotary)
-        self.d_rotary, self.base, self.interleaved = d_rotary, base, interleaved
-
-    def forward(self, x: Float[Array, "B H L D"], positions: Int[Array, "..."]) -> Float[Array, "B H L D"]:
-        """Turn x, whose rows stand at `positions`, (B, L) or (1, L)."""
-        return rotate(x, *self._angles(positions), interleaved=self.interleaved)
-
-    def backward(
-        self, d_out: Float[Array, "B H L D"], positions: Int[Array, "..."]
-    ) -> Float[Array, "B H L D"]:
-        """Differentiate `forward` with respect to x."""
-        return rotate_backward(d_out, *self._angles(positions), interleaved=self.interleaved)
-
-    def _angles(self, positions):
-        return rotary_angles(positions[:, None, :], self.d_rotary, base=self.base)  # (B, 1, L, half)
 
 
 def alibi_slopes(n_heads: int) -> list[float]:

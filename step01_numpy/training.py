@@ -5,11 +5,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from step01_numpy.common.batches import PAD, Batch
-from step01_numpy.common.configuration import TrainingConfig
+from step01_numpy.common.batches import PAD
+from step01_numpy.common.run_configuration import TrainingConfig
 from step01_numpy.loss import linear_cross_entropy
 from step01_numpy.optimizer import AdamW, clip_gradients, learning_rate
-from step01_numpy.transformer import Transformer
+from step01_numpy.parameters import Layer
 
 
 class Progress(NamedTuple):
@@ -23,7 +23,7 @@ class Progress(NamedTuple):
     loss : float
         Nats per token on this batch, label smoothing included.
     tokens : int
-        Target tokens of the batch, padding not counted.
+        Tokens of the batch that had a target.
     rate : float
         Learning rate.
     norm : float
@@ -38,7 +38,7 @@ class Progress(NamedTuple):
 
 
 def training_step(
-    model: Transformer, batch: Batch, optimizer: AdamW, config: TrainingConfig, *, step: int
+    model: Layer, batch: tuple, optimizer: AdamW, config: TrainingConfig, *, step: int
 ) -> Progress:
     """Run the model on a batch, forward and backward, and update its weights; `step` counts from 1."""
     loss, tokens = loss_and_gradients(model, batch, smoothing=config.label_smoothing)
@@ -48,25 +48,42 @@ def training_step(
     return Progress(step, loss, tokens, rate, norm)
 
 
-def loss_and_gradients(model: Transformer, batch: Batch, *, smoothing: float) -> tuple[float, int]:
-    """Leave the gradients of the batch's mean loss in the weights; return it and its number of tokens."""
+def loss_and_gradients(model: Layer, batch: tuple, *, smoothing: float) -> tuple[float, int]:
+    """
+    Leave the gradients of the batch's mean loss in the weights; return it and its number of tokens.
+
+    Parameters
+    ----------
+    model : Layer
+        Any model: it gives `hidden` rows, of which the logits are a `projection`.
+    batch : (*inputs, targets)
+        The model's inputs, and (B, L): for each row the right token, or 0 where there is nothing to learn.
+    smoothing : float
+    """
     model.zero_grad()
-    source, target_in, target_out = (np.asarray(x, like=model.embedding.weight.data) for x in batch)
-    hidden = model.hidden(source, target_in)
-    real = target_out != PAD  # padding teaches nothing and is not counted
-    loss, (d_rows, d_weight) = linear_cross_entropy(
-        hidden[real], model.embedding.weight.data, target_out[real], smoothing=smoothing
+    weight, bias = model.projection()
+    *inputs, targets = (np.asarray(x, like=weight.data) for x in batch)
+    hidden = model.hidden(*inputs)
+    real = targets != PAD  # padding teaches nothing and is not counted
+    loss, (d_rows, d_weight, d_bias) = linear_cross_entropy(
+        hidden[real],
+        weight.data,
+        targets[real],
+        bias=None if bias is None else bias.data,
+        smoothing=smoothing,
     )
     d_hidden = np.zeros_like(hidden)
     d_hidden[real] = d_rows
-    model.embedding.weight.accumulate(d_weight)
+    weight.accumulate(d_weight)
+    if bias is not None:
+        bias.accumulate(d_bias)
     model.hidden_backward(d_hidden)
     return float(loss), len(d_rows)
 
 
 def train(
-    model: Transformer,
-    batches: Iterable[Batch],
+    model: Layer,
+    batches: Iterable[tuple],
     optimizer: AdamW,
     config: TrainingConfig,
     *,
@@ -77,8 +94,8 @@ def train(
 
     Parameters
     ----------
-    model : Transformer
-    batches : iterable of Batch
+    model : Layer
+    batches : iterable of (*inputs, targets)
     optimizer : AdamW
     config : TrainingConfig
     first_step : int

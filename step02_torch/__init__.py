@@ -1,7 +1,7 @@
 """Step 2: the same attention as PyTorch modules; autograd does the backward. Imports in reading order."""
 
 from step02_torch.arrays import Array, from_numpy, random_generator, to_numpy, widen
-from step02_torch.parameters import Layer, Linear, Parameter, linear, normal, uniform
+from step02_torch.parameters import NO_DRAW, Layer, Linear, Parameter, linear, normal, uniform
 from step02_torch.softmax import log_sum_exp, softmax
 from step02_torch.masks import (
     causal_mask,
@@ -26,23 +26,25 @@ from step02_torch.masked_attention import MaskedSelfAttention
 from step02_torch.cross_attention import CrossAttention
 from step02_torch.positions import (
     LearnedPositions,
-    Rotary,
     alibi_bias,
     alibi_slopes,
-    rotary_angles,
-    rotate,
+    frequencies,
     sinusoidal_positions,
+    sinusoids,
 )
+from step02_torch.rotary import Rotary, rotary_angles, rotary_frequencies, rotate
 from step02_torch.multi_head_attention import KVCache, MultiHeadAttention, merge_heads, split_heads
 from step02_torch.flash_attention import FLASH, flash_attention
-from step02_torch.layers import Dropout, Embedding, FeedForward, LayerNorm, RMSNorm, layer_norm, rms_norm
-from step02_torch.blocks import DecoderBlock, EncoderBlock, Residual
-from step02_torch.transformer import Decoder, Encoder, PositionalInput, Transformer
+from step02_torch.layers import NORMS, Dropout, Embedding, LayerNorm, RMSNorm, layer_norm, rms_norm
+from step02_torch.feed_forward import ACTIVATIONS, FeedForward, gelu, gelu_tanh, relu, silu
+from step02_torch.blocks import Block, Head, PositionalInput, Residual
+from step02_torch.transformer import DecoderCache, Stack, Transformer
+from step02_torch.language_model import LanguageModel
 from step02_torch.pooling import embed, mean_pool, normalise
 from step02_torch.loss import BLOCK, cross_entropy, linear_cross_entropy
 from step02_torch.optimizer import AdamW, clip_gradients, learning_rate
 from step02_torch.training import Progress, loss_and_gradients, train, training_step
-from step02_torch.generation import DecoderCache, start, step
+from step02_torch.generation import start, step
 
 __all__ = [
     "Array",
@@ -50,6 +52,7 @@ __all__ = [
     "random_generator",
     "to_numpy",
     "widen",
+    "NO_DRAW",
     "Layer",
     "Linear",
     "Parameter",
@@ -77,32 +80,42 @@ __all__ = [
     "MaskedSelfAttention",
     "CrossAttention",
     "LearnedPositions",
-    "Rotary",
     "alibi_bias",
     "alibi_slopes",
-    "rotary_angles",
-    "rotate",
+    "frequencies",
     "sinusoidal_positions",
+    "sinusoids",
+    "Rotary",
+    "rotary_angles",
+    "rotary_frequencies",
+    "rotate",
     "KVCache",
     "MultiHeadAttention",
     "merge_heads",
     "split_heads",
     "FLASH",
     "flash_attention",
+    "NORMS",
     "Dropout",
     "Embedding",
-    "FeedForward",
     "LayerNorm",
     "RMSNorm",
     "layer_norm",
     "rms_norm",
-    "DecoderBlock",
-    "EncoderBlock",
-    "Residual",
-    "Decoder",
-    "Encoder",
+    "ACTIVATIONS",
+    "FeedForward",
+    "gelu",
+    "gelu_tanh",
+    "relu",
+    "silu",
+    "Block",
+    "Head",
     "PositionalInput",
+    "Residual",
+    "DecoderCache",
+    "Stack",
     "Transformer",
+    "LanguageModel",
     "embed",
     "mean_pool",
     "normalise",
@@ -116,7 +129,6 @@ __all__ = [
     "loss_and_gradients",
     "train",
     "training_step",
-    "DecoderCache",
     "start",
     "step",
 ]

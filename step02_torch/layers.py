@@ -1,4 +1,4 @@
-"""The layers around attention: embedding, normalisation, feed-forward, dropout."""
+"""The layers around attention: embedding, normalisation, dropout."""
 
 from math import sqrt
 
@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from step01_numpy.common import checks
 from step02_torch.arrays import Array, from_numpy, random_generator
-from step02_torch.parameters import Layer, Linear, Parameter, normal
+from step02_torch.parameters import Layer, Parameter, normal
 
 
 class Embedding(Layer):
@@ -109,25 +109,7 @@ class RMSNorm(Layer):
         return rms_norm(x, self.weight, eps=self.eps)
 
 
-class FeedForward(Layer):
-    """
-    Two linear maps with a ReLU between, applied to each position alone (Vaswani et al. 2017, equation 2).
-
-    Parameters
-    ----------
-    d_model, d_ff : int
-    rng : numpy.random.Generator, optional
-        Source of the initial weights; PyTorch's own when not given.
-    """
-
-    def __init__(self, d_model: int, d_ff: int, *, rng=None):
-        super().__init__()
-        self.w_1 = Linear(d_model, d_ff, rng=rng)
-        self.w_2 = Linear(d_ff, d_model, rng=rng)
-
-    def forward(self, x: Float[Array, "*rows d_model"]) -> Float[Array, "*rows d_model"]:
-        """Transform each row of x, (..., d_model)."""
-        return self.w_2(functional.relu(self.w_1(x)))
+NORMS = {"layer": LayerNorm, "rms": RMSNorm}
 
 
 class Dropout(Layer):

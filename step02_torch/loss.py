@@ -5,6 +5,7 @@ from jaxtyping import Float, Int
 
 from step01_numpy.common import checks
 from step02_torch.arrays import Array
+from step02_torch.parameters import linear
 from step02_torch.softmax import log_sum_exp
 
 BLOCK = 256  # rows whose logits are in memory at a time
@@ -40,14 +41,16 @@ def linear_cross_entropy(
     weight: Float[Array, "V d"],
     targets: Int[Array, " N"],
     *,
+    bias: Float[Array, " V"] | None = None,
     smoothing: float = 0.0,
 ) -> Float[Array, ""]:
     """
-    Return `cross_entropy(hidden @ weight.T, targets)` without holding all N×V logits at once.
+    Return `cross_entropy(linear(hidden, weight, bias), targets)` without holding all N×V logits at once.
 
     Parameters
     ----------
     hidden, weight : (N, d), (V, d)
+    bias : (V,), optional
     targets, smoothing
         As in `cross_entropy`.
 
@@ -60,16 +63,17 @@ def linear_cross_entropy(
     checks.shape("targets", targets, hidden.shape[:1])
     checks.features("hidden", hidden, weight.shape[1])
     checks.rate("smoothing", smoothing)
-    return _LinearCrossEntropy.apply(hidden, weight, targets, smoothing)
+    return _LinearCrossEntropy.apply(hidden, weight, bias, targets, smoothing)
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, hidden, weight, targets, smoothing):
-        n, loss, d_weight, d_hidden = len(hidden), 0.0, torch.zeros_like(weight), torch.empty_like(hidden)
+    def forward(ctx, hidden, weight, bias, targets, smoothing):
+        n, loss, d_hidden = len(hidden), 0.0, torch.empty_like(hidden)
+        d_weight, d_bias = torch.zeros_like(weight), torch.zeros_like(weight[:, 0])
         for start in range(0, n, BLOCK):
             rows = slice(start, start + BLOCK)
-            logits = hidden[rows] @ weight.T
+            logits = linear(hidden[rows], weight, bias)
             share = len(logits) / n
             loss = loss + share * cross_entropy(logits, targets[rows], smoothing=smoothing)
             d_logits = logits.softmax(dim=-1).sub_(smoothing / len(weight))
@@ -77,10 +81,11 @@ class _LinearCrossEntropy(torch.autograd.Function):
             d_logits *= share / len(logits)
             torch.mm(d_logits, weight, out=d_hidden[rows])
             d_weight.addmm_(d_logits.T, hidden[rows])
-        ctx.save_for_backward(d_hidden, d_weight)
+            d_bias += d_logits.sum(dim=0)
+        ctx.save_for_backward(d_hidden, d_weight, d_bias)
         return loss
 
     @staticmethod
     def backward(ctx, d_loss):
-        d_hidden, d_weight = ctx.saved_tensors
-        return d_loss * d_hidden, d_loss * d_weight, None, None
+        d_hidden, d_weight, d_bias = (d_loss * d for d in ctx.saved_tensors)
+        return d_hidden, d_weight, d_bias if ctx.needs_input_grad[2] else None, None, None

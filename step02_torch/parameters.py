@@ -9,26 +9,35 @@ from torch.nn.functional import linear
 
 from step01_numpy.arrays import random_generator
 from step01_numpy.common import checks
+from step01_numpy.parameters import NO_DRAW
 from step02_torch.arrays import Array, from_numpy
 
-__all__ = ["Layer", "Linear", "Parameter", "linear", "normal", "uniform"]
+__all__ = ["NO_DRAW", "Layer", "Linear", "Parameter", "linear", "normal", "uniform"]
 
 
 class Layer(Module):
     """A module whose `load_state_dict` also takes the NumPy arrays of the other stages."""
 
-    def load_state_dict(self, state: dict) -> None:
+    def load_state_dict(self, state: dict, *, copy: bool = True) -> None:
         """
-        Copy the weights from `state`, arrays of any stage by name, into this module's dtype and device.
+        Take the weights from `state`, arrays of any stage by name, in this module's dtype and on its device.
+
+        Parameters
+        ----------
+        state : dict
+        copy : bool
+            Without a copy, the tensors take the place of the module's own.
 
         Raises
         ------
         ValueError
             For names missing or unknown, or a wrong shape; then no weight has changed.
         """
-        checks.state({name: data.shape for name, data in self.state_dict().items()}, state)
+        own = self.state_dict()
+        checks.state({name: data.shape for name, data in own.items()}, state)
         tensors = {name: x if isinstance(x, Array) else from_numpy(x) for name, x in state.items()}
-        super().load_state_dict(tensors)
+        tensors = {name: x.to(own[name]) for name, x in tensors.items()}
+        super().load_state_dict(tensors, assign=not copy)
 
 
 class Linear(Layer):
@@ -60,6 +69,8 @@ class Linear(Layer):
 
 def uniform(bound: float, shape: tuple, rng=None) -> Float[Array, "..."]:
     """Draw float32 numbers from [-bound, bound)."""
+    if rng is NO_DRAW:
+        return torch.empty(shape)
     if rng is None:
         return torch.empty(shape).uniform_(-bound, bound)
     return from_numpy(rng.uniform(-bound, bound, shape)).float()
@@ -67,5 +78,7 @@ def uniform(bound: float, shape: tuple, rng=None) -> Float[Array, "..."]:
 
 def normal(deviation: float, shape: tuple, rng=None) -> Float[Array, "..."]:
     """Draw float32 numbers from a normal distribution of mean 0."""
+    if rng is NO_DRAW:
+        return torch.empty(shape)
     rng = random_generator() if rng is None else rng
     return from_numpy(rng.normal(0, deviation, shape)).float()

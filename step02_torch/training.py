@@ -2,19 +2,19 @@
 
 from collections.abc import Iterable, Iterator
 
-from step01_numpy.common.batches import PAD, Batch
-from step01_numpy.common.configuration import TrainingConfig
+from step01_numpy.common.batches import PAD
+from step01_numpy.common.run_configuration import TrainingConfig
 from step01_numpy.training import Progress
 from step02_torch.arrays import from_numpy
 from step02_torch.loss import linear_cross_entropy
 from step02_torch.optimizer import AdamW, clip_gradients, learning_rate
-from step02_torch.transformer import Transformer
+from step02_torch.parameters import Layer
 
 __all__ = ["Progress", "loss_and_gradients", "train", "training_step"]
 
 
 def training_step(
-    model: Transformer, batch: Batch, optimizer: AdamW, config: TrainingConfig, *, step: int
+    model: Layer, batch: tuple, optimizer: AdamW, config: TrainingConfig, *, step: int
 ) -> Progress:
     """Run the model on a batch, forward and backward, and update its weights; `step` counts from 1."""
     loss, tokens = loss_and_gradients(model, batch, smoothing=config.label_smoothing)
@@ -24,21 +24,31 @@ def training_step(
     return Progress(step, loss, tokens, rate, norm)
 
 
-def loss_and_gradients(model: Transformer, batch: Batch, *, smoothing: float) -> tuple[float, int]:
-    """Leave the gradients of the batch's mean loss in the weights; return it and its number of tokens."""
+def loss_and_gradients(model: Layer, batch: tuple, *, smoothing: float) -> tuple[float, int]:
+    """
+    Leave the gradients of the batch's mean loss in the weights; return it and its number of tokens.
+
+    Parameters
+    ----------
+    model : Layer
+        Any model: it gives `hidden` rows, of which the logits are a `projection`.
+    batch : (*inputs, targets)
+        The model's inputs, and (B, L): for each row the right token, or 0 where there is nothing to learn.
+    smoothing : float
+    """
     model.zero_grad()
-    weight = model.embedding.weight
-    source, target_in, target_out = (from_numpy(x, weight.device) for x in batch)
-    real = target_out != PAD  # padding teaches nothing and is not counted
-    hidden = model.hidden(source, target_in)[real]
-    loss = linear_cross_entropy(hidden, weight, target_out[real], smoothing=smoothing)
+    weight, bias = model.projection()
+    *inputs, targets = (from_numpy(x, weight.device) for x in batch)
+    real = targets != PAD  # padding teaches nothing and is not counted
+    hidden = model.hidden(*inputs)[real]
+    loss = linear_cross_entropy(hidden, weight, targets[real], bias=bias, smoothing=smoothing)
     loss.backward()
     return loss.item(), len(hidden)
 
 
 def train(
-    model: Transformer,
-    batches: Iterable[Batch],
+    model: Layer,
+    batches: Iterable[tuple],
     optimizer: AdamW,
     config: TrainingConfig,
     *,
@@ -49,8 +59,8 @@ def train(
 
     Parameters
     ----------
-    model : Transformer
-    batches : iterable of Batch
+    model : Layer
+    batches : iterable of (*inputs, targets)
     optimizer : AdamW
     config : TrainingConfig
     first_step : int

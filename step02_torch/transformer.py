@@ -1,112 +1,132 @@
 """The Transformer of 2017: an encoder reads the source, a decoder writes the target and looks back at it."""
 
-from math import sqrt
-
 import torch
 from jaxtyping import Bool, Float, Int
 from torch.nn import ModuleList
 
 from step01_numpy.common import checks
-from step01_numpy.common.batches import PAD
 from step01_numpy.common.configuration import ModelConfig
 from step02_torch.arrays import Array, random_generator
 from step02_torch.attention import STANDARD, Attend
-from step02_torch.blocks import DecoderBlock, EncoderBlock
-from step02_torch.layers import Dropout, Embedding, LayerNorm
-from step02_torch.parameters import Layer, linear
-from step02_torch.positions import LearnedPositions, sinusoidal_positions
+from step02_torch.blocks import Block, Head, PositionalInput
+from step02_torch.layers import NORMS, Embedding
+from step02_torch.multi_head_attention import KVCache
+from step02_torch.parameters import Layer, Parameter, linear
 
 
-class PositionalInput(Layer):
+class DecoderCache:
     """
-    What a stack of blocks reads: embeddings times √d_model, plus positions, with dropout.
+    All that decoding has to remember of a batch.
+
+    Attributes
+    ----------
+    blocks : list of (KVCache, KVCache)
+        For self- and for cross-attention.
+    mask : (B, S) or None
+        Which of the positions seen are real; all where it is None.
+    memory, memory_mask : (B, M, d_model), (B, M), or None
+        What an encoder has read.
+    """
+
+    def __init__(self, config: ModelConfig, *, mask=None, memory=None, memory_mask=None):
+        limit = None if config.window is None else config.window - 1
+        self.blocks = [(KVCache(limit), KVCache()) for _ in range(config.n_layers)]
+        self.mask, self.memory, self.memory_mask = mask, memory, memory_mask
+
+    @property
+    def length(self) -> int:
+        """Number of positions seen."""
+        return self.blocks[0][0].length
+
+    def reorder(self, rows: Int[Array, " B"]) -> None:
+        """Let row b continue what was row `rows[b]`: beams are kept, dropped or doubled."""
+        for name in ("mask", "memory", "memory_mask"):
+            x = getattr(self, name)
+            setattr(self, name, None if x is None else x[rows])
+        for pair in self.blocks:
+            for cache in pair:
+                cache.reorder(rows)
+
+
+class Stack(Layer):
+    """
+    Embedded tokens in, hidden rows out: the input, blocks one upon another, and the last norm of pre-norm.
 
     Parameters
     ----------
     config : ModelConfig
-    rng : numpy.random.Generator, optional
-        Source of learned positions and dropout.
-    """
-
-    def __init__(self, config: ModelConfig, *, rng=None):
-        super().__init__()
-        self.kind, self.max_positions = config.positions, config.max_positions
-        self.learned = None
-        if config.positions == "learned":
-            self.learned = LearnedPositions(config.max_positions, config.d_model, rng=rng)
-        self.dropout = Dropout(config.dropout, rng=rng)
-
-    def forward(self, embedded: Float[Array, "B L d_model"], start: int = 0) -> Float[Array, "B L d_model"]:
-        """Add the positions from `start` on."""
-        _, length, d_model = embedded.shape
-        end = start + length
-        checks.at_most("sequence length", end, "max_positions", self.max_positions)
-        x = embedded * sqrt(d_model)
-        if self.kind == "sinusoidal":
-            x = x + sinusoidal_positions(end, d_model, like=x)[start:]
-        if self.kind == "learned":
-            x = x + self.learned(torch.arange(start, end, device=x.device))
-        return self.dropout(x)
-
-
-class Encoder(Layer):
-    """
-    Embedded source in, memory out.
-
-    Parameters
-    ----------
-    config : ModelConfig
+    causal, cross : bool
+        As in `Block`. An encoder is neither; the decoder of 2017 is both; GPT's and Llama's is causal alone.
     attend : Attend
         The attention of all blocks.
     rng : numpy.random.Generator, optional
         Source of weights and dropout.
     """
 
-    def __init__(self, config: ModelConfig, *, attend: Attend = STANDARD, rng=None):
+    def __init__(
+        self,
+        config: ModelConfig,
+        *,
+        causal: bool = False,
+        cross: bool = False,
+        attend: Attend = STANDARD,
+        rng=None,
+    ):
         super().__init__()
         self.input = PositionalInput(config, rng=rng)
-        blocks = [EncoderBlock(config, attend=attend, rng=rng) for _ in range(config.n_layers)]
-        self.blocks = ModuleList(blocks)
-        self.norm = LayerNorm(config.d_model) if config.norm_first else None
-
-    def forward(
-        self, embedded: Float[Array, "B S d_model"], mask: Bool[Array, "B 1 1 S"] | None = None
-    ) -> Float[Array, "B S d_model"]:
-        """Return the memory, (B, S, d_model)."""
-        x = self.input(embedded)
-        for block in self.blocks:
-            x = block(x, mask)
-        return x if self.norm is None else self.norm(x)
-
-
-class Decoder(Layer):
-    """Embedded target and memory in, hidden rows out, one for each next token. Parameters as in `Encoder`."""
-
-    def __init__(self, config: ModelConfig, *, attend: Attend = STANDARD, rng=None):
-        super().__init__()
-        self.input = PositionalInput(config, rng=rng)
-        blocks = [DecoderBlock(config, attend=attend, rng=rng) for _ in range(config.n_layers)]
-        self.blocks = ModuleList(blocks)
-        self.norm = LayerNorm(config.d_model) if config.norm_first else None
+        options = {"causal": causal, "cross": cross, "attend": attend, "rng": rng}
+        self.blocks = ModuleList([Block(config, **options) for _ in range(config.n_layers)])
+        self.norm = NORMS[config.norm](config.d_model, eps=config.norm_eps) if config.norm_first else None
 
     def forward(
         self,
         embedded: Float[Array, "B L d_model"],
-        memory: Float[Array, "B S d_model"],
-        memory_mask: Bool[Array, "B 1 1 S"] | None = None,
+        mask: Bool[Array, "B S"] | None = None,
         *,
-        caches: list | None = None,
+        segments: Int[Array, "B L"] | None = None,
+        memory: Float[Array, "B M d_model"] | None = None,
+        memory_mask: Bool[Array, "B M"] | None = None,
+        cache: DecoderCache | None = None,
     ) -> Float[Array, "B L d_model"]:
-        """Run the blocks; with `caches`, a pair (self, cross) of `KVCache` for each, `embedded` continues."""
-        x = self.input(embedded, 0 if caches is None else caches[0][0].length)
-        for block, pair in zip(self.blocks, caches or [(None, None)] * len(self.blocks), strict=True):
-            x = block(x, memory, memory_mask, caches=pair)
+        """
+        Run the blocks.
+
+        Parameters
+        ----------
+        embedded : (B, L, d_model)
+        mask : (B, S), optional
+            True for real tokens, False for padding, on either side; with a cache, of all positions seen.
+        segments : (B, L), optional
+        memory, memory_mask : (B, M, d_model), (B, M), optional
+            What cross-attention looks at.
+        cache : DecoderCache, optional
+            What `embedded` continues.
+
+        Returns
+        -------
+        hidden : (B, L, d_model)
+        """
+        start, length = 0 if cache is None else cache.length, embedded.shape[1]
+        if mask is None:
+            positions = torch.arange(start, start + length, device=embedded.device)[None, :]
+        else:  # the first real token stands at position 0
+            positions = (mask.cumsum(dim=-1) - 1).clamp(min=0)[:, -length:]
+        x = self.input(embedded, positions, segments)
+        masks = {"mask": _over_heads(mask), "memory_mask": _over_heads(memory_mask)}
+        pairs = [(None, None)] * len(self.blocks) if cache is None else cache.blocks
+        for block, caches in zip(self.blocks, pairs, strict=True):
+            x = block(x, memory, positions=positions, caches=caches, **masks)
         return x if self.norm is None else self.norm(x)
+
+
+def _over_heads(mask):
+    """Make a mask of keys, (B, S), one that broadcasts over heads and queries, (B, 1, 1, S)."""
+    return None if mask is None else mask[:, None, None, :]
 
 
 class Transformer(Layer):
     """
-    Encoder and decoder over one vocabulary; one matrix embeds source and target and projects to the logits.
+    Encoder and decoder over one vocabulary, and one matrix that embeds both.
 
     Parameters
     ----------
@@ -118,8 +138,7 @@ class Transformer(Layer):
 
     References
     ----------
-    Vaswani et al. 2017, arXiv:1706.03762; the shared matrix: section 3.4 and Press and Wolf 2017,
-    arXiv:1608.05859.
+    Vaswani et al. 2017, arXiv:1706.03762.
     """
 
     def __init__(self, config: ModelConfig, *, attend: Attend = STANDARD, rng=None):
@@ -127,21 +146,39 @@ class Transformer(Layer):
         rng = random_generator() if rng is None else rng
         self.config, self.rng = config, rng
         self.embedding = Embedding(config.vocab_size, config.d_model, rng=rng)
-        self.encoder = Encoder(config, attend=attend, rng=rng)
-        self.decoder = Decoder(config, attend=attend, rng=rng)
+        self.encoder = Stack(config, attend=attend, rng=rng)
+        self.decoder = Stack(config, causal=True, cross=True, attend=attend, rng=rng)
+        self.head = Head(config, rng=rng)
 
     def forward(self, source: Int[Array, "B S"], target: Int[Array, "B L"]) -> Float[Array, "B L vocab_size"]:
-        """Return the logits of the token that follows each of the target's, padded with 0 as the source."""
-        return linear(self.hidden(source, target), self.embedding.weight)
+        """Return the logits of the token that follows each of the target's, padded as the source."""
+        return linear(self.hidden(source, target), *self.projection())
+
+    def projection(self) -> tuple[Parameter, Parameter | None]:
+        """Return the weight and the bias that make logits of hidden rows."""
+        return self.head.projection(self.embedding)
 
     def hidden(self, source: Int[Array, "B S"], target: Int[Array, "B L"]) -> Float[Array, "B L d_model"]:
         """Return what the logits are a projection of; the loss can do without the logits themselves."""
         checks.rank("target", target, 2)
         memory, memory_mask = self.encode(source)
-        return self.decoder(self.embedding(target), memory, memory_mask)
+        hidden = self.decoder(self.embedding(target), memory=memory, memory_mask=memory_mask)
+        return self.head(hidden)
 
-    def encode(self, source: Int[Array, "B S"]) -> tuple[Float[Array, "B S d_model"], Bool[Array, "B 1 1 S"]]:
-        """Return the memory and the mask that hides its padding."""
+    def encode(self, source: Int[Array, "B S"]) -> tuple[Float[Array, "B S d_model"], Bool[Array, "B S"]]:
+        """Return the memory, and which of its rows are no padding."""
         checks.rank("source", source, 2)
-        mask = (source != PAD)[:, None, None, :]
+        mask = source != self.config.pad
         return self.encoder(self.embedding(source), mask), mask
+
+    def start(self, source: Int[Array, "B S"]) -> DecoderCache:
+        """Read the source sentences, once, and stand before their translations."""
+        memory, memory_mask = self.encode(source)
+        return DecoderCache(self.config, memory=memory, memory_mask=memory_mask)
+
+    def decode(self, tokens: Int[Array, "B L"], cache: DecoderCache) -> Float[Array, "B L d_model"]:
+        """Return the hidden rows of target tokens that continue the cache's."""
+        checks.rank("tokens", tokens, 2)
+        checks.shape("tokens", tokens, (len(cache.memory), tokens.shape[1]))
+        options = {"memory": cache.memory, "memory_mask": cache.memory_mask, "cache": cache}
+        return self.head(self.decoder(self.embedding(tokens), **options))

@@ -11,7 +11,16 @@ from step03_gpu.arrays import (
     to_numpy,
     widen,
 )
-from step03_gpu.parameters import Layer, Linear, Parameter, linear, linear_backward, normal, uniform
+from step03_gpu.parameters import (
+    NO_DRAW,
+    Layer,
+    Linear,
+    Parameter,
+    linear,
+    linear_backward,
+    normal,
+    uniform,
+)
 from step03_gpu.softmax import log_sum_exp, log_sum_exp_backward, softmax, softmax_backward
 from step03_gpu.masks import (
     causal_mask,
@@ -39,14 +48,13 @@ from step03_gpu.masked_attention import MaskedSelfAttention
 from step03_gpu.cross_attention import CrossAttention
 from step03_gpu.positions import (
     LearnedPositions,
-    Rotary,
     alibi_bias,
     alibi_slopes,
-    rotary_angles,
-    rotate,
-    rotate_backward,
+    frequencies,
     sinusoidal_positions,
+    sinusoids,
 )
+from step03_gpu.rotary import Rotary, rotary_angles, rotary_frequencies, rotate, rotate_backward
 from step03_gpu.multi_head_attention import KVCache, MultiHeadAttention, merge_heads, split_heads
 from step03_gpu.flash_attention import FLASH, flash_attention, flash_attention_backward
 
@@ -60,6 +68,7 @@ __all__ = [
     "to_device",
     "to_numpy",
     "widen",
+    "NO_DRAW",
     "Layer",
     "Linear",
     "Parameter",
@@ -93,13 +102,16 @@ __all__ = [
     "MaskedSelfAttention",
     "CrossAttention",
     "LearnedPositions",
-    "Rotary",
     "alibi_bias",
     "alibi_slopes",
+    "frequencies",
+    "sinusoidal_positions",
+    "sinusoids",
+    "Rotary",
     "rotary_angles",
+    "rotary_frequencies",
     "rotate",
     "rotate_backward",
-    "sinusoidal_positions",
     "KVCache",
     "MultiHeadAttention",
     "merge_heads",

@@ -4,7 +4,7 @@ from step01_numpy import multi_head_attention as host
 from step01_numpy.multi_head_attention import KVCache, merge_heads, split_heads
 from step03_gpu.arrays import from_numpy
 from step03_gpu.attention import STANDARD, Attend
-from step03_gpu.positions import Rotary
+from step03_gpu.rotary import Rotary
 
 __all__ = ["KVCache", "MultiHeadAttention", "merge_heads", "split_heads"]
 

@@ -1,24 +1,16 @@
 """Positions on the device: step01's functions, which follow the arrays they are given."""
 
 from step01_numpy import positions as host
-from step01_numpy.positions import (
-    Rotary,
-    alibi_slopes,
-    rotary_angles,
-    rotate,
-    rotate_backward,
-)
+from step01_numpy.positions import alibi_slopes, frequencies, sinusoids
 from step03_gpu.arrays import Array, from_numpy
 
 __all__ = [
     "LearnedPositions",
-    "Rotary",
     "alibi_bias",
     "alibi_slopes",
-    "rotary_angles",
-    "rotate",
-    "rotate_backward",
+    "frequencies",
     "sinusoidal_positions",
+    "sinusoids",
 ]
 
 

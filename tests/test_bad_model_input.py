@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from step01_numpy.common.configuration import ModelConfig, TrainingConfig
+from step01_numpy.common.configuration import ModelConfig
+from step01_numpy.common.run_configuration import TrainingConfig
 from tests.test_transformer import SOURCE, TARGET, build, configuration
 
 pytestmark = pytest.mark.usefixtures("unchecked")
@@ -56,7 +57,7 @@ def test_decoding(stage):
         (np.array([1, 2, 11]), ValueError, "tokens holds token 11"),
         (np.array([1, -1, 2]), ValueError, "tokens holds token -1"),
         (np.array([1.0, 2.0, 3.0]), TypeError, "tokens has dtype float64"),
-        (np.array([1, 2]), ValueError, r"tokens has shape \(2,\); expected \(3,\)"),
+        (np.array([1, 2]), ValueError, r"tokens has shape \(2, 1\); expected \(3, 1\)"),
     ):
         with pytest.raises(error, match=message):
             step(model.layer, stage.array(tokens), cache)

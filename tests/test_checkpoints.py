@@ -12,8 +12,9 @@ import safetensors.numpy
 
 from step01_numpy.common import checkpoints
 from step01_numpy.common.checkpoints import KEY, Checkpoint, Training, load, save
-from step01_numpy.common.configuration import ModelConfig, TrainingConfig, read_configuration
+from step01_numpy.common.configuration import ModelConfig
 from step01_numpy.common.files import check_writable, write_atomically
+from step01_numpy.common.run_configuration import TrainingConfig, read_configuration
 from tests.tiny import CONFIG, tiny_checkpoint
 
 

@@ -18,23 +18,25 @@ def torch_loss(logits, targets, d_loss, smoothing, dtype=torch.float64):
     return loss.detach().numpy(), logits.grad.numpy()
 
 
-def torch_linear_loss(hidden, weight, targets, smoothing, dtype=torch.float64):
-    leaves = [torch.tensor(x).to(dtype).requires_grad_() for x in (hidden, weight)]
-    loss = functional.cross_entropy(leaves[0] @ leaves[1].T, torch.tensor(targets), label_smoothing=smoothing)
+def torch_linear_loss(hidden, weight, bias, targets, smoothing, dtype=torch.float64):
+    leaves = [torch.tensor(x).to(dtype).requires_grad_() for x in (hidden, weight, bias)]
+    logits = functional.linear(*leaves)
+    loss = functional.cross_entropy(logits, torch.tensor(targets), label_smoothing=smoothing)
     loss.backward()
     return loss.detach().numpy(), [leaf.grad.numpy() for leaf in leaves]
 
 
-def linear_loss(stage, hidden, weight, targets, **options):
+def linear_loss(stage, hidden, weight, bias, targets, **options):
     """Return the loss and its gradients, which step01 returns beside it and autograd has behind it."""
-    hidden, weight, targets = stage.array((hidden, weight, targets))
+    hidden, weight, bias, targets = stage.array((hidden, weight, bias, targets))
     function = stage.get("linear_cross_entropy")
     if stage.has("cross_entropy_backward"):
-        loss, gradients = function(hidden, weight, targets, **options)
+        loss, gradients = function(hidden, weight, targets, bias=bias, **options)
         return stage.numpy(loss), stage.numpy(gradients)
-    loss = function(hidden.requires_grad_(), weight.requires_grad_(), targets, **options)
+    leaves = [x.requires_grad_() for x in (hidden, weight, bias)]
+    loss = function(*leaves[:2], targets, bias=bias, **options)
     loss.backward()
-    return stage.numpy(loss), stage.numpy((hidden.grad, weight.grad))
+    return stage.numpy(loss), stage.numpy(tuple(leaf.grad for leaf in leaves))
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.7])
@@ -84,9 +86,9 @@ def n_rows(stage):
 @pytest.mark.parametrize("which", range(5))
 def test_linear_cross_entropy_equals_torchs(stage, rng, which, smoothing):
     n = n_rows(stage)[which]
-    hidden, weight, targets = rng.normal(size=(n, D)), rng.normal(size=(V, D)), rng.integers(0, V, n)
-    expected, gradients = torch_linear_loss(hidden, weight, targets, smoothing)
-    loss, found = linear_loss(stage, hidden, weight, targets, smoothing=smoothing)
+    arrays = rng.normal(size=(n, D)), rng.normal(size=(V, D)), rng.normal(size=V), rng.integers(0, V, n)
+    expected, gradients = torch_linear_loss(*arrays, smoothing)
+    loss, found = linear_loss(stage, *arrays, smoothing=smoothing)
     assert_equal64(loss, expected, "loss")
     assert_all_equal64(found, gradients, "gradient")
 
@@ -94,19 +96,21 @@ def test_linear_cross_entropy_equals_torchs(stage, rng, which, smoothing):
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 def test_linear_cross_entropy_in_float32(stage, rng, smoothing):
     n = n_rows(stage)[-1]
-    hidden, weight = (rng.normal(size=(rows, 32)).astype(np.float32) for rows in (n, 50))
-    targets = rng.integers(0, 50, n)
-    peer, peers = torch_linear_loss(hidden, weight, targets, smoothing, torch.float32)
-    expected, references = torch_linear_loss(hidden, weight, targets, smoothing)
-    loss, found = linear_loss(stage, hidden, weight, targets, smoothing=smoothing)
+    arrays = [rng.normal(size=shape).astype(np.float32) for shape in ((n, 32), (50, 32), 50)]
+    arrays.append(rng.integers(0, 50, n))
+    peer, peers = torch_linear_loss(*arrays, smoothing, torch.float32)
+    expected, references = torch_linear_loss(*arrays, smoothing)
+    loss, found = linear_loss(stage, *arrays, smoothing=smoothing)
     assert {x.dtype.name for x in (loss, *found)} == {"float32"}
     assert_earned(loss, peer, expected, "float32", 2, "loss")
-    for name, x, peer, reference in zip(("d_hidden", "d_weight"), found, peers, references, strict=True):
+    for name, x, peer, reference in zip(
+        ("d_hidden", "d_weight", "d_bias"), found, peers, references, strict=True
+    ):
         assert_earned(x, peer, reference, "float32", 3, name)
 
 
 def test_linear_cross_entropy_leaves_its_inputs_as_they_are(stage, rng):
-    arrays = [rng.normal(size=(N, D)), rng.normal(size=(V, D)), rng.integers(0, V, N)]
+    arrays = [rng.normal(size=(N, D)), rng.normal(size=(V, D)), rng.normal(size=V), rng.integers(0, V, N)]
     copies = [x.copy() for x in arrays]
     linear_loss(stage, *arrays, smoothing=0.1)
     assert all((x == copy).all() for x, copy in zip(arrays, copies, strict=True))
@@ -116,10 +120,11 @@ def test_gradient_of_a_loss_that_is_scaled_afterwards(rng):
     """step02's gradients are made in the forward, so its backward must still multiply by what comes back."""
     import step02_torch
 
-    hidden, weight, targets = rng.normal(size=(N, D)), rng.normal(size=(V, D)), rng.integers(0, V, N)
-    _, gradients = torch_linear_loss(hidden, weight, targets, 0.1)
-    leaves = [torch.tensor(x, requires_grad=True) for x in (hidden, weight)]
-    loss = step02_torch.linear_cross_entropy(*leaves, torch.tensor(targets), smoothing=0.1)
+    arrays, targets = [rng.normal(size=x) for x in ((N, D), (V, D), V)], rng.integers(0, V, N)
+    _, gradients = torch_linear_loss(*arrays, targets, 0.1)
+    leaves = [torch.tensor(x, requires_grad=True) for x in arrays]
+    options = {"bias": leaves[2], "smoothing": 0.1}
+    loss = step02_torch.linear_cross_entropy(*leaves[:2], torch.tensor(targets), **options)
     (loss * -1.7).backward()
     assert_all_equal64([leaf.grad.numpy() for leaf in leaves], [-1.7 * x for x in gradients])
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from step01_numpy.common.configuration import TrainingConfig
+from step01_numpy.common.run_configuration import TrainingConfig
 from tests.tolerances import assert_all_equal64, assert_equal64
 
 SHAPES = {"matrix": (3, 4), "vector": (5,), "tiny": (2, 3), "untouched": (4,)}

@@ -204,7 +204,8 @@ def test_block_equals_pytorchs(stage, rng, kind, norm_first):
     oracle = getattr(Oracle(config, whole.state()), kind).layers[0]
     prefix = f"{kind}.blocks.0."
     state = {name.removeprefix(prefix): x for name, x in whole.state().items() if name.startswith(prefix)}
-    block = stage.layer(f"{kind.title()}Block", config).load(state)
+    options = {"causal": kind == "decoder", "cross": kind == "decoder"}
+    block = stage.layer("Block", config, **options).load(state)
     rows, memory = rng.normal(size=(3, 5, D_MODEL)), rng.normal(size=(3, 7, D_MODEL))
     padding, d_out = SOURCE == 0, rng.normal(size=(3, 5, D_MODEL))
     if kind == "encoder":
@@ -220,8 +221,9 @@ def test_block_equals_pytorchs(stage, rng, kind, norm_first):
     expected = oracle(*leaves, **options)
     expected.backward(torch.tensor(d_out))
     mask = ~padding[:, None, None, :]
-    assert_equal64(block.forward(*inputs, mask), expected.detach().numpy())
-    found = block.gradients(d_out, *inputs, mask)
+    masks = {"mask" if kind == "encoder" else "memory_mask": mask}
+    assert_equal64(block.forward(*inputs, **masks), expected.detach().numpy())
+    found = block.gradients(d_out, *inputs, **masks)
     assert_all_equal64([found[str(i)] for i in range(len(inputs))], [x.grad.numpy() for x in leaves])
 
 

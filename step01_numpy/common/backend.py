@@ -5,12 +5,13 @@ from types import ModuleType
 import numpy as np
 
 from step01_numpy.common.checkpoints import Checkpoint
-from step01_numpy.common.configuration import ModelConfig, TrainingConfig
+from step01_numpy.common.configuration import Configuration
+from step01_numpy.common.run_configuration import TrainingConfig
 
 
 class Backend:
     """
-    A stage's Transformer, optimizer, training and decoding.
+    A stage's models, optimizer, training and decoding.
 
     Parameters
     ----------
@@ -25,10 +26,11 @@ class Backend:
         self.package, self.models = package, package if models is None else models
         self.name = package.__name__
 
-    def model(self, config: ModelConfig, *, attend=None, rng=None):
-        """Build a Transformer with this stage's attention, or another, in float32."""
+    def model(self, config: Configuration, *, attend=None, rng=None):
+        """Build the model of a configuration, with this stage's attention or another, in float32."""
         attend = self.package.STANDARD if attend is None else attend
-        return self._on_device(self.models.Transformer(config, attend=attend, rng=rng))
+        build = getattr(self.models, config.family)
+        return self._on_device(build(config, attend=attend, rng=rng))
 
     def load(self, checkpoint: Checkpoint, *, attend=None, rng=None):
         """Build the checkpoint's model, dropout switched off."""
@@ -52,14 +54,14 @@ class Backend:
         """Return the arrays that a model or an optimizer remembers, by name."""
         return {name: np.array(self.numpy(x)) for name, x in owner.state_dict().items()}
 
-    def start(self, model, source: np.ndarray) -> "Decoding":
-        """Encode the source, (B, S), and stand before its translation."""
-        cache = self.models.start(model, self.package.from_numpy(source))
+    def start(self, model, *inputs: np.ndarray) -> "Decoding":
+        """Read source sentences, or prompts and their mask, and stand before what follows."""
+        cache = self.models.start(model, *map(self.package.from_numpy, inputs))
         return Decoding(self, model, cache)
 
-    def logits(self, model, source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    def logits(self, model, *inputs: np.ndarray) -> np.ndarray:
         """Return the logits of the full forward."""
-        return self.numpy(model(self.package.from_numpy(source), self.package.from_numpy(target)))
+        return self.numpy(model(*map(self.package.from_numpy, inputs)))
 
     def optimizer(self, model, config: TrainingConfig):
         """Build the optimizer of a training."""
@@ -73,7 +75,7 @@ class Backend:
 
 
 class Decoding:
-    """A translation in progress: what `search` calls."""
+    """A text in progress: what `search` calls."""
 
     def __init__(self, backend: Backend, model, cache):
         self.backend, self.model, self.cache = backend, model, cache

@@ -11,6 +11,21 @@ from step01_numpy.common.configuration import ModelConfig
 SIZES = (2, 6, 3, 5, 7, 4, 3)
 
 
+BERT = {
+    "architecture": "encoder", "norm_first": False, "positions": "learned", "activation": "gelu",
+    "norm_eps": 1e-12, "scale_embedding": False, "embedding_norm": True, "n_segments": 2,
+    "head": "transformed", "head_bias": True,
+}  # fmt: skip
+GPT_2 = {
+    "architecture": "decoder", "positions": "learned", "activation": "gelu_tanh", "scale_embedding": False,
+}  # fmt: skip
+LLAMA = {
+    "architecture": "decoder", "norm": "rms", "positions": "rotary", "rotary_base": 500.0, "n_kv_heads": 1,
+    "rotary_scaling": (4.0, 1.0, 4.0, 8), "activation": "silu", "gated": True, "bias": False,
+    "scale_embedding": False, "tied": False,
+}  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Case:
     """
@@ -81,9 +96,16 @@ def _tokens(rng):
     return source, target
 
 
-def _transformer(what, **options):
-    config = ModelConfig(5, d_model=4, n_heads=2, d_ff=3, n_layers=1, dropout=0.0, max_positions=9, **options)
-    return Case(f"Transformer, {what}", "Transformer", _tokens, build=(config,))
+def _text(rng):
+    """Two texts, the second one shorter and padded on the left, and the mask that says so."""
+    mask = np.arange(SIZES[4]) >= [[0], [2]]
+    return rng.integers(1, 5, (2, SIZES[4])) * mask, mask
+
+
+def _model(what, inputs, **options):
+    sizes = {"vocab_size": 5, "d_model": 4, "n_heads": 2, "d_ff": 3, "n_layers": 1, "max_positions": 9}
+    config = ModelConfig(**sizes, dropout=0.0, **options)
+    return Case(f"{config.family}, {what}", config.family, inputs, build=(config,))
 
 
 def _sdpa(what, inputs=_qkv, **options):
@@ -121,8 +143,18 @@ CASES = [
     Case("layer norm", "LayerNorm", _rows(5), build=(6,)),
     Case("RMS norm", "RMSNorm", _rows(5), build=(6,)),
     Case("feed-forward", "FeedForward", _rows(5), build=(6, 8)),
-    _transformer("post-norm", norm_first=False),
-    _transformer("rotary, grouped", positions="rotary", n_kv_heads=1),
+    Case("GELU", "gelu", _rows(5)),
+    Case("GELU by tanh", "gelu_tanh", _rows(5)),
+    Case("SiLU", "silu", _rows(5)),
+    _model("2017", _tokens, norm_first=False),
+    _model("rotary, grouped", _tokens, positions="rotary", n_kv_heads=1),
+    _model(
+        "Marian", _tokens, norm_first=False, positions="sinusoidal_halves", activation="silu", head_bias=True
+    ),
+    _model("BERT", _text, **BERT),
+    _model("GPT-2", _text, **GPT_2),
+    _model("Llama", _text, **LLAMA),
+    _model("Mistral", _text, **LLAMA, window=3),
     Case(
         "cross-entropy",
         "cross_entropy",

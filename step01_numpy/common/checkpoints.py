@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from step01_numpy.common.configuration import ModelConfig, TrainingConfig
+from step01_numpy.common.configuration import ModelConfig
 from step01_numpy.common.files import write_atomically
+from step01_numpy.common.run_configuration import TrainingConfig
 from step01_numpy.common.tokenizer import Tokenizer
 
 KEY = "attention-step-by-step"  # of our one entry in the file's metadata, a JSON text

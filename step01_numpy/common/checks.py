@@ -27,9 +27,9 @@ def attention(array_type, q, k, v, mask, bias, window_, offset, scale, softcap):
     window(window_)
     if offset is not None and not _is_integer(offset):
         raise TypeError(f"offset is {offset!r}; expected an integer or None")
-    if scale is not None and not (_is_number(scale) and isfinite(scale)):
+    if scale is not None and not (is_number(scale) and isfinite(scale)):
         raise ValueError(f"scale is {scale!r}; expected a finite number or None")
-    if softcap is not None and not (_is_number(softcap) and softcap > 0):
+    if softcap is not None and not (is_number(softcap) and softcap > 0):
         raise ValueError(f"softcap is {softcap!r}; expected a number above 0 or None")
 
 
@@ -118,7 +118,7 @@ def at_most(name, value, of_name, limit):
 
 def rate(name, value):
     """Refuse what is no number of at least 0 and below 1."""
-    if not _is_number(value) or not 0 <= value < 1:
+    if not is_number(value) or not 0 <= value < 1:
         raise ValueError(f"{name} is {value!r}; expected a number of at least 0 and below 1")
 
 
@@ -151,6 +151,30 @@ def state(expected, given):
             raise ValueError(f"{name} has shape {_shape(given[name])}; expected {tuple(shape)}")
 
 
+def above_zero(name, value):
+    """Refuse what is no finite number above 0."""
+    if not (is_number(value) and isfinite(value) and value > 0):
+        raise ValueError(f"{name} is {value!r}; expected a number above 0")
+
+
+def not_negative(name, value):
+    """Refuse what is no integer of at least 0."""
+    if not _is_integer(value) or value < 0:
+        raise ValueError(f"{name} is {value!r}; expected an integer of at least 0")
+
+
+def is_bool(name, value):
+    """Refuse what is neither true nor false."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} is {value!r}; expected true or false")
+
+
+def one_of(name, value, names):
+    """Refuse a value that is not among those named."""
+    if value not in names:
+        raise ValueError(f"{name} is {value!r}; expected one of {', '.join(names)}")
+
+
 def _array(array_type, name, x):
     if not isinstance(x, array_type):
         raise TypeError(f"{name} is a {type(x).__name__}; expected this stage's {array_type.__name__}")
@@ -168,5 +192,6 @@ def _is_integer(x):
     return isinstance(x, Integral) and not isinstance(x, bool)
 
 
-def _is_number(x):
+def is_number(x):
+    """Tell whether x is a real number."""
     return isinstance(x, Real) and not isinstance(x, bool)

@@ -1,15 +1,15 @@
-"""What a model and its training are made of, checked on entry: a wrong value is refused by its name."""
+"""What a model is made of, checked on entry: a wrong value is refused by its name."""
 
 import dataclasses
-import json
-from dataclasses import dataclass, field
-from math import isfinite
-from pathlib import Path
+from dataclasses import dataclass
 
 from step01_numpy.common import checks
 
+ARCHITECTURES = ("encoder_decoder", "encoder", "decoder")
+NORMS = ("layer", "rms")
+ACTIVATIONS = ("relu", "gelu", "gelu_tanh", "silu")
 POSITIONS = ("sinusoidal", "sinusoidal_halves", "learned", "rotary")
-SCHEDULES = ("cosine", "inverse_square_root")
+HEADS = ("linear", "transformed", "none")
 
 
 class Configuration:
@@ -49,7 +49,7 @@ class Configuration:
 @dataclass(frozen=True)
 class ModelConfig(Configuration):
     """
-    The shape of a Transformer.
+    The shape of a Transformer: of 2017, BERT, GPT-2, Llama, Mistral, Marian, or of your own.
 
     Attributes
     ----------
@@ -64,9 +64,37 @@ class ModelConfig(Configuration):
         Probability, at least 0 and below 1.
     norm_first : bool
         Pre-norm, or the post-norm of 2017.
-    positions : "sinusoidal", "learned" or "rotary"
+    positions : "sinusoidal", "sinusoidal_halves", "learned" or "rotary"
     max_positions : int
         Longest sequence.
+    architecture : "encoder_decoder", "encoder" or "decoder"
+    norm : "layer" or "rms"
+    norm_eps : float
+    activation : "relu", "gelu", "gelu_tanh" or "silu"
+        Of the feed-forward.
+    gated : bool
+        Whether the feed-forward is gated, as in SwiGLU.
+    bias : bool
+        Whether the linear maps of attention and feed-forward add one.
+    rotary_base : float
+    rotary_scaling : (factor, low, high, n_positions) or None
+        As in `rotary_frequencies`.
+    window : int or None
+        How many of the newest tokens, itself included, a token sees; all when None.
+    scale_embedding : bool
+        Whether embeddings are multiplied by √d_model.
+    embedding_norm : bool
+        Whether a norm follows the sum of embeddings, positions and segments.
+    n_segments : int
+        Kinds of text that are told apart; 0 for no such embedding.
+    tied : bool
+        Whether the embedding's matrix makes the logits, or one of its own.
+    head : "linear", "transformed" or "none"
+        What makes the logits of hidden rows; "transformed" is BERT's.
+    head_bias : bool
+        Whether the logits have a bias.
+    pad : int
+        The token that is no text.
     """
 
     vocab_size: int
@@ -77,20 +105,20 @@ class ModelConfig(Configuration):
     n_layers: int = 3
     dropout: float = 0.1
     norm_first: bool = True
+    positions: str = "sinusoidal"
+    max_positions: int = 256
+    architecture: str = "encoder_decoder"
     norm: str = "layer"
     norm_eps: float = 1e-5
     activation: str = "relu"
     gated: bool = False
     bias: bool = True
-    positions: str = "sinusoidal"
-    max_positions: int = 256
     rotary_base: float = 10000.0
-    rotary_scaling: tuple | None = None
+    rotary_scaling: tuple[float, ...] | None = None
     window: int | None = None
     scale_embedding: bool = True
     embedding_norm: bool = False
     n_segments: int = 0
-    architecture: str = "encoder_decoder"
     tied: bool = True
     head: str = "linear"
     head_bias: bool = False
@@ -103,158 +131,35 @@ class ModelConfig(Configuration):
         if self.n_kv_heads is not None:
             checks.divides("n_kv_heads", self.n_kv_heads, "n_heads", self.n_heads)
         checks.rate("dropout", self.dropout)
-        _is_bool("norm_first", self.norm_first)
-        _one_of("positions", self.positions, POSITIONS)
-        if self.positions == "sinusoidal":
+        for name in ("norm_eps", "rotary_base"):
+            checks.above_zero(name, getattr(self, name))
+        for name in ("n_segments", "pad"):
+            checks.not_negative(name, getattr(self, name))
+        for name in ("norm_first", "gated", "bias", "scale_embedding", "embedding_norm", "tied", "head_bias"):
+            checks.is_bool(name, getattr(self, name))
+        checks.one_of("architecture", self.architecture, ARCHITECTURES)
+        checks.one_of("norm", self.norm, NORMS)
+        checks.one_of("activation", self.activation, ACTIVATIONS)
+        checks.one_of("head", self.head, HEADS)
+        self._check_positions()
+
+    def _check_positions(self):
+        checks.one_of("positions", self.positions, POSITIONS)
+        if self.positions.startswith("sinusoidal"):
             checks.divides("2", 2, "d_model", self.d_model)
         if self.positions == "rotary":
             checks.divides("2", 2, "the head size", self.d_model // self.n_heads)
+        if self.window is not None:
+            checks.positive("window", self.window)
+        scaling = self.rotary_scaling
+        if scaling is not None and not (len(scaling) == 4 and all(checks.is_number(x) for x in scaling)):
+            raise ValueError(f"rotary_scaling is {scaling!r}; expected (factor, low, high, n_positions)")
 
-
-@dataclass(frozen=True)
-class TrainingConfig(Configuration):
-    """
-    How a model is trained.
-
-    Attributes
-    ----------
-    steps : int
-        Updates; the cosine schedule ends with the last.
-    tokens_per_batch : int
-        Padded tokens of a batch, at most.
-    peak_rate : float
-        Largest learning rate, at the end of the warm-up.
-    warmup : int
-        Updates over which the rate rises; 0 for none.
-    schedule : "cosine" or "inverse_square_root"
-    label_smoothing : float
-        Probability given to all tokens alike, at least 0 and below 1.
-    max_norm : float
-        Gradients of a larger norm are scaled down to it.
-    weight_decay : float
-        At least 0.
-    betas : (float, float)
-        AdamW's decay rates, at least 0 and below 1.
-    seed : int
-        Of the one generator that draws weights, dropout and batches.
-    """
-
-    steps: int = 1550
-    tokens_per_batch: int = 2500
-    peak_rate: float = 3e-3
-    warmup: int = 400
-    schedule: str = "cosine"
-    label_smoothing: float = 0.1
-    max_norm: float = 1.0
-    weight_decay: float = 0.01
-    betas: tuple[float, float] = (0.9, 0.98)
-    seed: int = 0
-
-    def __post_init__(self):
-        for name in ("steps", "tokens_per_batch"):
-            checks.positive(name, getattr(self, name))
-        for name in ("warmup", "seed"):
-            _not_negative(name, getattr(self, name))
-        for name in ("peak_rate", "max_norm"):
-            _above_zero(name, getattr(self, name))
-        _one_of("schedule", self.schedule, SCHEDULES)
-        checks.rate("label_smoothing", self.label_smoothing)
-        if not _is_number(self.weight_decay) or self.weight_decay < 0:
-            raise ValueError(f"weight_decay is {self.weight_decay!r}; expected a number of at least 0")
-        if not isinstance(self.betas, tuple) or len(self.betas) != 2:
-            raise ValueError(f"betas is {self.betas!r}; expected two numbers")
-        for i, beta in enumerate(self.betas):
-            checks.rate(f"betas[{i}]", beta)
-
-
-@dataclass(frozen=True)
-class TokenizerConfig(Configuration):
-    """
-    How a tokenizer is trained.
-
-    Attributes
-    ----------
-    vocab_size : int
-        Most tokens it may have; a small corpus gives fewer.
-    lowercase : bool
-        Whether case is thrown away.
-    """
-
-    vocab_size: int = 8000
-    lowercase: bool = False
-
-    def __post_init__(self):
-        checks.positive("vocab_size", self.vocab_size)
-        _is_bool("lowercase", self.lowercase)
-
-
-@dataclass(frozen=True)
-class RunConfig(Configuration):
-    """
-    The three parts of a `--config` file.
-
-    Attributes
-    ----------
-    model : dict
-        Fields of `ModelConfig` without vocab_size, which the tokenizer decides.
-    training : TrainingConfig
-    tokenizer : TokenizerConfig
-    """
-
-    model: dict = field(default_factory=dict)
-    training: TrainingConfig = field(default_factory=TrainingConfig)
-    tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
-
-    def __post_init__(self):
-        if isinstance(self.model, dict) and "vocab_size" in self.model:
-            raise ValueError("model has the field 'vocab_size'; expected it in tokenizer")
-        self.model_config(vocab_size=1)
-
-    @classmethod
-    def from_dict(cls, values: dict):
-        """Read the three parts, each of which may be missing."""
-        parts = {"training": TrainingConfig, "tokenizer": TokenizerConfig}
-        if isinstance(values, dict):
-            values = {name: parts[name].from_dict(x) if name in parts else x for name, x in values.items()}
-        return super().from_dict(values)
-
-    def model_config(self, vocab_size: int) -> ModelConfig:
-        """Return the model's configuration for a tokenizer of this size."""
-        given = {**self.model, "vocab_size": vocab_size} if isinstance(self.model, dict) else self.model
-        return ModelConfig.from_dict(given)
-
-
-def read_configuration(path: str | Path) -> RunConfig:
-    """Read a JSON file {"model": {...}, "training": {...}, "tokenizer": {...}}; each part may be missing."""
-    try:
-        return RunConfig.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
-    except (ValueError, RecursionError) as error:  # of JSON, of UTF-8, and ours
-        raise ValueError(f"{path}: {error}") from None
+    @property
+    def family(self) -> str:
+        """The name of the class that builds it."""
+        return "Transformer" if self.architecture == "encoder_decoder" else "LanguageModel"
 
 
 def _is_required(x):
     return x.default is dataclasses.MISSING and x.default_factory is dataclasses.MISSING
-
-
-def _is_number(x):
-    return isinstance(x, int | float) and not isinstance(x, bool) and isfinite(x)
-
-
-def _above_zero(name, value):
-    if not _is_number(value) or value <= 0:
-        raise ValueError(f"{name} is {value!r}; expected a number above 0")
-
-
-def _not_negative(name, value):
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ValueError(f"{name} is {value!r}; expected an integer of at least 0")
-
-
-def _is_bool(name, value):
-    if not isinstance(value, bool):
-        raise ValueError(f"{name} is {value!r}; expected true or false")
-
-
-def _one_of(name, value, names):
-    if value not in names:
-        raise ValueError(f"{name} is {value!r}; expected one of {', '.join(names)}")

@@ -17,6 +17,10 @@ DIFFERENTIABLE = {
     "linear": (3, lambda f, d, a, out, o: f(d, *a[:2], **o)),
     "layer_norm": (3, lambda f, d, a, out, o: f(d, *a[:2], **o)),
     "rms_norm": (2, lambda f, d, a, out, o: f(d, *a, **o)),
+    "relu": (1, lambda f, d, a, out, o: (f(d, *a),)),
+    "gelu": (1, lambda f, d, a, out, o: (f(d, *a),)),
+    "gelu_tanh": (1, lambda f, d, a, out, o: (f(d, *a),)),
+    "silu": (1, lambda f, d, a, out, o: (f(d, *a),)),
     "mean_pool": (1, lambda f, d, a, out, o: (f(d, a[1], **o),)),
     "normalise": (1, lambda f, d, a, out, o: (f(d, *a, **o),)),
     "cross_entropy": (1, lambda f, d, a, out, o: (f(d, *a, **o),)),
@@ -26,7 +30,18 @@ DIFFERENTIABLE = {
 BACKWARD_NAMES = {"scaled_dot_product_attention": "attention_backward"}
 
 # What a package may leave to step01, whose code runs on any arrays that NumPy's functions dispatch to.
-MODELS = ("layers", "blocks", "transformer", "pooling", "loss", "optimizer", "training", "generation")
+MODELS = (
+    "layers",
+    "feed_forward",
+    "blocks",
+    "transformer",
+    "language_model",
+    "pooling",
+    "loss",
+    "optimizer",
+    "training",
+    "generation",
+)
 
 
 class Stage:

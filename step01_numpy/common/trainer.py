@@ -9,7 +9,8 @@ import numpy as np
 from step01_numpy.common.backend import Backend
 from step01_numpy.common.batches import Batches
 from step01_numpy.common.checkpoints import Checkpoint, Training, load, save
-from step01_numpy.common.configuration import ModelConfig, RunConfig, TrainingConfig
+from step01_numpy.common.configuration import ModelConfig
+from step01_numpy.common.run_configuration import RunConfig, TrainingConfig
 from step01_numpy.common.tokenizer import Tokenizer
 
 Pairs = list[tuple[str, str]]

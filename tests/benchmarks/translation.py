@@ -7,8 +7,9 @@ import torch
 from torch import nn
 
 from step01_numpy.common.batches import PAD, Batches
-from step01_numpy.common.configuration import ModelConfig, TrainingConfig
+from step01_numpy.common.configuration import ModelConfig
 from step01_numpy.common.parallel_text import read_parallel
+from step01_numpy.common.run_configuration import TrainingConfig
 from step01_numpy.common.tokenizer import Tokenizer
 
 MODEL = ModelConfig(vocab_size=8000)  # 3 + 3 layers, d_model 128, d_ff 256, 4 heads, dropout 0.1

@@ -16,9 +16,9 @@ from step01_numpy.common.commands.context import (
     positive_number,
     progress_bar,
 )
-from step01_numpy.common.configuration import RunConfig, read_configuration
 from step01_numpy.common.files import check_writable
 from step01_numpy.common.parallel_text import read_parallel
+from step01_numpy.common.run_configuration import RunConfig, read_configuration
 from step01_numpy.common.trainer import Trainer
 
 HELP = """Train a translation model on the split 'train' of a parallel corpus, and keep it in one file.

@@ -1,0 +1,143 @@
+"""The feed-forward of a block: two linear maps with a non-linearity between, gated or not."""
+
+from math import pi, sqrt
+
+import numpy as np
+from jaxtyping import Float
+
+from step01_numpy.arrays import Array
+from step01_numpy.parameters import Layer, Linear
+
+
+def relu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Let what is positive pass: max(x, 0)."""
+    return np.maximum(x, 0)
+
+
+def relu_backward(d_out: Float[Array, "*shape"], x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Differentiate `relu`: nothing flows where it was shut."""
+    return d_out * (x > 0)
+
+
+def gelu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """
+    Weigh x by the probability Φ(x) that a standard normal number is smaller.
+
+    References
+    ----------
+    Hendrycks and Gimpel 2016, equation 1, arXiv:1606.08415.
+    """
+    return x * _normal_distribution(x)
+
+
+def gelu_backward(d_out: Float[Array, "*shape"], x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Differentiate `gelu`: Φ(x) + x φ(x), φ being the normal density, the derivative of Φ."""
+    density = np.exp(-0.5 * x * x) * (1 / sqrt(2 * pi))
+    return d_out * (_normal_distribution(x) + x * density)
+
+
+def _normal_distribution(x):
+    from scipy.special import erf
+
+    return 0.5 * (1 + erf(x * sqrt(0.5)))
+
+
+def gelu_tanh(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """
+    Approximate `gelu` as GPT-2 does, by a hyperbolic tangent.
+
+    References
+    ----------
+    Hendrycks and Gimpel 2016, section 2, arXiv:1606.08415.
+    """
+    return 0.5 * x * (1 + np.tanh(sqrt(2 / pi) * (x + 0.044715 * x * x * x)))
+
+
+def gelu_tanh_backward(d_out: Float[Array, "*shape"], x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Differentiate `gelu_tanh`: with t = tanh(u), half of 1 + t + x (1 - t²) u'."""
+    t = np.tanh(sqrt(2 / pi) * (x + 0.044715 * x * x * x))
+    d_u = sqrt(2 / pi) * (1 + 3 * 0.044715 * x * x)
+    return d_out * (0.5 * (1 + t + x * (1 - t * t) * d_u))
+
+
+def silu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """
+    Weigh x by its own sigmoid; also called swish.
+
+    References
+    ----------
+    Elfwing et al. 2017, arXiv:1702.03118; Ramachandran et al. 2017, arXiv:1710.05941.
+    """
+    return x * _sigmoid(x)
+
+
+def silu_backward(d_out: Float[Array, "*shape"], x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Differentiate `silu`: s + x s (1 - s), since the sigmoid's derivative is s (1 - s)."""
+    s = _sigmoid(x)
+    return d_out * (s + x * s * (1 - s))
+
+
+def _sigmoid(x):
+    return 0.5 * (1 + np.tanh(0.5 * x))  # unlike 1 / (1 + exp(-x)), it cannot overflow
+
+
+ACTIVATIONS = {
+    "relu": (relu, relu_backward),
+    "gelu": (gelu, gelu_backward),
+    "gelu_tanh": (gelu_tanh, gelu_tanh_backward),
+    "silu": (silu, silu_backward),
+}
+
+
+class FeedForward(Layer):
+    """
+    w_2 f(w_1 x), or gated, w_2 (f(w_1 x) · w_3 x), applied to each position alone.
+
+    Parameters
+    ----------
+    d_model, d_ff : int
+    activation : str
+        f, a name in `ACTIVATIONS`.
+    gated : bool
+        With "silu" this is SwiGLU.
+    bias : bool
+        Whether the linear maps add a bias.
+    rng : numpy.random.Generator, optional
+        Source of the initial weights.
+
+    References
+    ----------
+    Vaswani et al. 2017, equation 2, arXiv:1706.03762; gated: Shazeer 2020, equation 6, arXiv:2002.05202.
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        d_ff: int,
+        *,
+        activation: str = "relu",
+        gated: bool = False,
+        bias: bool = True,
+        rng=None,
+    ):
+        self.activate, self.activate_backward = ACTIVATIONS[activation]
+        self.w_1 = Linear(d_model, d_ff, bias=bias, rng=rng)
+        self.w_2 = Linear(d_ff, d_model, bias=bias, rng=rng)
+        self.w_3 = Linear(d_model, d_ff, bias=bias, rng=rng) if gated else None
+
+    def forward(self, x: Float[Array, "*rows d_model"]) -> Float[Array, "*rows d_model"]:
+        """Transform each row of x, (..., d_model)."""
+        hidden = self.w_1(x)
+        active = self.activate(hidden)
+        gate = None if self.w_3 is None else self.w_3(x)
+        self.saved = hidden, active, gate
+        return self.w_2(active if gate is None else active * gate)
+
+    def backward(self, d_out: Float[Array, "*rows d_model"]) -> Float[Array, "*rows d_model"]:
+        """Return d_x, (..., d_model)."""
+        hidden, active, gate = self.saved
+        d_active = self.w_2.backward(d_out)
+        if gate is None:
+            return self.w_1.backward(self.activate_backward(d_active, hidden))
+        d_gate, d_active = d_active * active, d_active * gate  # active * gate
+        return self.w_1.backward(self.activate_backward(d_active, hidden)) + self.w_3.backward(d_gate)
