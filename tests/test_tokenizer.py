@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from step01_numpy.common.corpus import embedded_corpus
-from step01_numpy.common.tokenizer import BOS, EOS, PAD, SPECIAL_TOKENS, UNK, WORD_MARK, Tokenizer
+from step01_numpy.common.tokenizer import BOS, EOS, MASK, PAD, SPECIAL_TOKENS, UNK, WORD_MARK, Tokenizer
 
 TEXTS = [
     "They arrived late.",
@@ -111,6 +111,19 @@ def test_decode_stops_at_eos_and_leaves_special_tokens_out(small):
     late, early = small.encode("late"), small.encode("tard")
     assert small.decode([BOS, *late, UNK, PAD, *late, EOS, *early, PAD]) == "late late"
     assert small.decode([]) == small.decode([EOS, *late]) == ""
+
+
+def test_a_mask_token_where_asked_for(small):
+    masked = Tokenizer.train([*TEXTS, "<mask>"], 120, mask=True)
+    for same in (masked, Tokenizer.from_json(masked.to_json())):
+        assert same.has_mask
+        assert same.tokens(range(5)) == [*SPECIAL_TOKENS, "<mask>"]
+        assert same.decode([MASK, *same.encode("late")]) == "late"
+        assert min(same.encode("<mask>")) > MASK
+        assert same.decode(same.encode("<mask>")) == "<mask>"
+    assert not small.has_mask
+    assert not Tokenizer.train(["<mask>"] * 9, 60).has_mask
+    assert (MASK, masked.vocab_size) == (4, 120)
 
 
 def test_vocabulary_is_as_large_as_asked_or_as_the_texts_allow():

@@ -11,6 +11,7 @@ from typing import Any
 
 PAD, BOS, EOS, UNK = range(4)
 SPECIAL_TOKENS = ("<pad>", "<bos>", "<eos>", "<unk>")
+MASK, MASK_TOKEN = 4, "<mask>"  # of tokenizers that were trained to have it
 WORD_MARK = "▁"
 # A word or a number with its mark, one punctuation character with its mark, or a mark alone.
 PIECES = r"▁?\p{L}[\p{L}\p{M}]*|▁?\p{N}+|▁?[^\p{L}\p{N}▁]|▁"
@@ -27,7 +28,7 @@ def _library() -> ModuleType:
 
 
 class Tokenizer:
-    """Byte-pair encoding with the ids 0 <pad>, 1 <bos>, 2 <eos>, 3 <unk>.
+    """Byte-pair encoding with the ids 0 <pad>, 1 <bos>, 2 <eos>, 3 <unk>, and 4 <mask> where asked for.
 
     Build one by `Tokenizer.train` or `Tokenizer.from_json`.
 
@@ -43,7 +44,9 @@ class Tokenizer:
         self._backend = backend
 
     @classmethod
-    def train(cls, texts: Iterable[str], vocab_size: int, *, lowercase: bool = False) -> "Tokenizer":
+    def train(
+        cls, texts: Iterable[str], vocab_size: int, *, lowercase: bool = False, mask: bool = False
+    ) -> "Tokenizer":
         """Learn a vocabulary from texts; the same texts give the same vocabulary.
 
         Parameters
@@ -54,6 +57,8 @@ class Tokenizer:
             The number of tokens, special ones included. Fewer come of it if the texts hold no more.
         lowercase : bool
             Whether to lower every text's case, here and in `encode`.
+        mask : bool
+            Whether there is a token <mask>, as masked language models need it.
 
         Returns
         -------
@@ -74,7 +79,7 @@ class Tokenizer:
         texts = list(texts)
         if not any(texts):
             raise ValueError(f"texts holds {len(texts)} texts and no character; expected text to learn from")
-        return cls(_trained(texts, vocab_size, lowercase))
+        return cls(_trained(texts, vocab_size, lowercase, mask))
 
     @classmethod
     def from_json(cls, text: str) -> "Tokenizer":
@@ -119,6 +124,12 @@ class Tokenizer:
     def vocab_size(self) -> int:
         """The number of tokens, special ones included."""
         return self._backend.get_vocab_size()
+
+    @property
+    def has_mask(self) -> bool:
+        """Whether id 4 is <mask>."""
+        # No text makes such a token: pieces hold one punctuation character at most.
+        return self._backend.token_to_id(MASK_TOKEN) == MASK
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of a text, without special tokens; an unknown character becomes <unk>."""
@@ -176,15 +187,16 @@ class Tokenizer:
         for token in self.tokens(ids):
             if token == SPECIAL_TOKENS[EOS]:
                 break
-            if token not in SPECIAL_TOKENS:
+            if token not in (*SPECIAL_TOKENS, MASK_TOKEN):
                 words.append(token)
         return "".join(words).replace(WORD_MARK, " ").removeprefix(" ")
 
 
-def _trained(texts: list[str], vocab_size: int, lowercase: bool) -> Any:
+def _trained(texts: list[str], vocab_size: int, lowercase: bool, mask: bool) -> Any:
     backend = _untrained(lowercase)
+    special = [*SPECIAL_TOKENS, MASK_TOKEN] if mask else list(SPECIAL_TOKENS)
     trainer = _library().trainers.BpeTrainer(
-        vocab_size=vocab_size, special_tokens=list(SPECIAL_TOKENS), show_progress=False
+        vocab_size=vocab_size, special_tokens=special, show_progress=False
     )
     backend.train_from_iterator(texts, trainer)
     least = backend.get_vocab_size()

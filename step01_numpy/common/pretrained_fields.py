@@ -1,0 +1,123 @@
+"""
+How fields of Hugging Face's config.json become fields of `ModelConfig`: one table a family.
+
+What a field may say that our models cannot do is refused by name.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+ACTIVATIONS = {
+    "relu": "relu",
+    "gelu": "gelu",
+    "gelu_python": "gelu",
+    "gelu_new": "gelu_tanh",
+    "gelu_pytorch_tanh": "gelu_tanh",
+    "silu": "silu",
+    "swish": "silu",
+}
+LLAMA3 = ("factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings")
+REQUIRED = object()
+
+
+class Family(NamedTuple):
+    """
+    A family's table.
+
+    Attributes
+    ----------
+    fields : dict
+        Our field -> a function of all of theirs.
+    constants : dict
+        Our fields that a family always sets so.
+    heads : dict
+        The class in `architectures` -> our fields for its head; None stands for a file that names no class.
+    honoured : dict
+        Their field -> the values that our models can do; one that is absent is the first of them.
+    """
+
+    fields: dict[str, Callable]
+    constants: dict
+    heads: dict[str | None, dict]
+    honoured: dict[str, tuple]
+
+
+def at(*names: str, default=REQUIRED) -> Callable:
+    """Return the function that looks a field up, under the first of its names that is there."""
+
+    def look_up(config):
+        present = [config[name] for name in names if config.get(name) is not None]
+        if not present and default is REQUIRED:
+            raise ValueError(f"it lacks {names[0]}")
+        return present[0] if present else default
+
+    return look_up
+
+
+def nullable(name: str, default) -> Callable:
+    """Return the function that looks a field up of which null means something else than its absence."""
+    return lambda config: config.get(name, default)
+
+
+def activation(name: str, default: str) -> Callable:
+    """Return the function that translates an activation's name."""
+
+    def look_up(config):
+        value = at(name, default=default)(config)
+        if value not in ACTIVATIONS:
+            raise ValueError(f"{name} is {value!r}; expected one of {', '.join(ACTIVATIONS)}")
+        return ACTIVATIONS[value]
+
+    return look_up
+
+
+def equal(*names: str, default=REQUIRED) -> Callable:
+    """Return the function that looks a field up which our models have once, theirs several times."""
+
+    def look_up(config):
+        values = [at(name, default=default)(config) for name in names]
+        if len(set(values)) != 1:
+            raise ValueError(
+                f"{' and '.join(names)} are {' and '.join(map(str, values))}; expected them equal"
+            )
+        return values[0]
+
+    return look_up
+
+
+def rotary(config: dict) -> dict:
+    """Return the rotary fields, of either spelling, as one: `rope_parameters`, or `rope_scaling` beside."""
+    rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    parts = [name for name, value in rope.items() if isinstance(value, dict)]
+    if parts:
+        raise ValueError(
+            f"its rotary positions have the parts {', '.join(parts)}; expected one for all layers"
+        )
+    base = rope.get("rope_theta", config.get("rope_theta", 10000.0))
+    kind = rope.get("rope_type", rope.get("type", "default"))
+    if kind not in ("default", "llama3"):
+        raise ValueError(f"rope_type is {kind!r}; expected 'default' or 'llama3'")
+    if rope.get("partial_rotary_factor", config.get("partial_rotary_factor", 1.0)) != 1.0:
+        raise ValueError("partial_rotary_factor is not 1; expected all of a head to turn")
+    if kind == "default":
+        return {"base": float(base), "scaling": None}
+    absent = [name for name in LLAMA3 if name not in rope]
+    if absent:
+        raise ValueError(f"its llama3 rotary scaling lacks {', '.join(absent)}")
+    return {"base": float(base), "scaling": tuple(rope[name] for name in LLAMA3)}
+
+
+def joint_vocabulary(config: dict) -> int:
+    """Return the vocabulary's size, and refuse two languages that do not share it."""
+    size, target = at("vocab_size")(config), config.get("decoder_vocab_size")
+    if target not in (None, size):
+        raise ValueError(f"decoder_vocab_size is {target}; expected vocab_size, {size}")
+    return size
+
+
+def n_heads(config: dict) -> int:
+    """Return the number of heads, and refuse heads that do not share out the width exactly."""
+    count, size, width = at("num_attention_heads")(config), config.get("head_dim"), at("hidden_size")(config)
+    if size is not None and size * count != width:
+        raise ValueError(f"head_dim is {size}; expected hidden_size / num_attention_heads, {width} / {count}")
+    return count
