@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Sequence
 from types import ModuleType
 
-from step01_numpy.common.commands import describe, evaluate, parity, tour, train, translate
+from step01_numpy.common.commands import describe, embed, evaluate, parity, search, tour, train, translate
 from step01_numpy.common.commands.context import Context
 
 COMMANDS = {
@@ -16,6 +16,8 @@ COMMANDS = {
     "train": train,
     "evaluate": evaluate,
     "parity": parity,
+    "embed": embed,
+    "search": search,
     "describe": describe,
 }
 EXTRAS = {"torch": "torch", "scipy": "text", "matplotlib": "viz"}  # optional packages that no command names
