@@ -98,5 +98,6 @@ def embed(
     unit : bool
         Whether the vectors are brought to length 1.
     """
-    pooled = mean_pool(model.encode(tokens, mask), mask)
+    rows = model.encode(tokens, None if mask.all() else mask)  # nothing to hide: no mask to apply
+    pooled = mean_pool(rows, mask)
     return normalise(pooled) if unit else pooled

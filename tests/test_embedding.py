@@ -39,8 +39,9 @@ class Model:
         self.table, self.package, self.batches = package.from_numpy(TABLE), package, []
 
     def encode(self, tokens, mask):
-        real = [row[keep] for row, keep in zip(*map(self.package.to_numpy, (tokens, mask)), strict=True)]
-        self.batches.append([row.tolist() for row in real])
+        rows = self.package.to_numpy(tokens)
+        real = np.ones(rows.shape, bool) if mask is None else self.package.to_numpy(mask)
+        self.batches.append([row[keep].tolist() for row, keep in zip(rows, real, strict=True)])
         return self.table[tokens]
 
 

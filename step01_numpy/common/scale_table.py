@@ -9,10 +9,9 @@ from step01_numpy.common.scale import BYTES, Cost, Group, cached_numbers, groups
 ARCHITECTURES = {"encoder": "encoder", "decoder": "decoder", "encoder_decoder": "encoder and decoder"}
 PREFIXES = "kMGTPEZYRQ"
 COUNTED = """
-FLOP/token: the forward of {tokens}
-that attends to {keys} tokens (--context {context}); a multiplication and its addition are 2. Matrix products
-alone are counted, not softmax, norms, activations, biases and look-ups. What has no parameters needs none,
-or shares them."""
+FLOP/token: the forward of {tokens} which attends to {keys} tokens (--context {context}).
+A multiplication and its addition are 2. Matrix products alone are counted, not softmax, norms, activations,
+biases and look-ups. A part without parameters needs none, or shares another's."""
 
 
 def as_text(name: str, model: KnownModel, context: int) -> str:
@@ -29,11 +28,7 @@ def as_text(name: str, model: KnownModel, context: int) -> str:
         parts = {} if alone else group.parts
         lines += [_row(f"  {part}", group.count, cost, widths) for part, cost in parts.items()]
     lines += [_row("total", 1, total(found), widths), "", *_cache(c, context)]
-    tokens = (
-        "one token"
-        if c.architecture != "encoder_decoder"
-        else "one source and one target token, each of them one"
-    )
+    tokens = "a token" if c.architecture != "encoder_decoder" else "a source and a target token, each of"
     keys = f"{keys_in_sight(c, context):,}"
     return "\n".join(lines) + COUNTED.format(tokens=tokens, keys=keys, context=context)
 

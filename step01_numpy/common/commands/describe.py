@@ -8,7 +8,9 @@ from step01_numpy.common.checkpoints import load
 from step01_numpy.common.commands.context import Context, add_json, positive_integer
 from step01_numpy.common.configuration import ModelConfig
 from step01_numpy.common.known_models import KNOWN_MODELS, KnownModel
+from step01_numpy.common.pretrained_config import read_config
 from step01_numpy.common.scale_table import as_json, as_text
+from step01_numpy.common.sentence_vectors import read_pooling
 
 HELP = f"""Tell a model's parameters, bytes and FLOP, part by part, without making a weight.
 
@@ -64,5 +66,9 @@ def find(name: str) -> KnownModel:
 
 
 def configuration_of(path: Path) -> ModelConfig:
-    """Read the configuration of a saved model."""
-    return load(path).config
+    """Read the configuration of a checkpoint, or of a directory of Hugging Face."""
+    if not path.is_dir():
+        return load(path).config
+    pooling = read_pooling(path)
+    directory = path if pooling is None else pooling.directory
+    return read_config(directory, headless=pooling is not None).config
