@@ -97,27 +97,45 @@ def test_flop_equal_those_that_pytorch_counts(name):
 # ---- our own models ---------------------------------------------------------------------------------------
 
 SHAPE = {"vocab_size": 11, "d_model": 12, "n_heads": 3, "d_ff": 7, "n_layers": 2, "max_positions": 9}
+BERT = {"architecture": "encoder", "norm_first": False, "embedding_norm": True, "n_segments": 2}
+BERT |= {"positions": "learned", "head": "transformed", "head_bias": True}
+LLAMA = {"architecture": "decoder", "norm": "rms", "positions": "rotary", "gated": True, "bias": False}
 OURS = {
     "of 2017": {"norm_first": False},
-    "pre-norm, learned, grouped": {"positions": "learned", "n_kv_heads": 1},
-    "rotary": {"positions": "rotary"},
+    "pre-norm, grouped": {"n_kv_heads": 1},
+    "Marian": {"norm_first": False, "positions": "sinusoidal_halves", "head_bias": True},
+    "BERT": BERT,
+    "BERT with an untied head": BERT | {"tied": False},
+    "BERT without a head": BERT | {"head": "none", "head_bias": False},
+    "GPT-2": {"architecture": "decoder", "positions": "learned"},
+    "Llama": LLAMA | {"n_kv_heads": 1, "tied": False},
+    "Mistral": LLAMA | {"window": 4},
 }
 
 
-def cached(x):
-    """Count the numbers that a cache holds."""
-    if isinstance(x, np.ndarray):
-        return x.size
-    items = x if isinstance(x, list | tuple) else vars(x).values() if hasattr(x, "__dict__") else []
-    return sum(cached(item) for item in items)
+def build(name, package):
+    config, backend = ModelConfig(**SHAPE | OURS[name]), Backend(import_module(package))
+    return config, backend, backend.model(config, rng=np.random.default_rng(0)).eval()
 
 
 @pytest.mark.parametrize("package", ["step01_numpy", "step02_torch"])
 @pytest.mark.parametrize("name", OURS)
 def test_parameters_equal_those_of_our_models(package, name):
-    config, backend = ModelConfig(**SHAPE, **OURS[name]), Backend(import_module(package))
-    state = backend.state(backend.model(config))
-    assert total(groups(config, 1)).parameters == sum(x.size for x in state.values())
+    config, backend, model = build(name, package)
+    assert total(groups(config, 1)).parameters == sum(x.size for x in backend.state(model).values())
+
+
+@pytest.mark.parametrize("name", ["of 2017", "pre-norm, grouped", "GPT-2", "Llama"])
+def test_cached_numbers_equal_those_of_our_models(name):
+    """A text of 5 tokens; in an encoder-decoder also 7 of the source, cached for cross-attention."""
+    config, _, model = build(name, "step01_numpy")
+    two = config.architecture == "encoder_decoder"
+    tokens, source = np.ones((1, 5), np.int64), np.ones((1, 7), np.int64)
+    cache = model.start(source if two else tokens)
+    if two:
+        model.decode(tokens, cache)
+    held = [x for pair in cache.blocks for x in pair if x.keys is not None]
+    assert sum(x.keys.size + x.values.size for x in held) == cached_numbers(config) * (5 + 7 if two else 5)
 
 
 # ---- the keys in sight, the table, the command ------------------------------------------------------------
