@@ -13,6 +13,10 @@ def scale(name, function, old, new, test):
     return Mutant(name, f"step01_numpy.common.scale:{function}", old, new, f"tests/test_scale.py::{test}")
 
 
+def lines(name, function, old, new, test):
+    return Mutant(name, f"step01_numpy.common.embedding:{function}", old, new, f"tests/{test}")
+
+
 EMBEDDING = [
     pooling("padding averaged too", "_n_real", "mask.sum(axis=1, keepdims=True)", "(mask | True).sum(axis=1, keepdims=True)", "test_mean_pool_equals_torchs"),
     pooling("padding times 0, not left out", "mean_pool", "np.where(mask[..., None], widen(hidden), 0)", "widen(hidden) * mask[..., None]", "test_padding_does_not_count_whatever_it_holds"),
@@ -30,4 +34,11 @@ EMBEDDING = [
     scale("a multiplication counted without its addition", "linear", "2 * d_in", "d_in", "test_flop_equal_those_that_pytorch_counts"),
     scale("only q kᵀ, not weights v", "attention", "2 * (2 *", "1 * (2 *", "test_flop_equal_those_that_pytorch_counts"),
     scale("keys cached, values not", "cached_numbers", "2 * kv_width(c)", "kv_width(c)", "test_cached_numbers"),
+    lines("vectors in the order of the lengths", "Embedder.embed", "vectors[chunk]", "vectors[i : i + len(chunk)]", "test_embedding.py::test_vectors_come_back_in_order"),
+    lines("batches as the lines come", "Embedder.embed", "len(encoded[i])", "0", "test_embedding.py::test_batches_are_of_like_length"),
+    lines("an end cut off", "Embedder._cut", "end = self._empty[n_before:]", "end = []", "test_embedding.py::test_what_is_too_long_is_cut_before_its_end"),
+    lines("the tokens' limit not read", "Embedder.__init__", "None if pooling is None else pooling.max_tokens", "None", "test_embedding.py::test_what_the_directory_says_of_pooling"),
+    lines("a text without tokens counts its padding", "Embedder._vectors", "[[len(sequence)] for", "[[max(len(sequence), 1)] for", "test_embedding.py::test_a_text_without_any_token_has_a_vector_of_zeros"),
+    lines("documents' lengths count", "cosines", "np.linalg.norm(documents, axis=-1) * ", "", "test_embedding.py::test_cosines_and_their_ranking"),
+    lines("the farthest first", "ranking", "-scores", "scores", "test_embed_commands.py::test_search_ranks_by_cosine"),
 ]  # fmt: skip
