@@ -17,6 +17,11 @@ def lines(name, function, old, new, test):
     return Mutant(name, f"step01_numpy.common.embedding:{function}", old, new, f"tests/{test}")
 
 
+def phi(name, function, old, new, test):
+    target = f"step01_numpy.common.normal_distribution:{function}"
+    return Mutant(name, target, old, new, f"tests/test_normal_distribution.py::{test}")
+
+
 EMBEDDING = [
     pooling("padding averaged too", "_n_real", "mask.sum(axis=1, keepdims=True)", "(mask | True).sum(axis=1, keepdims=True)", "test_mean_pool_equals_torchs"),
     pooling("padding times 0, not left out", "mean_pool", "np.where(mask[..., None], widen(hidden), 0)", "widen(hidden) * mask[..., None]", "test_padding_does_not_count_whatever_it_holds"),
@@ -41,4 +46,7 @@ EMBEDDING = [
     lines("a text without tokens counts its padding", "Embedder._vectors", "[[len(sequence)] for", "[[max(len(sequence), 1)] for", "test_embedding.py::test_a_text_without_any_token_has_a_vector_of_zeros"),
     lines("documents' lengths count", "cosines", "np.linalg.norm(documents, axis=-1) * ", "", "test_embedding.py::test_cosines_and_their_ranking"),
     lines("the farthest first", "ranking", "-scores", "scores", "test_embed_commands.py::test_search_ranks_by_cosine"),
+    phi("the last coefficient of Φ left out", "_distribution", "COEFFICIENTS[-2:0:-1]", "COEFFICIENTS[-3:0:-1]", "test_it_is_good_to_a_float32"),
+    phi("x² without bound", "_distribution", "np.minimum(square, LARGEST, out=square)", "pass", "test_far_out_it_is_0_or_1"),
+    phi("the last block left out", "normal_distribution", "range(0, x.size, BLOCK)", "range(0, x.size - BLOCK + 1, BLOCK)", "test_any_shape_and_layout"),
 ]  # fmt: skip
