@@ -47,6 +47,39 @@ from step01_numpy.positions import (
 from step01_numpy.rotary import Rotary, rotary_angles, rotary_frequencies, rotate, rotate_backward
 from step01_numpy.multi_head_attention import KVCache, MultiHeadAttention, merge_heads, split_heads
 from step01_numpy.flash_attention import FLASH, flash_attention, flash_attention_backward
+from step01_numpy.recurrent import (
+    BidirectionalGRU,
+    GRU,
+    gru_step,
+    gru_step_backward,
+    sigmoid,
+    stand_still,
+    summary,
+    summary_backward,
+    weight_backward,
+)
+from step01_numpy.recurrent_scores import (
+    SCORE_LAYERS,
+    AdditiveScore,
+    ConcatScore,
+    DotScore,
+    GeneralScore,
+    additive_scores,
+    additive_scores_backward,
+    dot_scores,
+    dot_scores_backward,
+)
+from step01_numpy.recurrent_attention import (
+    GlobalAttention,
+    LocalAttention,
+    Memory,
+    NoAttention,
+    build_attention,
+    local_weights,
+    local_weights_backward,
+    predict_position,
+    predict_position_backward,
+)
 from step01_numpy.layers import (
     NORMS,
     Dropout,
@@ -73,6 +106,12 @@ from step01_numpy.feed_forward import (
 from step01_numpy.blocks import Block, Head, PositionalInput, Residual
 from step01_numpy.transformer import DecoderCache, Stack, Transformer
 from step01_numpy.language_model import LanguageModel
+from step01_numpy.recurrent_translator import (
+    RecurrentCache,
+    RecurrentDecoder,
+    RecurrentEncoder,
+    RecurrentTranslator,
+)
 from step01_numpy.pooling import embed, mean_pool, mean_pool_backward, normalise, normalise_backward
 from step01_numpy.loss import BLOCK, cross_entropy, cross_entropy_backward, linear_cross_entropy
 from step01_numpy.optimizer import AdamW, clip_gradients, learning_rate
@@ -137,6 +176,33 @@ __all__ = [
     "FLASH",
     "flash_attention",
     "flash_attention_backward",
+    "BidirectionalGRU",
+    "GRU",
+    "gru_step",
+    "gru_step_backward",
+    "sigmoid",
+    "stand_still",
+    "summary",
+    "summary_backward",
+    "weight_backward",
+    "SCORE_LAYERS",
+    "AdditiveScore",
+    "ConcatScore",
+    "DotScore",
+    "GeneralScore",
+    "additive_scores",
+    "additive_scores_backward",
+    "dot_scores",
+    "dot_scores_backward",
+    "GlobalAttention",
+    "LocalAttention",
+    "Memory",
+    "NoAttention",
+    "build_attention",
+    "local_weights",
+    "local_weights_backward",
+    "predict_position",
+    "predict_position_backward",
     "NORMS",
     "Dropout",
     "Embedding",
@@ -164,6 +230,10 @@ __all__ = [
     "Stack",
     "Transformer",
     "LanguageModel",
+    "RecurrentCache",
+    "RecurrentDecoder",
+    "RecurrentEncoder",
+    "RecurrentTranslator",
     "embed",
     "mean_pool",
     "mean_pool_backward",

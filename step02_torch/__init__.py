@@ -35,11 +35,36 @@ from step02_torch.positions import (
 from step02_torch.rotary import Rotary, rotary_angles, rotary_frequencies, rotate
 from step02_torch.multi_head_attention import KVCache, MultiHeadAttention, merge_heads, split_heads
 from step02_torch.flash_attention import FLASH, flash_attention
+from step02_torch.recurrent import BidirectionalGRU, GRU, gru_step, sigmoid, stand_still, summary
+from step02_torch.recurrent_scores import (
+    SCORE_LAYERS,
+    AdditiveScore,
+    ConcatScore,
+    DotScore,
+    GeneralScore,
+    additive_scores,
+    dot_scores,
+)
+from step02_torch.recurrent_attention import (
+    GlobalAttention,
+    LocalAttention,
+    Memory,
+    NoAttention,
+    build_attention,
+    local_weights,
+    predict_position,
+)
 from step02_torch.layers import NORMS, Dropout, Embedding, LayerNorm, RMSNorm, layer_norm, rms_norm
 from step02_torch.feed_forward import ACTIVATIONS, FeedForward, gelu, gelu_tanh, relu, silu
 from step02_torch.blocks import Block, Head, PositionalInput, Residual
 from step02_torch.transformer import DecoderCache, Stack, Transformer
 from step02_torch.language_model import LanguageModel
+from step02_torch.recurrent_translator import (
+    RecurrentCache,
+    RecurrentDecoder,
+    RecurrentEncoder,
+    RecurrentTranslator,
+)
 from step02_torch.pooling import embed, mean_pool, normalise
 from step02_torch.loss import BLOCK, cross_entropy, linear_cross_entropy
 from step02_torch.optimizer import AdamW, clip_gradients, learning_rate
@@ -95,6 +120,26 @@ __all__ = [
     "split_heads",
     "FLASH",
     "flash_attention",
+    "BidirectionalGRU",
+    "GRU",
+    "gru_step",
+    "sigmoid",
+    "stand_still",
+    "summary",
+    "SCORE_LAYERS",
+    "AdditiveScore",
+    "ConcatScore",
+    "DotScore",
+    "GeneralScore",
+    "additive_scores",
+    "dot_scores",
+    "GlobalAttention",
+    "LocalAttention",
+    "Memory",
+    "NoAttention",
+    "build_attention",
+    "local_weights",
+    "predict_position",
     "NORMS",
     "Dropout",
     "Embedding",
@@ -116,6 +161,10 @@ __all__ = [
     "Stack",
     "Transformer",
     "LanguageModel",
+    "RecurrentCache",
+    "RecurrentDecoder",
+    "RecurrentEncoder",
+    "RecurrentTranslator",
     "embed",
     "mean_pool",
     "normalise",

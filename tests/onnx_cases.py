@@ -162,9 +162,18 @@ def rotary_embedding(stage, function: str, case: Case) -> dict[str, np.ndarray]:
 
 
 def layer_normalization(stage, function: str, case: Case) -> dict[str, np.ndarray]:
-    """Run `LayerNormalization`: the axes from `axis` on become one. The stages do not return its moments."""
-    x, weight, bias = (case.inputs[name] for name in ("X", "W", "B"))
+    """Run `LayerNormalization`. The stages do not return its moments."""
+    return {"Y": _normalised(stage, function, case, "X", "W", "B")}
+
+
+def rms_normalization(stage, function: str, case: Case) -> dict[str, np.ndarray]:
+    """Run `RMSNormalization`."""
+    return {"Y": _normalised(stage, function, case, "X", "W")}
+
+
+def _normalised(stage, function, case, *names):
+    """Normalise; the axes from `axis` on become one."""
+    x, *weights = (case.inputs[name] for name in names)
     rows = x.shape[: case.attributes.get("axis", -1) % x.ndim]
-    arrays = x.reshape(*rows, -1), weight.reshape(-1), bias.reshape(-1)
-    out = stage.call(function, *arrays, eps=case.attributes.get("epsilon", 1e-5))
-    return {"Y": out.reshape(x.shape)}
+    arrays = x.reshape(*rows, -1), *(w.reshape(-1) for w in weights)
+    return stage.call(function, *arrays, eps=case.attributes.get("epsilon", 1e-5)).reshape(x.shape)

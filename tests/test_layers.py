@@ -11,16 +11,49 @@ from tests.tolerances import assert_all_equal64, assert_earned, assert_equal64
 D, D_FF = 6, 9
 
 
-def feed_forward(x, w):
-    hidden = functional.linear(x, w["w_1.weight"], w["w_1.bias"]).relu()
-    return functional.linear(hidden, w["w_2.weight"], w["w_2.bias"])
+ACTIVATIONS = {
+    "relu": torch.relu,
+    "gelu": functional.gelu,
+    "gelu_tanh": lambda x: functional.gelu(x, approximate="tanh"),
+    "silu": functional.silu,
+}
 
 
-# What each layer is built with, and PyTorch's function of its input and its weights by name.
+def feed_forward(activation):
+    """Return PyTorch's two linear maps, gated where there is a third."""
+
+    def run(x, w):
+        def linear(x, name):
+            return functional.linear(x, w[f"{name}.weight"], w.get(f"{name}.bias"))
+
+        hidden = ACTIVATIONS[activation](linear(x, "w_1"))
+        return linear(hidden * linear(x, "w_3") if "w_3.weight" in w else hidden, "w_2")
+
+    return run
+
+
+# Each layer: its class, what it is built with, and PyTorch's function of its input and its weights by name.
 LAYERS = {
-    "LayerNorm": ((D,), lambda x, w: functional.layer_norm(x, (D,), w["weight"], w["bias"], 1e-5)),
-    "RMSNorm": ((D,), lambda x, w: functional.rms_norm(x, (D,), w["weight"], 1e-6)),
-    "FeedForward": ((D, D_FF), feed_forward),
+    "LayerNorm": (
+        "LayerNorm",
+        {"d_model": D},
+        lambda x, w: functional.layer_norm(x, (D,), w["weight"], w["bias"], 1e-5),
+    ),
+    "RMSNorm": ("RMSNorm", {"d_model": D}, lambda x, w: functional.rms_norm(x, (D,), w["weight"], 1e-6)),
+    **{
+        f"FeedForward, {name}": (
+            "FeedForward",
+            {"d_model": D, "d_ff": D_FF, "activation": name, **options},
+            feed_forward(name),
+        )
+        for name, options in (
+            ("relu", {}),
+            ("gelu", {"bias": False}),
+            ("gelu_tanh", {}),
+            ("silu", {"gated": True, "bias": False}),
+            ("gelu", {"gated": True}),
+        )
+    },
 }
 NORMS = {
     "layer_norm": (3, lambda eps: lambda x, w, b: functional.layer_norm(x, (D,), w, b, eps)),
@@ -30,7 +63,8 @@ NORMS = {
 
 def build(stage, rng, name, dtype="float64"):
     """Build a layer with random weights: a norm's ones and zeros would hide mistakes."""
-    layer = stage.layer(name, *LAYERS[name][0], dtype=dtype)
+    class_name, options, _ = LAYERS[name]
+    layer = stage.layer(class_name, dtype=dtype, **options)
     return layer.load({name: rng.normal(size=x.shape).astype(dtype) for name, x in layer.state().items()})
 
 
@@ -38,7 +72,7 @@ def torch_layer(name, layer, x, d_out, dtype=torch.float64):
     """Return PyTorch's result, and its gradients by name."""
     x = torch.tensor(x).to(dtype).requires_grad_()
     weights = {name: torch.tensor(w).to(dtype).requires_grad_() for name, w in layer.state().items()}
-    out = LAYERS[name][1](x, weights)
+    out = LAYERS[name][2](x, weights)
     out.backward(torch.tensor(d_out).to(dtype))
     leaves = {"0": x, **weights}
     return out.detach().numpy(), {name: leaf.grad.numpy() for name, leaf in leaves.items()}
@@ -97,6 +131,29 @@ def test_norms_function_equals_torchs(stage, rng, name, eps):
     assert_equal64(stage.call(name, *arrays, eps=eps), expected.detach().numpy())
     found = stage.gradients(name, d_out, *arrays, eps=eps)
     assert_all_equal64(found, [leaf.grad.numpy() for leaf in leaves])
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activation_equals_torchs(stage, rng, name, dtype):
+    """Numbers far out too, where an exponential of them would overflow."""
+    x = np.concatenate([rng.normal(size=60) * 3, [-1e4, -90.0, 0.0, 90.0, 1e4]]).astype(dtype)
+    d_out = rng.normal(size=x.shape).astype(dtype)
+
+    def torchs(dtype):
+        leaf = torch.tensor(x, dtype=dtype, requires_grad=True)
+        out = ACTIVATIONS[name](leaf)
+        out.backward(torch.tensor(d_out, dtype=dtype))
+        return out.detach().numpy(), leaf.grad.numpy()
+
+    found = stage.call(name, x), *stage.gradients(name, d_out, x)
+    for ours, peer, expected in zip(found, torchs(getattr(torch, dtype)), torchs(torch.float64), strict=True):
+        assert ours.dtype == x.dtype
+        assert_earned(ours, peer, expected, dtype, 2, name)
+    if dtype == "float64":
+        inside = slice(0, 60)
+        numeric = central_differences(lambda y: stage.call(name, y), x[inside].copy(), d_out[inside])
+        np.testing.assert_allclose(found[1][inside], numeric, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["LayerNorm", "RMSNorm"])

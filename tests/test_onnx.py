@@ -1,4 +1,4 @@
-"""ONNX's node tests: numbers nobody here wrote, for attention, rotary positions and layer normalisation."""
+"""ONNX's node tests: numbers nobody here wrote, for attention, rotary positions and normalisation."""
 
 from collections import Counter
 
@@ -21,6 +21,7 @@ FUNCTIONS = {
     "flash_attention": ("Attention", onnx_cases.attention, {"Y"}),
     "rotate": ("RotaryEmbedding", onnx_cases.rotary_embedding, {"output"}),
     "layer_norm": ("LayerNormalization", onnx_cases.layer_normalization, {"Y"}),
+    "rms_norm": ("RMSNormalization", onnx_cases.rms_normalization, {"Y"}),
 }
 
 # How many cases onnx has by opset: a change there must not shrink the suite unseen.
@@ -28,6 +29,7 @@ COUNTS = {
     "Attention": {23: 69, 24: 13, 25: 11},
     "RotaryEmbedding": {23: 8},
     "LayerNormalization": {17: 19},
+    "RMSNormalization": {23: 19},
 }
 
 # In eps · max |expected|. Both sides sum in float32, each some eps from the truth; 8 is the 2 · 4 that

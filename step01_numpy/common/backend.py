@@ -1,5 +1,6 @@
 """The models of a stage, used with NumPy arrays: what the command line needs, the same for every stage."""
 
+from inspect import signature
 from types import ModuleType
 
 import numpy as np
@@ -28,9 +29,10 @@ class Backend:
 
     def model(self, config: Configuration, *, attend=None, rng=None):
         """Build the model of a configuration, with this stage's attention or another, in float32."""
-        attend = self.package.STANDARD if attend is None else attend
-        build = getattr(self.models, config.family)
-        return self._on_device(build(config, attend=attend, rng=rng))
+        build, options = getattr(self.models, config.family), {"rng": rng}
+        if "attend" in signature(build).parameters:  # a recurrent model's attention is of its own kind
+            options["attend"] = self.package.STANDARD if attend is None else attend
+        return self._on_device(build(config, **options))
 
     def load(self, checkpoint: Checkpoint, *, attend=None, rng=None):
         """Build the checkpoint's model, dropout switched off."""

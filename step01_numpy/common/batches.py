@@ -1,4 +1,4 @@
-"""Cut a parallel corpus into batches of sentences of like length."""
+"""Cut a corpus into batches of sentences of like length, shuffled and resumable."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -55,18 +55,17 @@ def pad(sequences: Sequence[Sequence[int]], pad_id: int = PAD) -> tuple[np.ndarr
     return padded, lengths
 
 
-class Batches(Iterator[Batch]):
-    """Give batches for ever, epoch after epoch, each pair once an epoch.
+class Shuffled(Iterator[tuple[np.ndarray, ...]]):
+    """Give batches for ever, epoch after epoch, each example once an epoch; a subclass says what one holds.
 
-    Pairs are sorted by length with ties broken at random, cut into batches, and the batches shuffled.
+    Examples are sorted by length with ties broken at random, cut into batches, and the batches shuffled.
 
     Parameters
     ----------
-    sources, targets : sequence of sequences of int
-        Token ids without special tokens; equally many of both.
+    lengths : sequence of int
+        Tokens of each example, as a batch pads them.
     tokens_per_batch : int
-        The most tokens of a batch, padding, <bos> and <eos> included: sentences times the length of the
-        longest source or target among them.
+        The most tokens of a batch, padding included: examples times the longest among them.
     rng : np.random.Generator
         Every draw comes from it, two at the start of each epoch.
 
@@ -80,41 +79,48 @@ class Batches(Iterator[Batch]):
     Raises
     ------
     ValueError
-        If there are no pairs, unequally many sources and targets, or a pair too long for a batch.
+        If there are no examples, or one is too long for a batch.
     """
 
-    def __init__(
-        self,
-        sources: Sequence[Sequence[int]],
-        targets: Sequence[Sequence[int]],
-        *,
-        tokens_per_batch: int,
-        rng: np.random.Generator,
-    ) -> None:
-        self._lengths = _pair_lengths(sources, targets, tokens_per_batch)
+    example = "sequence"  # what errors and `state_dict` call one
+
+    def __init__(self, lengths: Sequence[int], *, tokens_per_batch: int, rng: np.random.Generator) -> None:
+        self._lengths = np.array(lengths, dtype=np.int64)
+        self._check(tokens_per_batch)
         self._bounds = _cut(np.sort(self._lengths), tokens_per_batch)
-        self.sources, self.targets, self.tokens_per_batch, self.rng = sources, targets, tokens_per_batch, rng
+        self.tokens_per_batch, self.rng = tokens_per_batch, rng
         self.epoch, self.batches_per_epoch = 0, len(self._bounds) - 1
         self._epoch_start: dict[str, Any] | None = None
         self._order: list[np.ndarray] = []
         self._position = 0
 
-    def __next__(self) -> Batch:
+    def batch(self, chosen: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Return the batch of the examples with these indices; further draws come from `rng`."""
+        raise NotImplementedError
+
+    def __next__(self) -> tuple[np.ndarray, ...]:
         if self._position == len(self._order):
             self._epoch_start = self.rng.bit_generator.state
             self._order = self._shuffled()
             self._position, self.epoch = 0, self.epoch + 1
-        pairs = self._order[self._position]
+        chosen = self._order[self._position]
         self._position += 1
-        source, _ = pad([[*self.sources[pair], EOS] for pair in pairs])
-        target_in, _ = pad([[BOS, *self.targets[pair]] for pair in pairs])
-        target_out, _ = pad([[*self.targets[pair], EOS] for pair in pairs])
-        return Batch(source, target_in, target_out)
+        return self.batch(chosen)
+
+    def _check(self, tokens_per_batch: int) -> None:
+        if not len(self._lengths):
+            raise ValueError(f"lengths is empty; expected at least one {self.example}")
+        longest = int(self._lengths.argmax())
+        if self._lengths[longest] > tokens_per_batch:
+            raise ValueError(
+                f"{self.example} {longest} has {self._lengths[longest]} tokens, special ones included; "
+                f"expected at most tokens_per_batch, {tokens_per_batch}"
+            )
 
     def _shuffled(self) -> list[np.ndarray]:
-        pairs = self.rng.permutation(len(self._lengths))
-        pairs = pairs[np.argsort(self._lengths[pairs], kind="stable")]
-        batches = np.split(pairs, self._bounds[1:-1])
+        examples = self.rng.permutation(len(self._lengths))
+        examples = examples[np.argsort(self._lengths[examples], kind="stable")]
+        batches = np.split(examples, self._bounds[1:-1])
         return [batches[index] for index in self.rng.permutation(len(batches))]
 
     def state_dict(self) -> dict[str, Any]:
@@ -162,30 +168,57 @@ class Batches(Iterator[Batch]):
 
     def _data(self) -> dict[str, int]:
         return {
-            "pairs": len(self._lengths),
+            f"{self.example}s": len(self._lengths),
             "tokens": int(self._lengths.sum()),
             "tokens_per_batch": self.tokens_per_batch,
         }
 
 
-def _pair_lengths(
-    sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]], tokens_per_batch: int
-) -> np.ndarray:
-    if len(sources) != len(targets):
-        raise ValueError(
-            f"sources has {len(sources)} sentences and targets {len(targets)}; expected equally many"
-        )
-    if not len(sources):
-        raise ValueError("sources and targets are empty; expected at least one pair")
-    pairs = zip(sources, targets, strict=True)
-    lengths = np.array([max(len(source), len(target)) + 1 for source, target in pairs])
-    longest = int(lengths.argmax())
-    if lengths[longest] > tokens_per_batch:
-        raise ValueError(
-            f"pair {longest} has {lengths[longest]} tokens, its <eos> included; "
-            f"expected at most tokens_per_batch, {tokens_per_batch}"
-        )
-    return lengths
+class Batches(Shuffled):
+    """Batches of a parallel corpus, each pair once an epoch.
+
+    Parameters
+    ----------
+    sources, targets : sequence of sequences of int
+        Token ids without special tokens; equally many of both.
+    tokens_per_batch : int
+        The most tokens of a batch, padding, <bos> and <eos> included: sentences times the length of the
+        longest source or target among them.
+    rng : np.random.Generator
+        As in `Shuffled`.
+
+    Raises
+    ------
+    ValueError
+        If there are no pairs, unequally many sources and targets, or a pair too long for a batch.
+    """
+
+    example = "pair"
+
+    def __init__(
+        self,
+        sources: Sequence[Sequence[int]],
+        targets: Sequence[Sequence[int]],
+        *,
+        tokens_per_batch: int,
+        rng: np.random.Generator,
+    ) -> None:
+        if len(sources) != len(targets):
+            raise ValueError(
+                f"sources has {len(sources)} sentences and targets {len(targets)}; expected equally many"
+            )
+        if not len(sources):
+            raise ValueError("sources and targets are empty; expected at least one pair")
+        lengths = [max(len(source), len(target)) + 1 for source, target in zip(sources, targets, strict=True)]
+        super().__init__(lengths, tokens_per_batch=tokens_per_batch, rng=rng)
+        self.sources, self.targets = sources, targets
+
+    def batch(self, chosen: np.ndarray) -> Batch:
+        """Return the batch of these pairs."""
+        source, _ = pad([[*self.sources[pair], EOS] for pair in chosen])
+        target_in, _ = pad([[BOS, *self.targets[pair]] for pair in chosen])
+        target_out, _ = pad([[*self.targets[pair], EOS] for pair in chosen])
+        return Batch(source, target_in, target_out)
 
 
 def _cut(ascending: np.ndarray, tokens_per_batch: int) -> list[int]:

@@ -10,13 +10,16 @@ from pathlib import Path
 
 import numpy as np
 
-from step01_numpy.common.configuration import ModelConfig
+from step01_numpy.common import checks
+from step01_numpy.common.configuration import Configuration, ModelConfig
 from step01_numpy.common.files import write_atomically
+from step01_numpy.common.recurrent_configuration import RecurrentConfig
 from step01_numpy.common.run_configuration import TrainingConfig
 from step01_numpy.common.tokenizer import Tokenizer
 
 KEY = "attention-step-by-step"  # of our one entry in the file's metadata, a JSON text
 VERSION = 1
+FAMILIES = {"Transformer": ModelConfig, "LanguageModel": ModelConfig, "RecurrentTranslator": RecurrentConfig}
 TRAINING = "training."  # prefix of the optimizer's arrays; no weight's name begins so
 
 
@@ -51,14 +54,15 @@ class Checkpoint:
     ----------
     state : dict
         The weights by name, as `state_dict()` of any stage gives them, in NumPy arrays.
-    config : ModelConfig
+    config : ModelConfig or RecurrentConfig
+        Its `family` names the class that builds the model.
     tokenizer : Tokenizer
     training : Training or None
-        None in a slim file, which only translates.
+        None in a slim file, which cannot be trained on.
     """
 
     state: dict[str, np.ndarray]
-    config: ModelConfig
+    config: Configuration
     tokenizer: Tokenizer
     training: Training | None = None
 
@@ -84,6 +88,7 @@ def save(path: str | Path, checkpoint: Checkpoint) -> None:
     from safetensors.numpy import save as to_bytes
 
     arrays, about = dict(checkpoint.state), {"version": VERSION, "model": checkpoint.config.to_dict()}
+    about["family"] = checkpoint.config.family
     about["tokenizer"] = json.loads(checkpoint.tokenizer.to_json())
     if checkpoint.training is not None:
         training = checkpoint.training
@@ -135,7 +140,7 @@ def _read(path):
 def _assemble(about: dict, arrays: dict) -> Checkpoint:
     if about["version"] != VERSION:
         raise ValueError(f"its format is version {about['version']}; expected {VERSION}")
-    config = ModelConfig.from_dict(about["model"])
+    config = _configuration(about.get("family", "Transformer"), about["model"])
     tokenizer = Tokenizer.from_json(json.dumps(about["tokenizer"]))
     if tokenizer.vocab_size != config.vocab_size:
         raise ValueError(f"its tokenizer has {tokenizer.vocab_size} tokens, its model {config.vocab_size}")
@@ -146,6 +151,14 @@ def _assemble(about: dict, arrays: dict) -> Checkpoint:
     kept = about["training"]
     training = Training(kept["step"], TrainingConfig.from_dict(kept["config"]), kept["batches"], optimizer)
     return Checkpoint(state, config, tokenizer, training)
+
+
+def _configuration(family: str, fields: dict) -> Configuration:
+    checks.one_of("family", family, tuple(FAMILIES))  # files of before there were several name none
+    config = FAMILIES[family].from_dict(fields)
+    if config.family != family:
+        raise ValueError(f"its family is {family}, its model's {config.family}")
+    return config
 
 
 def _library():

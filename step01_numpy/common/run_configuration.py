@@ -6,7 +6,8 @@ from math import inf
 from pathlib import Path
 
 from step01_numpy.common import checks
-from step01_numpy.common.configuration import Configuration, ModelConfig
+from step01_numpy.common.configuration import Configuration
+from step01_numpy.common.tasks import TASKS
 
 SCHEDULES = ("cosine", "inverse_square_root")
 
@@ -91,19 +92,22 @@ class TokenizerConfig(Configuration):
 @dataclass(frozen=True)
 class RunConfig(Configuration):
     """
-    The three parts of a `--config` file.
+    A task and the three parts of a `--config` file.
 
     Attributes
     ----------
     model : dict
-        Fields of `ModelConfig` without vocab_size, which the tokenizer decides.
+        Fields of the configuration of the task's model, without vocab_size, which the tokenizer decides.
     training : TrainingConfig
     tokenizer : TokenizerConfig
+    task : str
+        A name in `TASKS`.
     """
 
     model: dict = field(default_factory=dict)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
+    task: str = "transformer"
 
     def __post_init__(self):
         if isinstance(self.model, dict) and "vocab_size" in self.model:
@@ -112,21 +116,41 @@ class RunConfig(Configuration):
 
     @classmethod
     def from_dict(cls, values: dict):
-        """Read the three parts, each of which may be missing."""
-        parts = {"training": TrainingConfig, "tokenizer": TokenizerConfig}
+        """Read the parts, each of which may be missing; fields that are not given are the task's defaults."""
         if isinstance(values, dict):
-            values = {name: parts[name].from_dict(x) if name in parts else x for name, x in values.items()}
+            task = values.get("task", "transformer")
+            checks.one_of("task", task, tuple(TASKS))
+            training = values.get("training", {})
+            if isinstance(training, dict):
+                training = TASKS[task].training | training
+            parts = {"training": TrainingConfig.from_dict(training)}
+            parts["tokenizer"] = TokenizerConfig.from_dict(values.get("tokenizer", {}))
+            values = values | parts
         return super().from_dict(values)
 
-    def model_config(self, vocab_size: int) -> ModelConfig:
+    def model_config(self, vocab_size: int) -> Configuration:
         """Return the model's configuration for a tokenizer of this size."""
-        given = {**self.model, "vocab_size": vocab_size} if isinstance(self.model, dict) else self.model
-        return ModelConfig.from_dict(given)
+        return TASKS[self.task].model_config(vocab_size, self.model)
 
 
-def read_configuration(path: str | Path) -> RunConfig:
-    """Read a JSON file {"model": {...}, "training": {...}, "tokenizer": {...}}; each part may be missing."""
+def read_configuration(path: str | Path, task: str | None = None) -> RunConfig:
+    """
+    Read a JSON file {"task": name, "model": {...}, "training": {...}, "tokenizer": {...}}.
+
+    Parameters
+    ----------
+    path : str or Path
+        Each part may be missing.
+    task : str, optional
+        The task that is wanted; the file may name no other.
+    """
     try:
-        return RunConfig.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
+        values = json.loads(Path(path).read_text(encoding="utf-8"))
+        if task is not None and isinstance(values, dict):
+            values = {"task": task} | values
+        config = RunConfig.from_dict(values)
+        if task not in (None, config.task):
+            raise ValueError(f"task is {config.task!r}; expected {task!r}, or none in the file")
+        return config
     except (ValueError, RecursionError) as error:  # of JSON, of UTF-8, and ours
         raise ValueError(f"{path}: {error}") from None

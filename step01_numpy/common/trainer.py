@@ -7,13 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from step01_numpy.common.backend import Backend
-from step01_numpy.common.batches import Batches
 from step01_numpy.common.checkpoints import Checkpoint, Training, load, save
-from step01_numpy.common.configuration import ModelConfig
+from step01_numpy.common.configuration import Configuration
 from step01_numpy.common.run_configuration import RunConfig, TrainingConfig
+from step01_numpy.common.tasks import TASKS, task_of
 from step01_numpy.common.tokenizer import Tokenizer
-
-Pairs = list[tuple[str, str]]
 
 
 class Trainer:
@@ -24,6 +22,8 @@ class Trainer:
 
     Attributes
     ----------
+    task : Task
+        What the model is trained for.
     step : int
         Updates made.
     dropped : int
@@ -33,61 +33,74 @@ class Trainer:
     def __init__(
         self,
         backend: Backend,
-        pairs: Pairs,
+        data: list,
         tokenizer: Tokenizer,
-        model: ModelConfig,
+        model: Configuration,
         training: TrainingConfig,
     ):
         self.backend, self.tokenizer, self.model_config, self.config = backend, tokenizer, model, training
-        self.step = 0
+        self.task, self.step = task_of(model), 0
         rng = np.random.default_rng(training.seed)
         self.model = backend.model(model, rng=rng)
         self.optimizer = backend.optimizer(self.model, training)
-        sources, targets = (tokenizer.encode_batch(side) for side in zip(*pairs, strict=True))
         longest = min(model.max_positions, training.tokens_per_batch)
-        fitting = [i for i in range(len(pairs)) if max(len(sources[i]), len(targets[i])) < longest]
-        self.dropped = len(pairs) - len(fitting)
-        self.batches = Batches(
-            [sources[i] for i in fitting],
-            [targets[i] for i in fitting],
-            tokens_per_batch=training.tokens_per_batch,
-            rng=rng,
+        self.batches, self.dropped = self.task.batches(
+            data, tokenizer, longest, tokens_per_batch=training.tokens_per_batch, rng=rng
         )
 
     @classmethod
-    def new(cls, backend: Backend, pairs: Pairs, config: RunConfig) -> "Trainer":
-        """Start: learn the vocabulary from the pairs, and draw the weights."""
-        texts = [text for pair in pairs for text in pair]
-        wanted = config.tokenizer
-        tokenizer = Tokenizer.train(texts, wanted.vocab_size, lowercase=wanted.lowercase)
-        return cls(backend, pairs, tokenizer, config.model_config(tokenizer.vocab_size), config.training)
+    def new(cls, backend: Backend, data: str | Path, config: RunConfig) -> "Trainer":
+        """Start: read the data as the task does, learn the vocabulary from them, and draw the weights."""
+        task, wanted = TASKS[config.task], config.tokenizer
+        read = task.read(data, "train")
+        tokenizer = Tokenizer.train(
+            task.texts(read), wanted.vocab_size, lowercase=wanted.lowercase, mask=task.masks
+        )
+        return cls(backend, read, tokenizer, config.model_config(tokenizer.vocab_size), config.training)
 
     @classmethod
-    def resumed(cls, backend: Backend, pairs: Pairs, path: str | Path, steps: int | None = None) -> "Trainer":
+    def resumed(
+        cls,
+        backend: Backend,
+        data: str | Path,
+        path: str | Path,
+        *,
+        task: str | None = None,
+        steps: int | None = None,
+    ) -> "Trainer":
         """
-        Go on from a checkpoint, bit for bit when `pairs` and the stage are those of its training.
+        Go on from a checkpoint, bit for bit when the data and the stage are those of its training.
 
         Parameters
         ----------
         backend : Backend
-        pairs : list of (str, str)
+        data : str or Path
+            As the checkpoint's task reads it.
         path : str or Path
+            The checkpoint.
+        task : str, optional
+            The task that the checkpoint is expected to be of.
         steps : int, optional
             A new number of updates, counted from the very first; it changes a cosine schedule.
 
         Raises
         ------
         ValueError
-            For a checkpoint without the state of a training, or of a training with other pairs.
+            For a checkpoint of another task, without the state of a training, or of a training with other
+            data.
         """
         checkpoint = load(path)
+        found = task_of(checkpoint.config)
+        if task not in (None, found.name):
+            raise ValueError(f"{path} holds a model of {found.name}; expected one of {task}")
         if checkpoint.training is None:
             raise ValueError(
                 f"{path} was saved slim, without the state of its training; it cannot be resumed"
             )
         kept = checkpoint.training
         config = kept.config if steps is None else dataclasses.replace(kept.config, steps=steps)
-        trainer = cls(backend, pairs, checkpoint.tokenizer, checkpoint.config, config)
+        read = found.read(data, "train")
+        trainer = cls(backend, read, checkpoint.tokenizer, checkpoint.config, config)
         try:
             trainer.model.load_state_dict(checkpoint.state)
             trainer.optimizer.load_state_dict(kept.optimizer)

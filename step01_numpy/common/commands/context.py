@@ -10,6 +10,7 @@ from types import ModuleType
 
 from step01_numpy.common.backend import Backend
 from step01_numpy.common.checkpoints import Checkpoint, load
+from step01_numpy.common.tasks import task_of
 from step01_numpy.common.translation import Translator
 
 SHIPPED = Path(__file__).parent.parent / "english_french.safetensors"
@@ -76,16 +77,30 @@ def read_checkpoint(path: Path | None) -> tuple[Path, Checkpoint]:
     return path, load(path)
 
 
+def read_translator(path: Path | None) -> tuple[Path, Checkpoint]:
+    """Read the checkpoint asked for, or the shipped one, which must be of a translator."""
+    path, checkpoint = read_checkpoint(path)
+    task = task_of(checkpoint.config)
+    if not task.translates:
+        raise ValueError(f"{path} holds a model of {task.name}; expected one that translates")
+    return path, checkpoint
+
+
 def translator(context: Context, path: Path | None, beam: int) -> Translator:
     """Make a translator of the checkpoint asked for, or the shipped one."""
-    path, checkpoint = read_checkpoint(path)
-    try:
-        model = context.backend.load(checkpoint)
-    except ValueError as error:
-        raise ValueError(f"{path} does not hold the weights of its model: {error}") from error
+    path, checkpoint = read_translator(path)
+    model = build_model(context, path, checkpoint)
     return Translator(
         context.backend, model, checkpoint.tokenizer, checkpoint.config.max_positions, beam=beam
     )
+
+
+def build_model(context: Context, path: Path, checkpoint: Checkpoint):
+    """Build the model of a checkpoint, which was read from `path`."""
+    try:
+        return context.backend.load(checkpoint)
+    except ValueError as error:
+        raise ValueError(f"{path} does not hold the weights of its model: {error}") from error
 
 
 def positive_integer(text: str) -> int:

@@ -1,28 +1,40 @@
-"""`evaluate`: translate a split of a corpus and compare with its references."""
+"""`evaluate`: compare translations with their references, or count how well a text is predicted."""
 
 import argparse
 import json
 import time
+
+import numpy as np
 
 from step01_numpy.common.commands.context import (
     Context,
     add_beam,
     add_json,
     add_model,
+    build_model,
     progress_bar,
+    read_checkpoint,
     translator,
 )
 from step01_numpy.common.parallel_text import read_parallel
+from step01_numpy.common.prediction import predict
+from step01_numpy.common.tasks import task_of
 
-HELP = """Translate a split of a parallel corpus; print BLEU and the share of exact translations.
+HELP = """Measure a model on a text: BLEU of a translator, nats per token of a language model.
 
-BLEU comes from sacrebleu, with the signature that says how it was computed; 100 is best. A translation is
-exact when it is its reference, character for character.
+A translator translates a split of a parallel corpus. BLEU comes from sacrebleu, with the signature that says
+how it was computed; 100 is best. A translation is exact when it is its reference, character for character.
+
+A language model says each token of a text: a causal one the next, in windows as long as the model takes; a
+masked one those hidden from it, 15 % as in training, the same ones every time. Nats per token are the mean of
+-log p; perplexity is e to that power; accuracy is the share of tokens that were the most probable one.
 
 examples:
   {program} evaluate --data embedded --split held_out
   {program} evaluate --model model.safetensors --data multi30k --split test_2016_flickr --lowercase --json
+  {program} evaluate --model causal.safetensors --data book.txt
 """
+TOKENS_PER_BATCH = 2500
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,16 +44,55 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data",
         metavar="PATH",
         required=True,
-        help="directory of line files (SPLIT.en, SPLIT.fr, plain or .gz), tab-separated file, or 'embedded'",
+        help="directory of line files (SPLIT.en, SPLIT.fr, plain or .gz), tab-separated file, or 'embedded'; "
+        "for a language model: text file (plain or .gz), 'embedded' (its English side) or 'embedded-both'",
     )
-    parser.add_argument("--split", metavar="NAME", required=True, help="such as test, validation, held_out")
+    parser.add_argument(
+        "--split",
+        metavar="NAME",
+        help="such as test, validation, held_out; needed for all data but a text file",
+    )
     parser.add_argument("--lowercase", action="store_true", help="compare without regard to case")
     add_beam(parser)
     add_json(parser)
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
-    """Translate the split, score it, and print."""
+    """Measure, and print."""
+    path, checkpoint = read_checkpoint(arguments.model)
+    if task_of(checkpoint.config).translates:
+        result, text = _translations(arguments, context)
+    else:
+        result, text = _predictions(arguments, context, path, checkpoint)
+    print(json.dumps(result) if arguments.json else text)
+    return 0
+
+
+def _predictions(arguments, context, path, checkpoint) -> tuple[dict, str]:
+    for name, given in (("--lowercase", arguments.lowercase), ("--beam", arguments.beam not in (None, 1))):
+        if given:
+            raise ValueError(f"{name} is given for a language model; expected it for a translator alone")
+    task, longest = task_of(checkpoint.config), checkpoint.config.max_positions
+    data = task.read(arguments.data, arguments.split)
+    batches, _ = task.batches(
+        data,
+        checkpoint.tokenizer,
+        longest,
+        tokens_per_batch=max(TOKENS_PER_BATCH, longest),
+        rng=np.random.default_rng(0),
+    )
+    model, started = build_model(context, path, checkpoint), time.perf_counter()
+    with progress_bar(total=batches.batches_per_epoch, unit="batch") as bar:
+        result = predict(context.backend, model, batches, done=bar.update)
+    result |= {"task": task.name, "seconds": round(time.perf_counter() - started, 2)}
+    text = "{nats_per_token:.4f} nats/token, perplexity {perplexity:.2f}, "
+    text += "accuracy {accuracy_percent:.2f} %  ({tokens} tokens)\n{task}, {seconds:.1f} s"
+    return result, text.format(**result)
+
+
+def _translations(arguments, context) -> tuple[dict, str]:
+    if arguments.split is None:
+        raise ValueError("--split is missing; expected the split of the parallel corpus to translate")
     pairs = read_parallel(arguments.data, arguments.split)
     bleu_of = _bleu(arguments.lowercase)
     work = translator(context, arguments.model, arguments.beam)
@@ -50,8 +101,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         found = work.translate([english for english, _ in pairs], done=bar.update)
     result = score(bleu_of, found, [french for _, french in pairs], arguments.lowercase)
     result |= {"beam": arguments.beam, "seconds": round(time.perf_counter() - started, 2)}
-    print(json.dumps(result) if arguments.json else _as_text(result))
-    return 0
+    return result, _as_text(result)
 
 
 def score(bleu_of, found: list[str], references: list[str], lowercase: bool) -> dict:

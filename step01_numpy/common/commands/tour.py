@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from step01_numpy.common.commands.context import Context, add_model, read_checkpoint
+from step01_numpy.common.commands.context import Context, add_model, read_translator
 from step01_numpy.common.files import check_writable, write_atomically
 from step01_numpy.common.heat_map import WIDTH, heat_map, legend, shorten, side_by_side
 from step01_numpy.common.parity import Row, check
@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         check_writable(out)
-    path, checkpoint = read_checkpoint(arguments.model)
+    path, checkpoint = read_translator(arguments.model)
     backends = context.all_backends() if context.spans_all else [context.backend]
     tours = [tour(backend, checkpoint, arguments.text) for backend in backends]
     config, colour = checkpoint.config, sys.stdout.isatty() and "NO_COLOR" not in os.environ

@@ -1,4 +1,4 @@
-"""`train`: learn to translate from a parallel corpus."""
+"""`train`: learn to translate from a parallel corpus, or to predict the tokens of a text."""
 
 import argparse
 import dataclasses
@@ -16,35 +16,40 @@ from step01_numpy.common.commands.context import (
     positive_number,
     progress_bar,
 )
+from step01_numpy.common.commands.train_help import defaults, models
 from step01_numpy.common.files import check_writable
-from step01_numpy.common.parallel_text import read_parallel
+from step01_numpy.common.recurrent_configuration import SCORES
 from step01_numpy.common.run_configuration import RunConfig, read_configuration
+from step01_numpy.common.tasks import RECURRENT, TASKS, TRANSFORMER
 from step01_numpy.common.trainer import Trainer
 
-HELP = """Train a translation model on the split 'train' of a parallel corpus, and keep it in one file.
+HELP = """Train a model on a text, to translate or to predict tokens, and keep it in one file.
 
-The vocabulary is learned first, from both languages. The learning rate depends on the step alone, never on
-the clock: --minutes only stops early, and --resume goes on from there as if nothing had happened. The file
-is replaced as a whole every --save-every steps, so a kill at any moment leaves the last good one.
+Translators learn from the split 'train' of a parallel corpus, language models from any text; blank lines do
+not count, and lines longer than the model takes are cut. The vocabulary is learned first. The learning rate
+depends on the step alone, never on the clock: --minutes only stops early, and --resume goes on from there as
+if nothing had happened. The file is replaced as a whole every --save-every steps, so a kill at any moment
+leaves the last good one.
+
+models:
+MODELS
 
 A --config file is JSON; each part and each field may be missing, and these are the defaults:
-  {{"model": {{"d_model": 128, "n_heads": 4, "n_kv_heads": null, "d_ff": 256, "n_layers": 3, "dropout": 0.1,
-             "norm_first": true, "positions": "sinusoidal", "max_positions": 256}},
-   "training": {{"steps": 1550, "tokens_per_batch": 2500, "peak_rate": 0.003, "warmup": 400,
-                "schedule": "cosine", "label_smoothing": 0.1, "max_norm": 1.0, "weight_decay": 0.01,
-                "betas": [0.9, 0.98], "seed": 0}},
-   "tokenizer": {{"vocab_size": 8000, "lowercase": false}}}}
-positions: sinusoidal, learned, rotary. schedule: cosine (ends with the last step), inverse_square_root.
+DEFAULTS
 
 examples:
   {program} train --data embedded --out model.safetensors --steps 300
   {program} train --data multi30k --out model.safetensors --minutes 10
   {program} train --data multi30k --out model.safetensors --resume
+  {program} train --model recurrent --score additive --data embedded --out recurrent.safetensors
+  {program} train --model causal-lm --data book.txt --out causal.safetensors
+  {program} train --model masked-lm --data embedded --out masked.safetensors
 
 The model shipped in the package was made by (some 15 minutes on two cores):
   python -m step01_numpy train --data embedded --slim \\
       --config step01_numpy/common/english_french.json --out step01_numpy/common/english_french.safetensors
 """
+HELP = HELP.replace("MODELS", models()).replace("DEFAULTS", defaults().replace("{", "{{").replace("}", "}}"))
 SHOWN = 50  # updates over which the loss shown is the mean
 
 
@@ -54,7 +59,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data",
         metavar="PATH",
         required=True,
-        help="directory of line files (train.en, train.fr, plain or .gz), tab-separated file, or 'embedded'",
+        help="for a translator: directory of line files (train.en, train.fr, plain or .gz), tab-separated "
+        "file, or 'embedded'; for a language model: text file (plain or .gz), 'embedded' (its English side) "
+        "or 'embedded-both'",
     )
     parser.add_argument(
         "--out",
@@ -62,6 +69,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         required=True,
         help="checkpoint to write; an older one is replaced",
+    )
+    parser.add_argument(
+        "--model", choices=TASKS, help="what to train (default: the configuration's, transformer)"
+    )
+    parser.add_argument(
+        "--score",
+        choices=SCORES,
+        help="attention of --model recurrent (default: the configuration's, additive)",
     )
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--minutes", metavar="M", type=positive_number, help="stop after so many minutes")
@@ -126,19 +141,35 @@ def train(trainer: Trainer, arguments: argparse.Namespace) -> dict:
 
 def _open(arguments, context) -> Trainer:
     """Check everything that can be wrong before the first update is made."""
-    fresh = {"--config": arguments.config, "--seed": arguments.seed}
+    fresh = {"--config": arguments.config, "--seed": arguments.seed, "--score": arguments.score}
     if arguments.resume and any(x is not None for x in fresh.values()):
         names = " and ".join(name for name, x in fresh.items() if x is not None)
-        raise ValueError(f"{names} is given with --resume; expected neither: both are in the checkpoint")
+        raise ValueError(f"{names} is given with --resume; expected none: all is in the checkpoint")
     check_writable(arguments.out)
     if arguments.resume:
-        pairs = read_parallel(arguments.data, "train")
-        return Trainer.resumed(context.backend, pairs, arguments.out, arguments.steps)
-    config = RunConfig() if arguments.config is None else read_configuration(arguments.config)
+        return Trainer.resumed(
+            context.backend, arguments.data, arguments.out, task=arguments.model, steps=arguments.steps
+        )
+    return Trainer.new(context.backend, arguments.data, _configuration(arguments))
+
+
+def _configuration(arguments) -> RunConfig:
+    """Return the configuration in the file, changed by the options that are given."""
+    if arguments.config is None:
+        config = RunConfig.from_dict({"task": arguments.model or TRANSFORMER.name})
+    else:
+        config = read_configuration(arguments.config, arguments.model)
     changes = {"steps": arguments.steps, "seed": arguments.seed}
     changes = {name: x for name, x in changes.items() if x is not None}
-    config = dataclasses.replace(config, training=dataclasses.replace(config.training, **changes))
-    return Trainer.new(context.backend, read_parallel(arguments.data, "train"), config)
+    model = config.model
+    if arguments.score is not None:
+        if config.task != RECURRENT.name:
+            raise ValueError(
+                f"--score is given for {config.task}; expected it with --model {RECURRENT.name} alone"
+            )
+        model = {**model, "score": arguments.score}
+    training = dataclasses.replace(config.training, **changes)
+    return dataclasses.replace(config, model=model, training=training)
 
 
 def _mean(losses):

@@ -1,0 +1,61 @@
+"""What a recurrent translator is made of, checked on entry."""
+
+from dataclasses import dataclass
+
+from step01_numpy.common import checks
+from step01_numpy.common.configuration import Configuration
+
+SCORES = ("additive", "dot", "general", "concat", "none")
+
+
+@dataclass(frozen=True)
+class RecurrentConfig(Configuration):
+    """
+    The shape of an RNN encoder-decoder.
+
+    Attributes
+    ----------
+    vocab_size : int
+    d_model : int
+        Size of the embeddings, and of the rows that the logits are a projection of.
+    d_hidden : int
+        Size of the decoder's state and of an annotation, of which each direction of the encoder gives half.
+    score : "additive", "dot", "general", "concat" or "none"
+        How the decoder's state is matched with the annotations; "none" leaves it one vector for the sentence.
+    window : int or None
+        D of local attention, which sees D source positions on either side of a predicted one; None = all.
+    dropout : float
+        Probability, at least 0 and below 1.
+    max_positions : int
+        Longest sequence that is trained on or translated; the model itself knows no limit.
+    pad : int
+        The token that is padding in source sentences.
+    """
+
+    vocab_size: int
+    d_model: int = 128
+    d_hidden: int = 256
+    score: str = "additive"
+    window: int | None = None
+    dropout: float = 0.1
+    max_positions: int = 256
+    pad: int = 0
+
+    def __post_init__(self):
+        for name in ("vocab_size", "d_model", "d_hidden", "max_positions"):
+            checks.positive(name, getattr(self, name))
+        checks.divides("2", 2, "d_hidden", self.d_hidden)
+        if self.score not in SCORES:
+            raise ValueError(f"score is {self.score!r}; expected one of {', '.join(SCORES)}")
+        if self.window is not None:
+            checks.positive("window", self.window)
+            if self.score == "none":
+                raise ValueError(f"window is {self.window}; without attention (score 'none') expected None")
+        checks.rate("dropout", self.dropout)
+        if isinstance(self.pad, bool) or not isinstance(self.pad, int) or not 0 <= self.pad < self.vocab_size:
+            raise ValueError(f"pad is {self.pad!r}; expected a token, 0 to {self.vocab_size - 1}")
+
+    @property
+    def family(self) -> str:
+        """The name of the model class."""
+        return "RecurrentTranslator"
