@@ -112,6 +112,7 @@ from step01_numpy.recurrent_translator import (
     RecurrentEncoder,
     RecurrentTranslator,
 )
+from step01_numpy.pooling import embed, mean_pool, mean_pool_backward, normalise, normalise_backward
 from step01_numpy.loss import BLOCK, cross_entropy, cross_entropy_backward, linear_cross_entropy
 from step01_numpy.optimizer import AdamW, clip_gradients, learning_rate
 from step01_numpy.training import Progress, loss_and_gradients, train, training_step
@@ -233,6 +234,11 @@ __all__ = [
     "RecurrentDecoder",
     "RecurrentEncoder",
     "RecurrentTranslator",
+    "embed",
+    "mean_pool",
+    "mean_pool_backward",
+    "normalise",
+    "normalise_backward",
     "BLOCK",
     "cross_entropy",
     "cross_entropy_backward",

@@ -65,6 +65,7 @@ from step02_torch.recurrent_translator import (
     RecurrentEncoder,
     RecurrentTranslator,
 )
+from step02_torch.pooling import embed, mean_pool, normalise
 from step02_torch.loss import BLOCK, cross_entropy, linear_cross_entropy
 from step02_torch.optimizer import AdamW, clip_gradients, learning_rate
 from step02_torch.training import Progress, loss_and_gradients, train, training_step
@@ -164,6 +165,9 @@ __all__ = [
     "RecurrentDecoder",
     "RecurrentEncoder",
     "RecurrentTranslator",
+    "embed",
+    "mean_pool",
+    "normalise",
     "BLOCK",
     "cross_entropy",
     "linear_cross_entropy",

@@ -30,6 +30,7 @@ READING_ORDER = [
     "transformer",
     "language_model",
     "recurrent_translator",
+    "pooling",
     "loss",
     "optimizer",
     "training",

@@ -66,6 +66,12 @@ def floating(array_type, name, x):
         raise TypeError(f"{name} has dtype {_dtype(x)}; expected a floating dtype")
 
 
+def boolean(name, x):
+    """Refuse a mask that is not boolean."""
+    if _dtype(x) != "bool":
+        raise TypeError(f"{name} has dtype {_dtype(x)}; expected bool")
+
+
 def rank(name, x, n):
     """Refuse an array that has not n axes."""
     if len(x.shape) != n:

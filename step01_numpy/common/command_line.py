@@ -7,16 +7,29 @@ import warnings
 from collections.abc import Sequence
 from types import ModuleType
 
-from step01_numpy.common.commands import evaluate, generate, parity, tour, train, translate
+from step01_numpy.common.commands import (
+    describe,
+    embed,
+    evaluate,
+    generate,
+    parity,
+    search,
+    tour,
+    train,
+    translate,
+)
 from step01_numpy.common.commands.context import Context
 
 COMMANDS = {
     "tour": tour,
     "translate": translate,
     "generate": generate,
+    "embed": embed,
+    "search": search,
     "train": train,
     "evaluate": evaluate,
     "parity": parity,
+    "describe": describe,
 }
 EXTRAS = {"torch": "torch", "scipy": "text", "matplotlib": "viz"}  # optional packages that no command names
 USER_ERROR, INTERRUPTED, BROKEN_PIPE = 2, 130, 141

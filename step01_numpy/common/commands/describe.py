@@ -1,0 +1,74 @@
+"""`describe`: the scale of a model, on paper."""
+
+import argparse
+import json
+from pathlib import Path
+
+from step01_numpy.common.checkpoints import load
+from step01_numpy.common.commands.context import Context, add_json, positive_integer
+from step01_numpy.common.configuration import ModelConfig
+from step01_numpy.common.known_models import KNOWN_MODELS, KnownModel
+from step01_numpy.common.pretrained_config import read_config
+from step01_numpy.common.scale_table import as_json, as_text
+from step01_numpy.common.sentence_vectors import read_pooling
+
+HELP = f"""Tell a model's parameters, bytes and FLOP, part by part, without making a weight.
+
+The model is one of those known by name, {", ".join(KNOWN_MODELS)},
+or a JSON file with fields of a model's configuration, or a model's own file or directory.
+
+examples:
+  {{program}} describe --config llama-3.1-405b
+  {{program}} describe --config gpt2-xl --context 1024 --json
+  {{program}} describe --model model.safetensors
+"""
+CONTEXT = 2048  # tokens, where the model takes so many
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument(
+        "--config", metavar="NAME_OR_FILE", help="a model known by name, or a JSON file of its configuration"
+    )
+    which.add_argument("--model", metavar="PATH", type=Path, help="a model's own file or directory")
+    parser.add_argument(
+        "--context",
+        metavar="N",
+        type=positive_integer,
+        help=f"tokens that the counted one attends to (default: {CONTEXT}, or as many as the model takes)",
+    )
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace, context: Context) -> int:
+    """Count, and print."""
+    if arguments.model is not None:
+        name, model = str(arguments.model), KnownModel(configuration_of(arguments.model), "", "")
+    else:
+        name, model = arguments.config, find(arguments.config)
+    tokens = arguments.context or min(CONTEXT, model.config.max_positions)
+    print((as_json if arguments.json else as_text)(name, model, tokens))
+    return 0
+
+
+def find(name: str) -> KnownModel:
+    """Return the model known by this name, or the one whose configuration the file of this name holds."""
+    if name in KNOWN_MODELS:
+        return KNOWN_MODELS[name]
+    if not Path(name).is_file():
+        raise ValueError(f"config is {name!r}; expected a JSON file, or one of {', '.join(KNOWN_MODELS)}")
+    try:
+        config = ModelConfig.from_dict(json.loads(Path(name).read_text(encoding="utf-8")))
+    except (ValueError, RecursionError) as error:  # of JSON, of UTF-8, and ours
+        raise ValueError(f"{name}: {error}") from None
+    return KnownModel(config, "", "")
+
+
+def configuration_of(path: Path) -> ModelConfig:
+    """Read the configuration of a checkpoint, or of a directory of Hugging Face."""
+    if not path.is_dir():
+        return load(path).config
+    pooling = read_pooling(path)
+    directory = path if pooling is None else pooling.directory
+    return read_config(directory, headless=pooling is not None).config

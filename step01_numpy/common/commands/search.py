@@ -1,0 +1,68 @@
+"""`search`: the documents that are nearest to a query."""
+
+import argparse
+import json
+from pathlib import Path
+
+from step01_numpy.common.commands.context import Context, add_json, positive_integer
+from step01_numpy.common.commands.embed import add_embedding_model
+from step01_numpy.common.embedding import Embedder, cosines, ranking
+from step01_numpy.common.parallel_text import read_lines
+from step01_numpy.common.pretrained import load_model
+
+HELP = """Rank documents by how near their vectors are to that of a query, as a retrieval system does.
+
+Nearness is the cosine of the angle between the vectors. Documents are the lines of a UTF-8 file; blank ones
+are passed over.
+
+examples:
+  {program} search --model DIRECTORY --documents lines.txt "Who came late?"
+  {program} search --model DIRECTORY --documents lines.txt --top 3 --json "Who came late?"
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("query", metavar="QUERY", help="what is searched for")
+    add_embedding_model(parser)
+    parser.add_argument(
+        "--documents", metavar="FILE", type=Path, required=True, help="the documents, one a line"
+    )
+    parser.add_argument(
+        "--top", metavar="N", type=positive_integer, default=10, help="documents to show (default: 10)"
+    )
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace, context: Context) -> int:
+    """Search, and print the nearest documents with their cosines, the nearest first."""
+    documents = read_documents(arguments.documents)
+    work = Embedder(context.backend, load_model(arguments.model, context.backend))
+    *vectors, query = work.embed([*documents.values(), arguments.query])
+    scores, numbers = cosines(query, vectors), list(documents)
+    found = [
+        {"cosine": round(float(scores[i]), 6), "line": numbers[i], "text": documents[numbers[i]]}
+        for i in ranking(scores)[: arguments.top]
+    ]
+    if arguments.json:
+        print(json.dumps(found, indent=1, ensure_ascii=False))
+    else:
+        print("\n".join(f"{x['cosine']:7.4f}  {x['text']}" for x in found))
+    return 0
+
+
+def read_documents(path: Path) -> dict[int, str]:
+    """
+    Read the documents by their line numbers, from 1.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file is not UTF-8, naming the line, or holds no document.
+    """
+    documents = {i: line.strip() for i, line in enumerate(read_lines(path), 1) if line.strip()}
+    if not documents:
+        raise ValueError(f"{path} has blank lines only; expected documents, one a line")
+    return documents

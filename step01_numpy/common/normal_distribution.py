@@ -1,0 +1,58 @@
+"""The standard normal distribution in float32, many times as fast as by way of `scipy.special.erf`."""
+
+import numpy as np
+
+# Of g, in rising powers of x², found by weighted least squares such that the largest error is smallest.
+COEFFICIENTS = (
+    0.7978849415,
+    0.03633308440,
+    -3.259473842e-5,
+    -5.530631968e-5,
+    3.964773740e-6,
+    -1.322663294e-7,
+    1.756278923e-9,
+)
+LARGEST = 36.0  # x² where Φ is 0 or 1 in float32; g stays what it is there
+BLOCK = 16384  # numbers at a time, so that they stay in the cache
+
+
+def normal_distribution(x: np.ndarray) -> np.ndarray:
+    """
+    Return Φ(x), the probability that a standard normal number is smaller than x.
+
+    Parameters
+    ----------
+    x : float32, (...)
+
+    Returns
+    -------
+    probabilities : float32, (...)
+        Good to 1e-7.
+
+    Notes
+    -----
+    Φ(x) = ½ (1 + tanh(x g(x²))) with a polynomial g of degree 6. With one of degree 1, good to 2e-4, this is
+    what GPT-2 makes its GELU of.
+    """
+    out = np.empty(x.shape, np.float32)
+    flat, flat_out = x.reshape(-1), out.reshape(-1)
+    square, value = np.empty((2, min(BLOCK, max(x.size, 1))), np.float32)
+    for start in range(0, x.size, BLOCK):
+        block, result = flat[start : start + BLOCK], flat_out[start : start + BLOCK]
+        _distribution(block, result, square[: len(block)], value[: len(block)])
+    return out
+
+
+def _distribution(x, out, square, value):
+    """Write Φ(x) to `out`, every step in place; g by Horner's scheme."""
+    np.multiply(x, x, out=square)
+    np.minimum(square, LARGEST, out=square)
+    np.multiply(square, COEFFICIENTS[-1], out=value)
+    for coefficient in COEFFICIENTS[-2:0:-1]:
+        value += np.float32(coefficient)
+        value *= square
+    value += np.float32(COEFFICIENTS[0])
+    np.multiply(x, value, out=out)
+    np.tanh(out, out=out)
+    out *= 0.5
+    out += 0.5

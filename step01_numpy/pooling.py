@@ -1,0 +1,103 @@
+"""One vector for a whole sentence: the mean of its rows, brought to length 1."""
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from step01_numpy.arrays import Array, widen
+from step01_numpy.common import checks
+
+_SHORTEST = 1e-12  # a row shorter than this is not brought to length 1: nothing is divided by less
+
+
+def mean_pool(hidden: Float[Array, "B L d"], mask: Bool[Array, "B L"]) -> Float[Array, "B d"]:
+    """
+    Average the rows of each sentence, its padding left out.
+
+    Parameters
+    ----------
+    hidden : (B, L, d)
+    mask : boolean, (B, L)
+        True = a real token.
+
+    Returns
+    -------
+    pooled : (B, d)
+        0 where no token is real.
+
+    References
+    ----------
+    Reimers and Gurevych 2019, section 3, arXiv:1908.10084.
+    """
+    checks.rank("hidden", hidden, 3)
+    checks.boolean("mask", mask)
+    checks.shape("mask", mask, hidden.shape[:2])
+    real = np.where(mask[..., None], widen(hidden), 0)  # not hidden · mask: padding may hold anything
+    return (real.sum(axis=1) / _n_real(mask, real)).astype(hidden.dtype, copy=False)
+
+
+def mean_pool_backward(d_out: Float[Array, "B d"], mask: Bool[Array, "B L"]) -> Float[Array, "B L d"]:
+    """Differentiate `mean_pool`: each of n real tokens gets d_out / n, padding gets 0."""
+    share = widen(d_out) / _n_real(mask, widen(d_out))
+    return np.where(mask[..., None], share[:, None, :], 0).astype(d_out.dtype, copy=False)
+
+
+def _n_real(mask, like):
+    """Return how many tokens of each sentence are real, (B, 1), and 1 where none is."""
+    return np.maximum(mask.sum(axis=1, keepdims=True), 1).astype(like.dtype)
+
+
+def normalise(x: Float[Array, "*rows d"]) -> Float[Array, "*rows d"]:
+    """
+    Bring each row to length 1: the cosine of two rows is then their inner product.
+
+    Returns
+    -------
+    out : (..., d)
+        x / max(|x|, 1e-12), as in `torch.nn.functional.normalize`; a row of zeros stays one.
+    """
+    wide = widen(x)
+    return (wide / _length(wide)).astype(x.dtype, copy=False)
+
+
+def normalise_backward(d_out: Float[Array, "*rows d"], x: Float[Array, "*rows d"]) -> Float[Array, "*rows d"]:
+    """
+    Differentiate `normalise`.
+
+    Returns
+    -------
+    d_x : (..., d)
+        Orthogonal to x, since stretching a row changes nothing; and d_out / 1e-12 for a row too short.
+
+    Notes
+    -----
+    out = x / |x|, and |x| has the gradient out, hence d_x = (d_out - out · Σ_j d_out_j out_j) / |x|.
+    """
+    wide, d_out = widen(x), widen(d_out)
+    length = _length(wide)
+    out = wide / length
+    along = np.where(length > _SHORTEST, (d_out * out).sum(axis=-1, keepdims=True), 0)
+    return ((d_out - out * along) / length).astype(x.dtype, copy=False)
+
+
+def _length(x):
+    """Return |x| = √Σ x² of each row, or the least that we divide by, (..., 1)."""
+    return np.maximum(np.sqrt((x * x).sum(axis=-1, keepdims=True)), _SHORTEST)
+
+
+def embed(
+    model, tokens: Int[Array, "B L"], mask: Bool[Array, "B L"], *, unit: bool = True
+) -> Float[Array, "B d"]:
+    """
+    Give each sentence one vector: the mean of its rows.
+
+    Parameters
+    ----------
+    model : LanguageModel
+    tokens, mask : (B, L)
+        True = a real token.
+    unit : bool
+        Whether the vectors are brought to length 1.
+    """
+    rows = model.encode(tokens, None if mask.all() else mask)  # nothing to hide: no mask to apply
+    pooled = mean_pool(rows, mask)
+    return normalise(pooled) if unit else pooled
