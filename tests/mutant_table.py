@@ -265,4 +265,4 @@ FAMILY = [
     model("last block's bias gradient only", f"{LOSS}:linear_cross_entropy", "d_bias += ", "d_bias = ", IN_LOSS + "test_linear_cross_entropy_equals_torchs"),
 ]  # fmt: skip
 
-MUTANTS = ATTENTION + SOFTMAX + MASKS + HEADS + POSITIONS + FLASH + MODELS + FAMILY
+TRANSFORMERS = ATTENTION + SOFTMAX + MASKS + HEADS + POSITIONS + FLASH + MODELS + FAMILY

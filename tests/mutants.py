@@ -14,7 +14,14 @@ from importlib import import_module
 
 import pytest
 
-from tests.mutant_table import MUTANTS
+from tests.mutant_table import TRANSFORMERS
+from tests.mutants_embedding import EMBEDDING
+from tests.mutants_loading import LOADING
+from tests.mutants_recurrent import RECURRENT
+from tests.mutants_searching import SEARCHING
+from tests.mutants_texts import TEXTS
+
+MUTANTS = [*TRANSFORMERS, *RECURRENT, *LOADING, *SEARCHING, *TEXTS, *EMBEDDING]
 
 
 @contextlib.contextmanager

@@ -33,7 +33,7 @@ FORMULAS, DIFFERENCES = (
     "test_gradients_equal_central_differences",
 )
 STAGES = "test_logits_and_every_gradient_equal_another_stages"
-RECURRENT_MUTANTS = [
+RECURRENT = [
     gru("update gate the wrong way round", "gru_step", "(1 - update) * candidate + update * state", "update * candidate + (1 - update) * state", STEP),
     gru("reset gate forgotten", "gru_step", "reset * recalled", "recalled", STEP),
     gru("reset before the product, as in Cho et al.", "gru_step", "reset * recalled", "((reset * state) @ weight.T + bias)[:, 2 * d :]", STEP),

@@ -21,7 +21,7 @@ def writer(name, function, old, new, test):
 
 NARROW = "test_a_narrow_beam_finds_what_the_definition_says"
 LIBRARY = "tests/test_search_transformers.py::test_"
-MUTANTS = [
+SEARCHING = [
     search("ends take the beams' places", "_Beams.extend", "np.where(ends, -np.inf, scores), beam", "np.where(ends, -np.inf, scores)[:, :beam], beam", NARROW),
     search("too few candidates for several ends", "_Beams.extend", "(1 + max(1, len(self.eos))) * beam", "2 * beam", "test_ends_of_several_kinds_leave_enough_to_go_on_with"),
     search("an end further down counts", "_Beams.extend", "scores, -np.inf)[:, :beam]", "np.sort(scores)[:, ::-1], -np.inf)[:, -beam:]", NARROW),

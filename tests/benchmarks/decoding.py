@@ -1,4 +1,4 @@
-"""Decoding with cached keys: tokens per second against `transformers`' generate, on the same weights in turn."""
+"""Decoding with cached keys: tokens per second against `transformers`, on the same weights in turn."""
 
 import numpy as np
 import torch
