@@ -65,25 +65,27 @@ def keep_top_p(logits: np.ndarray, p: float) -> np.ndarray:
     return np.where(logits < least, -inf, logits)
 
 
-def draw(logits: np.ndarray, uniform: np.ndarray) -> np.ndarray:
+def draw(logits: np.ndarray, gumbels: np.ndarray) -> np.ndarray:
     """
-    Return the token where the cumulative distribution, in the order of the ids, first exceeds a number.
+    Return the token whose logit and Gumbel number together are largest: it comes as often as softmax says.
 
     Parameters
     ----------
     logits : (rows, vocab_size)
-    uniform : (rows,)
-        From 0 up to, not including, 1.
+    gumbels : (rows, vocab_size)
+        Numbers of the standard Gumbel distribution.
 
     Notes
     -----
-    Logits that differ by some δ move the borders between the tokens by less than δ, and a draw that falls
-    between the old and the new border differs. Two stages, δ = 1e-6 in float32, were measured to part once in
-    800 draws among 50,000 tokens, and not once in 4,000 with the 50 most probable: a small `top_k` or `top_p`
-    keeps them together.
+    Logits of two stages differ by some δ, and their draws part only where the two largest sums are within 2δ
+    of each other: in float32, some 1e-6, once in hundreds of thousands of draws. Along the cumulative
+    distribution, all the borders between the tokens would move.
+
+    References
+    ----------
+    Maddison et al. 2014, section 2, arXiv:1411.0030.
     """
-    cumulative = np.exp(log_probabilities(logits)).cumsum(axis=-1)
-    return (cumulative / cumulative[:, -1:] <= uniform[:, None]).sum(axis=-1)
+    return (logits + gumbels).argmax(axis=-1)
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ class Sampling:
 
 class Sampler:
     """
-    Chooses each row's next token, one number of its own generator for each.
+    Chooses each row's next token, with numbers of the row's own generator.
 
     Parameters
     ----------
@@ -157,7 +159,8 @@ class Sampler:
             logits = keep_top_k(logits, rules.top_k)
         if rules.top_p is not None:
             logits = keep_top_p(logits, rules.top_p)
-        return draw(logits, np.array([generator.random() for generator in self.generators]))
+        gumbels = [generator.gumbel(size=logits.shape[-1]) for generator in self.generators]
+        return draw(logits, np.stack(gumbels))
 
 
 def generators(seed: int, texts: Sequence[Sequence[int]]) -> list[np.random.Generator]:
