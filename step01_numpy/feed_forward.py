@@ -8,6 +8,7 @@ from jaxtyping import Float
 from step01_numpy.arrays import Array
 from step01_numpy.common.normal_distribution import normal_distribution
 from step01_numpy.parameters import Layer, Linear
+from step01_numpy.recurrent import sigmoid
 
 
 def relu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
@@ -72,17 +73,13 @@ def silu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     ----------
     Elfwing et al. 2017, arXiv:1702.03118; Ramachandran et al. 2017, arXiv:1710.05941.
     """
-    return x * _sigmoid(x)
+    return x * sigmoid(x)
 
 
 def silu_backward(d_out: Float[Array, "*shape"], x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """Differentiate `silu`: s + x s (1 - s), since the sigmoid's derivative is s (1 - s)."""
-    s = _sigmoid(x)
+    s = sigmoid(x)
     return d_out * (s + x * s * (1 - s))
-
-
-def _sigmoid(x):
-    return 0.5 * (1 + np.tanh(0.5 * x))  # unlike 1 / (1 + exp(-x)), it cannot overflow
 
 
 ACTIVATIONS = {

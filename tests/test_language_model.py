@@ -7,6 +7,7 @@ from step01_numpy.common.cases import BERT, GPT_2, LLAMA
 from step01_numpy.common.configuration import ModelConfig
 from step01_numpy.common.parity import Evaluation, slopes
 from step01_numpy.common.stage import Stage
+from tests.test_training import DeviceArray
 from tests.test_transformer import reseeded, shaken
 from tests.tolerances import assert_all_equal64, assert_equal64
 
@@ -198,3 +199,29 @@ def test_bad_input(stage, rng, tokens, mask, message):
 def test_bad_configurations(field, value, message):
     with pytest.raises(ValueError, match=message):
         ModelConfig(**{"vocab_size": V, field: value})
+
+
+@pytest.mark.usefixtures("unchecked")  # for speed
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_step01s_models_run_on_arrays_that_are_not_numpys(rng, variant):
+    """Forward, backward and decoding of padded texts: no step goes over the host."""
+    import step01_numpy as stage
+
+    config = configuration(variant)
+    models = [stage.LanguageModel(config, rng=np.random.default_rng(0)).double() for _ in range(2)]
+    models[1].convert(DeviceArray)
+    inputs = (TOKENS, LEFT), (DeviceArray(TOKENS), DeviceArray(LEFT))
+    expected, found = (model(*x) for model, x in zip(models, inputs, strict=True))
+    assert_equal64(found.host, expected)
+    d_out = rng.normal(size=expected.shape)
+    models[0].backward(d_out)
+    models[1].backward(DeviceArray(d_out))
+    for ours, device in zip(*(model.parameters() for model in models), strict=True):
+        assert_equal64(device.grad.host, ours.grad)
+    if variant in DECODERS:
+        caches = [stage.start(model, *x) for model, x in zip(models, inputs, strict=True)]
+        rows = np.array([2, 0, 0])
+        for cache, order in zip(caches, (rows, DeviceArray(rows)), strict=True):
+            cache.reorder(order)
+        logits = stage.step(models[0], TOKENS[:, 0], caches[0])
+        assert_equal64(stage.step(models[1], DeviceArray(TOKENS[:, 0]), caches[1]).host, logits)

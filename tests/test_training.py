@@ -245,6 +245,9 @@ class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
     def __len__(self):
         return len(self.host)
 
+    def __bool__(self):
+        return bool(self.host)
+
     def __int__(self):
         return int(self.host)
 

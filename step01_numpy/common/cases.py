@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from step01_numpy.common.configuration import ModelConfig
+from step01_numpy.common.recurrent_configuration import SCORES, RecurrentConfig
 
 # B, H, H_kv, L, S, D, D_v: sizes no two of which can be mixed up unseen
 SIZES = (2, 6, 3, 5, 7, 4, 3)
@@ -108,6 +109,11 @@ def _model(what, inputs, **options):
     return Case(f"{config.family}, {what}", config.family, inputs, build=(config,))
 
 
+def _recurrent(score):
+    config = RecurrentConfig(5, d_model=4, d_hidden=6, score=score, dropout=0.0)
+    return Case(f"{config.family}, {score}", config.family, _tokens, build=(config,))
+
+
 def _sdpa(what, inputs=_qkv, **options):
     return Case(f"attention, {what}", "scaled_dot_product_attention", inputs, options=options)
 
@@ -139,6 +145,8 @@ CASES = [
     _flash("window", window=(2, 1)),
     _flash("bias, softcap", bias=_bias, softcap=2.0),
     _flash("grouped heads", _grouped, causal=True),
+    Case("GRU", "GRU", _rows(5), build=(6, 4)),
+    Case("bidirectional GRU", "BidirectionalGRU", _rows(5), build=(6, 4)),
     Case("embedding", "Embedding", lambda r: (r.integers(0, 5, (2, 7)),), build=(5, 6)),
     Case("layer norm", "LayerNorm", _rows(5), build=(6,)),
     Case("RMS norm", "RMSNorm", _rows(5), build=(6,)),
@@ -146,6 +154,7 @@ CASES = [
     Case("GELU", "gelu", _rows(5)),
     Case("GELU by tanh", "gelu_tanh", _rows(5)),
     Case("SiLU", "silu", _rows(5)),
+    *(_recurrent(score) for score in SCORES),
     _model("2017", _tokens, norm_first=False),
     _model("rotary, grouped", _tokens, positions="rotary", n_kv_heads=1),
     _model(
