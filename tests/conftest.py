@@ -1,5 +1,6 @@
 """One test body for every stage: the `stage` fixture gives the package, NumPy arrays in and out."""
 
+import os
 from pathlib import Path
 
 import jaxtyping
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+os.environ["HF_HUB_OFFLINE"] = "1"  # before the library is imported: no test asks the network
 torch.set_num_threads(1)  # the tensors here are so small that threads would mostly wait for each other
 
 # Shapes in signatures are checked from here on: this must come before the stages are imported. Of step01

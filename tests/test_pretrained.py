@@ -224,6 +224,9 @@ def test_a_file_whose_sizes_are_not_the_configuration_s(tmp_path):
     change(tmp_path, intermediate_size=48, num_hidden_layers=3)
     with pytest.raises(ValueError, match=r"tensors missing: model.layers.2.input_layernorm.weight, model"):
         load_model(tmp_path, Backend(step01_numpy))
+    change(tmp_path, num_hidden_layers=10**9)
+    with pytest.raises(ValueError, match="number of layers is 1000000000; number of tensors is 21"):
+        load_model(tmp_path, Backend(step01_numpy))
     change(tmp_path, num_hidden_layers=2)
     with pytest.raises(
         ValueError, match=r"gate_proj.weight has shape \(40, 32\); expected \(48, 32\); model"

@@ -1,5 +1,6 @@
 """Marian's directories at work: the tokens of the library's `generate`, and its text on the command line."""
 
+import json
 import sys
 from fnmatch import fnmatch
 
@@ -14,6 +15,7 @@ from step01_numpy.common.command_line import main
 from step01_numpy.common.pretrained import load_model
 from step01_numpy.common.translation import Translator
 from tests import hugging_face as hf
+from tests.tiny import write_corpus
 
 LINES = ["They arrived late.", "She sees the house.", "", "The house was sold in August by the agreement."]
 IDS = {"decoder_start_token_id": 47, "pad_token_id": 47, "eos_token_id": 0, "forced_eos_token_id": 0}
@@ -95,6 +97,22 @@ def test_the_command(capsys, tmp_path):
     capsys.readouterr()
     assert main(step01_numpy, ["translate", "--model", str(tmp_path), *LINES]) == 0
     assert capsys.readouterr().out.split("\n")[:-1] == expected
+
+
+def test_evaluate(capsys, tmp_path):
+    saved(tmp_path, num_beams=2)
+    command = ["evaluate", "--model", str(tmp_path), "--data", str(write_corpus(tmp_path, repeat=1))]
+    assert main(step01_numpy, [*command, "--split", "train", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (result["beam"], result["sentences"]) == (2, 4)
+
+
+@pytest.mark.parametrize(("name", "value"), [("num_beams", 0), ("num_beams", "x"), ("max_length", [3])])
+def test_settings_at_fault(tmp_path, name, value):
+    saved(tmp_path)
+    (tmp_path / "generation_config.json").write_text(json.dumps({name: value}))
+    with pytest.raises(ValueError, match=r"is .*; expected an integer of at least 1"):
+        load_model(tmp_path, Backend(step01_numpy))
 
 
 def test_a_line_that_is_too_long(capsys, tmp_path):

@@ -162,10 +162,22 @@ def test_a_vocabulary_without_an_end(tmp_path):
         open_tokenizer(tmp_path, Described(MARIAN, size))
 
 
-def test_words_that_are_never_said(tmp_path):
+@pytest.mark.parametrize(
+    ("generation", "message"),
+    [
+        ({"bad_words_ids": [[3, 4]]}, r"bad_words_ids is \[\[3, 4\]\]; expected lists of one id each"),
+        ({"bad_words_ids": 3}, "bad_words_ids is 3; expected lists of one id each"),
+        ({"bad_words_ids": [["x"]]}, r"bad_words_ids is \['x'\]; expected the id of a token"),
+        ({"bad_words_ids": [[99]]}, "special token 99 is outside its vocabulary"),
+        ({"eos_token_id": [0, "x"]}, r"eos_token_id is \[0, 'x'\]; expected the id of a token"),
+        ({"pad_token_id": {}}, "pad_token_id is {}; expected the id of a token"),
+        ({"decoder_start_token_id": 1.5}, "decoder_start_token_id is 1.5; expected the id of a token"),
+    ],
+)
+def test_special_tokens_at_fault(tmp_path, generation, message):
     size = sentence_pieces(tmp_path)
-    with pytest.raises(ValueError, match=r"bad_words_ids is \[\[3, 4\]\]; expected lists of one id each"):
-        open_tokenizer(tmp_path, Described(MARIAN, size, bad_words_ids=[[3, 4]]))
+    with pytest.raises(ValueError, match=message):
+        open_tokenizer(tmp_path, Described(MARIAN, size, **generation))
 
 
 @pytest.mark.parametrize(

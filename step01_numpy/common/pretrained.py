@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from step01_numpy.common import checkpoints
+from step01_numpy.common import checkpoints, checks
 from step01_numpy.common.backend import Backend
 from step01_numpy.common.configuration import ModelConfig
 from step01_numpy.common.hub import locate
@@ -109,6 +109,7 @@ def _of_directory(path, backend, attend):
     directory = path if pooling is None else pooling.directory
     description = read_config(directory, headless=pooling is not None)
     config, files = description.config, WeightFiles.of_directory(directory)
+    checks.at_most("number of layers", config.n_layers, "number of tensors", len(files.tensors))
     tokenizer = open_tokenizer(directory, description)
     model = backend.model(config, attend=attend, rng=NO_DRAW)
     wanted = {name: tuple(x.shape) for name, x in model.state_dict().items()}
@@ -129,6 +130,9 @@ def _search_defaults(generation):
         "force_eos": generation.get("forced_eos_token_id") is not None,
         "max_length": generation.get("max_length"),
     }
-    if given["max_length"] is not None:
+    given = {name: x for name, x in given.items() if x is not None}
+    for name in {"beam", "max_length"} & set(given):
+        checks.positive(name, given[name])
+    if "max_length" in given:
         given["max_length"] -= 1  # theirs counts the token that begins a translation
-    return SearchDefaults(**{name: x for name, x in given.items() if x is not None})
+    return SearchDefaults(**given)

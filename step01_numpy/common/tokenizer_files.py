@@ -48,15 +48,22 @@ def open_tokenizer(directory: Path, description: Description) -> FastTokenizer |
 
 def read_markers(directory: Path, generation: dict) -> Markers:
     """Read which ids have a meaning of their own."""
-    starts = [generation.get(name) for name in ("decoder_start_token_id", "bos_token_id")]
-    first = next((index for index in starts if index is not None), None)
-    eos, pad = generation.get("eos_token_id"), generation.get("pad_token_id")
-    eos = tuple(eos) if isinstance(eos, list) else () if eos is None else (eos,)
+    names = ("decoder_start_token_id", "bos_token_id", "pad_token_id", "eos_token_id")
+    start, bos, pad, eos = (_ids(directory, generation, name) for name in names)
     never = generation.get("bad_words_ids") or []
-    if any(len(words) != 1 for words in never):
+    if not isinstance(never, list) or not all(isinstance(x, list) and len(x) == 1 for x in never):
         raise ValueError(f"{directory}: bad_words_ids is {never}; expected lists of one id each")
-    pad = 0 if pad is None or pad < 0 else pad
-    return Markers(pad, first, eos, never=tuple(index for (index,) in never))
+    never = _ids(directory, {"bad_words_ids": [index for (index,) in never]}, "bad_words_ids")
+    pad = max((0, *pad))  # older files say -1 for none
+    return Markers(pad, next(iter(start + bos), None), eos, never=never)
+
+
+def _ids(directory, generation, name):
+    value = generation.get(name)
+    values = value if isinstance(value, list) else [] if value is None else [value]
+    if not all(type(index) is int for index in values):
+        raise ValueError(f"{directory}: {name} is {value!r}; expected the id of a token")
+    return tuple(values)
 
 
 def _check_size(directory, tokenizer, vocab_size):
@@ -65,7 +72,8 @@ def _check_size(directory, tokenizer, vocab_size):
             f"{directory}: its tokenizer has {tokenizer.vocab_size} tokens, its model a vocabulary of "
             f"{vocab_size}; expected no more"
         )
-    largest = max(x for x in (0, *tokenizer.markers.eos, tokenizer.markers.first) if x is not None)
+    markers = tokenizer.markers
+    largest = max(x for x in (markers.pad, *markers.eos, *markers.never, markers.first) if x is not None)
     if largest >= vocab_size:
         raise ValueError(f"{directory}: special token {largest} is outside its vocabulary of {vocab_size}")
 
