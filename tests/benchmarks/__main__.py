@@ -9,7 +9,7 @@ from datetime import date
 import numpy
 import torch
 
-from tests.benchmarks import attention, embedding, start_up, training
+from tests.benchmarks import attention, decoding, embedding, start_up, training
 from tests.benchmarks.timing import HEADER
 
 BENCHMARKS = {
@@ -17,6 +17,7 @@ BENCHMARKS = {
     "start-up": start_up.run,
     "training": training.run,
     "embedding": embedding.run,
+    "decoding": decoding.run,
 }
 WITH_DATA = ("training", "embedding")
 
