@@ -230,12 +230,13 @@ MODELS = [
 
 LANGUAGE = "step01_numpy.language_model:LanguageModel"
 IN_LANGUAGE = "test_language_model.py::"
+LLAMA3 = "test_positions.py::test_scaled_frequencies_are_transformers"
 SAME = IN_LANGUAGE + "test_outputs_and_every_gradient_equal_another_stages"
 STEPS = IN_LANGUAGE + "test_every_step_gives_the_full_forwards_logits"
 FAMILY = [
-    model("rotary scaling turned round", "step01_numpy.rotary:rotary_frequencies", "share * plain + (1 - share) * plain / factor", "(1 - share) * plain + share * plain / factor", SAME),
-    model("scaling over all pairs alike", "step02_torch.rotary:rotary_frequencies", ".clamp(0, 1)", "", SAME),
-    model("sines and cosines in turn for Marian", f"{BLOCKS}:PositionalInput.forward", 'interleaved=self.kind == "sinusoidal"', "interleaved=True", "test_parity.py"),
+    model("rotary scaling turned round", "step01_numpy.rotary:rotary_frequencies", "share * plain + (1 - share) * plain / factor", "(1 - share) * plain + share * plain / factor", LLAMA3),
+    model("scaling beyond its two ends", "step02_torch.rotary:rotary_frequencies", ".clamp(0, 1)", "", LLAMA3),
+    model("sines and cosines in turn for Marian", f"{BLOCKS}:PositionalInput.forward", 'interleaved=self.kind == "sinusoidal"', "interleaved=True", PEER),
     model("window one too narrow", f"{BLOCKS}:Block.__init__", "config.window - 1", "config.window - 2", SAME),
     model("a window keeps one key too few", f"{MODEL}:DecoderCache.__init__", "config.window - 1", "config.window - 2", STEPS),
     model("a window keeps everything", f"{MODEL}:DecoderCache.__init__", "None if config.window is None else config.window - 1", "None", IN_LANGUAGE + "test_a_window_keeps_no_more_than_it_sees"),

@@ -15,6 +15,32 @@ def test_sinusoids_as_in_the_paper(stage):
     assert table.dtype == np.float32
 
 
+def test_sinusoids_in_halves_are_marians(stage):
+    from transformers.models.marian.modeling_marian import MarianSinusoidalPositionalEmbedding
+
+    theirs = MarianSinusoidalPositionalEmbedding(50, 6).create_weight().numpy()
+    ours = stage.call("sinusoids", np.arange(50), 6, interleaved=False)
+    np.testing.assert_allclose(ours, theirs, atol=1e-6)
+
+
+@pytest.mark.parametrize(("base", "scaling"), [(5e5, (8.0, 1.0, 4.0, 8192)), (1e4, (3.0, 0.5, 9.0, 100))])
+def test_scaled_frequencies_are_transformers(stage, base, scaling):
+    """Llama 3.1's numbers, and others: pairs that turn often, seldom, and between."""
+    from transformers import LlamaConfig
+    from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
+
+    factor, low, high, original = scaling
+    names = {"low_freq_factor": low, "high_freq_factor": high, "original_max_position_embeddings": original}
+    parameters = {"rope_type": "llama3", "rope_theta": base, "factor": factor, **names}
+    config = LlamaConfig(hidden_size=64, num_attention_heads=1, rope_parameters=parameters)
+    theirs, _ = ROPE_INIT_FUNCTIONS["llama3"](config, "cpu")
+    ours = stage.call("rotary_frequencies", 64, base=base, scaling=scaling)
+    np.testing.assert_allclose(ours, theirs.numpy(), rtol=1e-6)
+    plain = stage.call("rotary_frequencies", 64, base=base)
+    assert np.isclose(ours, plain).any()
+    assert np.isclose(ours, plain / factor).any()
+
+
 @pytest.mark.parametrize("interleaved", [False, True])
 def test_rotated_products_depend_on_the_distance_alone(stage, rng, interleaved):
     q, k = rng.normal(size=(1, 8)), rng.normal(size=(1, 8))
