@@ -116,7 +116,7 @@ from step01_numpy.pooling import embed, mean_pool, mean_pool_backward, normalise
 from step01_numpy.loss import BLOCK, cross_entropy, cross_entropy_backward, linear_cross_entropy
 from step01_numpy.optimizer import AdamW, clip_gradients, learning_rate
 from step01_numpy.training import Progress, loss_and_gradients, train, training_step
-from step01_numpy.generation import start, step
+from step01_numpy.generation import lay_out, prepare, start, step
 
 __all__ = [
     "Array", "from_numpy", "lookup_backward", "random_generator", "to_numpy", "widen",
@@ -150,5 +150,5 @@ __all__ = [
     "BLOCK", "cross_entropy", "cross_entropy_backward", "linear_cross_entropy",
     "AdamW", "clip_gradients", "learning_rate",
     "Progress", "loss_and_gradients", "train", "training_step",
-    "start", "step",
+    "lay_out", "prepare", "start", "step",
 ]  # fmt: skip

@@ -7,6 +7,28 @@ from step01_numpy.common import checks
 from step01_numpy.parameters import Layer, linear
 
 
+def prepare(model: Layer) -> Layer:
+    """Lay out a model's weights for decoding, in place, and return it."""
+    for parameter in model.parameters():
+        parameter.data = lay_out(parameter.data)
+    return model
+
+
+def lay_out(weight: Float[Array, "..."]) -> Float[Array, "..."]:
+    """
+    Let a matrix lie in memory along its longer side.
+
+    Decoding is bound by the reading of the weights: each step multiplies all of them with a single row. In
+    long runs they are read fastest. One that lies so already, on the pages of a file maybe, is left there.
+    """
+    if len(weight.shape) != 2:
+        return weight
+    tall = weight.shape[0] >= weight.shape[1]
+    turned = weight.T if tall else weight
+    turned = turned if turned.flags.c_contiguous else turned.copy()
+    return turned.T if tall else turned
+
+
 def start(model: Layer, *inputs: Array):
     """Read what is given, once: source sentences, or prompts and their mask. Return the cache of it."""
     return model.start(*inputs)

@@ -69,7 +69,7 @@ from step02_torch.pooling import embed, mean_pool, normalise
 from step02_torch.loss import BLOCK, cross_entropy, linear_cross_entropy
 from step02_torch.optimizer import AdamW, clip_gradients, learning_rate
 from step02_torch.training import Progress, loss_and_gradients, train, training_step
-from step02_torch.generation import start, step
+from step02_torch.generation import lay_out, prepare, start, step
 
 __all__ = [
     "Array", "from_numpy", "random_generator", "to_numpy", "widen",
@@ -100,5 +100,5 @@ __all__ = [
     "BLOCK", "cross_entropy", "linear_cross_entropy",
     "AdamW", "clip_gradients", "learning_rate",
     "Progress", "loss_and_gradients", "train", "training_step",
-    "start", "step",
+    "lay_out", "prepare", "start", "step",
 ]  # fmt: skip

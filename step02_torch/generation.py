@@ -8,6 +8,26 @@ from step02_torch.arrays import Array
 from step02_torch.parameters import Layer, linear
 
 
+def prepare(model: Layer) -> Layer:
+    """Lay out a model's weights for decoding, in place, and return it."""
+    for parameter in model.parameters():
+        parameter.data = lay_out(parameter.data)
+    return model
+
+
+def lay_out(weight: Float[Array, "..."]) -> Float[Array, "..."]:
+    """
+    Let a matrix lie in memory along its longer side.
+
+    Decoding is bound by the reading of the weights: each step multiplies all of them with a single row. In
+    long runs they are read fastest. One that lies so already is left as it is.
+    """
+    if weight.ndim != 2:
+        return weight
+    tall = weight.shape[0] >= weight.shape[1]
+    return weight.T.contiguous().T if tall else weight.contiguous()
+
+
 @torch.no_grad()
 def start(model: Layer, *inputs: Array):
     """Read what is given, once: source sentences, or prompts and their mask. Return the cache of it."""

@@ -253,6 +253,8 @@ FAMILY = [
     model("GELU's derivative without the density", f"{FEED}:gelu_backward", " + x * density", "", IN_LAYERS + "test_activation_equals_torchs"),
     model("GELU's cube has no derivative", f"{FEED}:gelu_tanh_backward", " + 3 * 0.044715 * x * x", "", IN_LAYERS + "test_activation_equals_torchs"),
     model("SiLU's derivative is a sigmoid", f"{FEED}:silu_backward", "s + x * s * (1 - s)", "s", IN_LAYERS + "test_activation_equals_torchs"),
+    model("short runs for decoding", "step01_numpy.generation:lay_out", "weight.shape[0] >= weight.shape[1]", "weight.shape[0] < weight.shape[1]", IN_LANGUAGE + "test_a_matrix_lies_along_its_longer_side"),
+    model("short runs for decoding in step02", "step02_torch.generation:lay_out", "weight.shape[0] >= weight.shape[1]", "weight.shape[0] < weight.shape[1]", IN_LANGUAGE + "test_a_matrix_lies_along_its_longer_side"),
     model("head's transformation untrained", f"{BLOCKS}:Head.backward", "return self.dense.backward(self.activate_backward(self.norm.backward(d_out), self.saved))", "self.dense.backward(self.activate_backward(self.norm.backward(d_out), self.saved)); return d_out", SAME),
     model("head without its activation", f"{BLOCKS}:Head.forward", "self.activate(self.saved)", "self.saved", SAME),
     model("untied logits from the embedding", f"{BLOCKS}:Head.projection", "embedding.weight if self.weight is None else self.weight", "embedding.weight", SAME),

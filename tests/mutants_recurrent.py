@@ -50,7 +50,7 @@ RECURRENT = [
     gru("reset gate forgotten in step02", "gru_step", "torch.addcmul(x, reset, recalled)", "(x + recalled)", STEP, "step02_torch"),
     gru("reversed states left reversed in step02", "GRU.forward", "states[::-1] if self.reverse else states", "states", SEQUENCE, "step02_torch"),
     attention("additive without tanh", "recurrent_scores:additive_scores", "np.tanh(activation, out=activation)", "pass", FORMULAS),
-    attention("tanh's derivative without the square", "recurrent_scores:additive_scores_backward", "1 - activation * activation", "1 - abs(activation)", DIFFERENCES),
+    attention("additive score's tanh without the square", "recurrent_scores:additive_scores_backward", "1 - activation * activation", "1 - abs(activation)", DIFFERENCES),
     attention("general with W transposed", "recurrent_scores:GeneralScore.keys", "self.w_h(annotations)", "annotations @ self.w_h.weight.data", FORMULAS),
     attention("dot scaled", "recurrent_scores:dot_scores", "[:, :, 0]", "[:, :, 0] * keys.shape[-1] ** -0.5", "test_dot_is_scaled_dot_product_attention_without_the_scale"),
     attention("concat [h; s]", "recurrent_scores:ConcatScore._halves", "weight[:, : self.d_hidden], weight[:, self.d_hidden :]", "weight[:, self.d_hidden :], weight[:, : self.d_hidden]", FORMULAS),

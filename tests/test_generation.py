@@ -52,7 +52,7 @@ class Uncached:
 
 
 @pytest.mark.usefixtures("unchecked")  # for speed
-@pytest.mark.parametrize("variant", ["pre-norm", "post-norm", "learned", "rotary", "grouped"])
+@pytest.mark.parametrize("variant", ["pre-norm", "post-norm", "learned", "rotary", "grouped", "Marian"])
 def test_every_step_gives_the_full_forwards_logits(stage, attend, rng, variant):
     model = translator(stage, rng, attend=attend, **VARIANTS[variant])
     expected = model.forward(SOURCE, TARGET)

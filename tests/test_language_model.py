@@ -225,3 +225,28 @@ def test_step01s_models_run_on_arrays_that_are_not_numpys(rng, variant):
             cache.reorder(order)
         logits = stage.step(models[0], TOKENS[:, 0], caches[0])
         assert_equal64(stage.step(models[1], DeviceArray(TOKENS[:, 0]), caches[1]).host, logits)
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (3, 5), (4, 4), (6,), (2, 3, 4)])
+def test_a_matrix_lies_along_its_longer_side(stage, rng, shape):
+    """Whatever way it lay before; and one that lay so already is not copied."""
+    function, x = stage.get("lay_out"), stage.array(rng.normal(size=shape))
+    for given in (x, stage.array(np.asfortranarray(stage.numpy(x)))):
+        found = function(given)
+        assert (stage.numpy(found) == stage.numpy(x)).all()
+        again = function(found)
+        assert np.shares_memory(stage.numpy(again), stage.numpy(found))
+        if len(shape) == 2:
+            strides = stage.numpy(found).strides
+            assert strides[shape.index(max(shape))] == 8
+
+
+@pytest.mark.usefixtures("unchecked")  # for speed
+@pytest.mark.parametrize("variant", DECODERS)
+def test_a_prepared_model_says_the_same(stage, rng, variant):
+    model = trained(stage, rng, variant)
+    expected = model.forward(TOKENS)
+    assert stage.get("prepare")(model.layer) is model.layer
+    decoding = Decoding(model, TOKENS[:, :0])
+    for position, tokens in enumerate(TOKENS.T):
+        assert_equal64(decoding.step(tokens), expected[:, position], f"position {position}")

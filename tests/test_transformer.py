@@ -21,6 +21,13 @@ VARIANTS = {
     "rotary": {"positions": "rotary", "norm_first": False},
     "grouped": {"n_kv_heads": 2, "positions": "rotary"},
     "multi-query": {"n_kv_heads": 1, "positions": "learned", "norm_first": False},
+    "Marian": {
+        "norm_first": False,
+        "positions": "sinusoidal_halves",
+        "activation": "silu",
+        "head_bias": True,
+        "tied": False,
+    },
     "dropout": {"dropout": 0.3, "positions": "learned"},
     "dropout, post-norm": {"dropout": 0.3, "norm_first": False},
 }

