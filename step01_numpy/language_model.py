@@ -124,6 +124,9 @@ class LanguageModel(Layer):
 
     def decode(self, tokens: Int[Array, "B L"], cache: DecoderCache) -> Float[Array, "B L d_model"]:
         """Return the hidden rows of tokens that continue the cache's."""
+        checks.rank("tokens", tokens, 2)
+        keys = cache.blocks[0][0].keys
+        checks.shape("tokens", tokens, (len(tokens if keys is None else keys), tokens.shape[1]))
         rows = self._continue(tokens, None, cache)
         return rows if self.head is None else self.head(rows)
 

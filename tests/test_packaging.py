@@ -33,7 +33,8 @@ import numpy as np
 q = np.ones((1, 2, 3, 4))
 out, _ = step01_numpy.flash_attention(q, q, q, causal=True)
 assert out.shape == q.shape
-heavy = {"torch", "cupy", "tokenizers", "safetensors", "scipy", "matplotlib", "tqdm", "sacrebleu"}
+heavy = {"torch", "cupy", "tokenizers", "safetensors", "scipy", "matplotlib", "tqdm", "sacrebleu",
+         "ml_dtypes", "sentencepiece", "huggingface_hub", "transformers"}
 print(sorted(heavy & set(sys.modules)))
 import step03_gpu
 """

@@ -59,6 +59,16 @@ def window(window):
             raise ValueError(f"window's {side} side is {size!r}; expected an integer of at least 0, or None")
 
 
+def rotary_scaling(scaling):
+    """Refuse a scaling that is not (factor, low, high, n_positions), all above 0, with low below high."""
+    fits = isinstance(scaling, tuple | list) and len(scaling) == 4
+    fits = fits and all(is_number(x) and isfinite(x) and x > 0 for x in scaling) and scaling[1] < scaling[2]
+    if not fits:
+        raise ValueError(
+            f"rotary_scaling is {scaling!r}; expected (factor, low, high, n_positions), low below high"
+        )
+
+
 def floating(array_type, name, x):
     """Refuse what is not an array of floating-point numbers of this stage."""
     _array(array_type, name, x)
@@ -161,6 +171,12 @@ def not_negative(name, value):
     """Refuse what is no integer of at least 0."""
     if not _is_integer(value) or value < 0:
         raise ValueError(f"{name} is {value!r}; expected an integer of at least 0")
+
+
+def token(name, value, vocab_size):
+    """Refuse what is no token of the vocabulary."""
+    if not _is_integer(value) or not 0 <= value < vocab_size:
+        raise ValueError(f"{name} is {value!r}; expected a token, 0 to {vocab_size - 1}")
 
 
 def is_bool(name, value):

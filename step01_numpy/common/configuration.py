@@ -133,14 +133,20 @@ class ModelConfig(Configuration):
         checks.rate("dropout", self.dropout)
         for name in ("norm_eps", "rotary_base"):
             checks.above_zero(name, getattr(self, name))
-        for name in ("n_segments", "pad"):
-            checks.not_negative(name, getattr(self, name))
+        checks.not_negative("n_segments", self.n_segments)
+        checks.token("pad", self.pad, self.vocab_size)
         for name in ("norm_first", "gated", "bias", "scale_embedding", "embedding_norm", "tied", "head_bias"):
             checks.is_bool(name, getattr(self, name))
         checks.one_of("architecture", self.architecture, ARCHITECTURES)
         checks.one_of("norm", self.norm, NORMS)
         checks.one_of("activation", self.activation, ACTIVATIONS)
         checks.one_of("head", self.head, HEADS)
+        if self.head == "none" and (self.head_bias or self.architecture == "encoder_decoder"):
+            raise ValueError(
+                "head is 'none'; expected one that makes logits, for a bias and for a translator"
+            )
+        if self.n_segments and self.architecture == "encoder_decoder":
+            raise ValueError(f"n_segments is {self.n_segments}; expected 0 for an encoder-decoder")
         self._check_positions()
 
     def _check_positions(self):
@@ -151,9 +157,8 @@ class ModelConfig(Configuration):
             checks.divides("2", 2, "the head size", self.d_model // self.n_heads)
         if self.window is not None:
             checks.positive("window", self.window)
-        scaling = self.rotary_scaling
-        if scaling is not None and not (len(scaling) == 4 and all(checks.is_number(x) for x in scaling)):
-            raise ValueError(f"rotary_scaling is {scaling!r}; expected (factor, low, high, n_positions)")
+        if self.rotary_scaling is not None:
+            checks.rotary_scaling(self.rotary_scaling)
 
     @property
     def family(self) -> str:

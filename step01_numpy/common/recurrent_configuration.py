@@ -45,15 +45,13 @@ class RecurrentConfig(Configuration):
         for name in ("vocab_size", "d_model", "d_hidden", "max_positions"):
             checks.positive(name, getattr(self, name))
         checks.divides("2", 2, "d_hidden", self.d_hidden)
-        if self.score not in SCORES:
-            raise ValueError(f"score is {self.score!r}; expected one of {', '.join(SCORES)}")
+        checks.one_of("score", self.score, SCORES)
         if self.window is not None:
             checks.positive("window", self.window)
             if self.score == "none":
                 raise ValueError(f"window is {self.window}; without attention (score 'none') expected None")
         checks.rate("dropout", self.dropout)
-        if isinstance(self.pad, bool) or not isinstance(self.pad, int) or not 0 <= self.pad < self.vocab_size:
-            raise ValueError(f"pad is {self.pad!r}; expected a token, 0 to {self.vocab_size - 1}")
+        checks.token("pad", self.pad, self.vocab_size)
 
     @property
     def family(self) -> str:

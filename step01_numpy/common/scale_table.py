@@ -84,7 +84,7 @@ def _cache(c, context):
     lines = [f"KV cache: {sizes} a token" + ("; as much again for each source token" if two else "")]
     kept = BYTES["bf16"] * numbers * keys_in_sight(c, context) * (2 if two else 1)
     lines += [f"          {si(kept)}B in bf16 for {context:,} tokens" + (" of each" if two else "")]
-    lines += [f"          no more than the last {c.window:,} tokens are kept"] if c.window else []
+    lines += [f"          a window of {c.window:,} tokens: no more than those are kept"] if c.window else []
     return lines
 
 

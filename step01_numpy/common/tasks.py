@@ -103,7 +103,7 @@ def _both_sides(pairs):
 
 TRANSFORMER = Task(
     name="transformer",
-    about="translates: the encoder-decoder of 2017",
+    about="translates: encoder and decoder, as in 2017",
     configuration=ModelConfig,
     fixed={"architecture": "encoder_decoder"},
     read=read_parallel,

@@ -7,6 +7,7 @@ from pathlib import Path
 from step01_numpy.common.checkpoints import load
 from step01_numpy.common.commands.context import Context, add_json, positive_integer
 from step01_numpy.common.configuration import ModelConfig
+from step01_numpy.common.hub import locate
 from step01_numpy.common.known_models import KNOWN_MODELS, KnownModel
 from step01_numpy.common.pretrained_config import read_config
 from step01_numpy.common.scale_table import as_json, as_text
@@ -67,8 +68,12 @@ def find(name: str) -> KnownModel:
 
 def configuration_of(path: Path) -> ModelConfig:
     """Read the configuration of a checkpoint, or of a directory of Hugging Face."""
+    path = locate(path)
     if not path.is_dir():
-        return load(path).config
+        config = load(path).config
+        if not isinstance(config, ModelConfig):
+            raise ValueError(f"{path} holds a {config.family}; expected a Transformer, to count its parts")
+        return config
     pooling = read_pooling(path)
     directory = path if pooling is None else pooling.directory
     return read_config(directory, headless=pooling is not None).config

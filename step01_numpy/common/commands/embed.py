@@ -63,7 +63,10 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
 def add_embedding_model(parser: argparse.ArgumentParser) -> None:
     """Add `--model`, which must be given: the model shipped in the package translates."""
     parser.add_argument(
-        "--model", metavar="DIR", required=True, help="directory of an encoder, or its name on the Hub"
+        "--model",
+        metavar="MODEL",
+        required=True,
+        help="a Hugging Face encoder: its directory, or its name on their Hub; or a checkpoint of ours",
     )
 
 

@@ -20,6 +20,7 @@ from step01_numpy.common.commands.context import (
 from step01_numpy.common.hub import locate
 from step01_numpy.common.parallel_text import read_parallel
 from step01_numpy.common.prediction import predict
+from step01_numpy.common.pretrained_config import read_config
 from step01_numpy.common.tasks import task_of
 
 HELP = """Measure a model on a text: BLEU of a translator, nats per token of a language model.
@@ -63,6 +64,8 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     """Measure, and print."""
     path = SHIPPED if arguments.model is None else locate(arguments.model)
     checkpoint = None if path.is_dir() else load(path)
+    if checkpoint is None and read_config(path).config.family != "Transformer":
+        raise ValueError(f"{path} holds a language model; of such, expected a checkpoint of ours")
     if checkpoint is None or task_of(checkpoint.config).translates:
         result, text = _translations(arguments, context)
     else:

@@ -35,10 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("prompt", metavar="PROMPT", nargs="*", help="a text to continue")
     parser.add_argument(
         "--model",
-        metavar="PATH",
+        metavar="MODEL",
         type=Path,
         required=True,
-        help="checkpoint of a language model, or the directory of a GPT-2, Llama or Mistral of Hugging Face",
+        help="checkpoint of a causal language model, or a Hugging Face GPT-2, Llama or Mistral: its "
+        "directory, or its name on their Hub",
     )
     parser.add_argument(
         "--max-tokens",
