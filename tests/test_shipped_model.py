@@ -31,7 +31,7 @@ def translator(stage, path, beam=1):
 
 
 @ALL
-def test_at_most_five_megabytes_and_without_the_state_of_its_training(path):
+def test_it_is_small_and_without_the_state_of_its_training(path):
     assert path.stat().st_size <= (4e6 if path == SHIPPED else 5e6)
     assert load(path).training is None
 

@@ -91,7 +91,7 @@ def draw(results: dict[str, list[tuple[int, int]]], path: Path) -> None:
         lowest = min(100 * right / n for rows in results.values() for right, n in rows if n)
         axes.set_ylim(10 * min(9, int(lowest) // 10), 100)
         axes.grid(axis="y", color="0.9")
-        axes.legend(frameon=False, loc="lower left")
+        axes.legend(title="attention", frameon=False, loc="lower left")
         write(figure, path)
         pyplot.close(figure)
 
