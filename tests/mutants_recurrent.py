@@ -23,6 +23,10 @@ def translator(name, function, old, new, test, stage="step01_numpy"):
     )
 
 
+def shown(name, target, old, new, test):
+    return Mutant(name, f"step01_numpy.common.{target}", old, new, f"tests/test_alignment.py::{test}")
+
+
 STEP, SEQUENCE, PACKED = (
     "test_a_step_equals_torchs_cell",
     "test_a_sequence_equals_torchs",
@@ -32,6 +36,7 @@ FORMULAS, DIFFERENCES = (
     "test_context_and_weights_equal_the_papers_formulas",
     "test_gradients_equal_central_differences",
 )
+SEEN = "test_it_is_what_the_models_decoder_saw_step_by_step"
 STAGES = "test_logits_and_every_gradient_equal_another_stages"
 RECURRENT = [
     gru("update gate the wrong way round", "gru_step", "(1 - update) * candidate + update * state", "update * candidate + (1 - update) * state", STEP),
@@ -69,4 +74,12 @@ RECURRENT = [
     translator("first state's gradient forgotten", "RecurrentDecoder.start_backward", " + summary_backward(d_summary, annotations)", "", STAGES),
     translator("beams keep their own state", "RecurrentCache.reorder", "self.state[rows]", "self.state[: len(rows)]", "test_cached_steps_give_the_full_forwards_logits_reordered_too"),
     translator("cache's state not moved on in step02", "RecurrentDecoder.forward", "embedded, steps = self.input_dropout(embedded), []", "embedded, steps, cache = self.input_dropout(embedded), [], RecurrentCache(cache.state, cache.memory)", "test_cached_steps_give_the_full_forwards_logits_reordered_too", "step02_torch"),
+    shown("alignment shown a step late", "alignment:alignment", "[[BOS, *found]]", "[[*found, BOS]]", SEEN),
+    shown("states shown as contexts", "alignment:alignment", "for _, (context, *_) in steps", "for (context, *_), _ in steps", SEEN),
+    shown("alignment beside other tokens", "alignment:with_alignment", "(operation.rows, operation.columns) == tour.labels[CROSS]", "True", "test_it_stands_behind_the_cross_attention"),
+    shown("model without attention looks at words", "alignment:alignment", "asked if weights.shape[-1] == len(asked) else [SENTENCE]", "asked", "test_each_score_has_its_title"),
+    shown("local attention shown as Bahdanau's", "alignment:titles", "config.score if config.window is None else", "config.score if True else", "test_local_attention"),
+    shown("second map without its columns' labels", "heat_map:beside", "(line + gap) * len(matrices)", "line", "test_maps_beside_each_other"),
+    shown("maps beside each other that do not fit", "heat_map:beside", "> width", "> 2 * width", "test_maps_beside_each_other"),
+    shown("alignment beside every map of the page", "tour_page:maps_data", "(kind, other) == (CROSS, ALIGNMENT)", "other == ALIGNMENT", "test_the_page_shows_it_beside_the_cross_attention"),
 ]  # fmt: skip

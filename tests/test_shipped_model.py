@@ -1,11 +1,14 @@
-"""The checkpoint in the package: small, good, and the same in every stage."""
+"""The checkpoints in the package: small, good, and the same in every stage."""
+
+import pytest
 
 import step01_numpy
 from step01_numpy.common.backend import Backend
 from step01_numpy.common.checkpoints import load
-from step01_numpy.common.commands.context import SHIPPED
+from step01_numpy.common.commands.context import SHIPPED, SHIPPED_RECURRENT
 from step01_numpy.common.corpus import embedded_corpus
 from step01_numpy.common.pretrained import load_model
+from step01_numpy.common.run_configuration import read_configuration
 from step01_numpy.common.stage import Stage
 from step01_numpy.common.translation import Translator
 
@@ -17,29 +20,49 @@ NAMED = {
 }
 
 
-def translator(stage, beam=1):
+MAKERS = {SHIPPED: "step01_numpy", SHIPPED_RECURRENT: "step02_torch"}  # the stages that trained them
+ALL = pytest.mark.parametrize("path", [SHIPPED, SHIPPED_RECURRENT], ids=lambda path: path.stem)
+
+
+def translator(stage, path, beam=1):
     models = None if hasattr(stage.package, "Transformer") else step01_numpy
     backend = Backend(stage.package, models)
-    return Translator(backend, load_model(SHIPPED, backend), beam=beam)
+    return Translator(backend, load_model(path, backend), beam=beam)
 
 
-def test_at_most_four_megabytes_and_without_the_state_of_its_training():
-    assert SHIPPED.stat().st_size <= 4e6
-    assert load(SHIPPED).training is None
+@ALL
+def test_it_is_small_and_without_the_state_of_its_training(path):
+    assert path.stat().st_size <= (4e6 if path == SHIPPED else 5e6)
+    assert load(path).training is None
 
 
-def test_95_percent_of_the_held_out_sentences_are_exact():
+@ALL
+def test_its_configuration_lies_beside_it(path):
+    checkpoint, config = load(path), read_configuration(path.with_suffix(".json"), None)
+    assert config.model_config(checkpoint.tokenizer.vocab_size) == checkpoint.config
+
+
+def test_both_cut_texts_alike():
+    assert load(SHIPPED).tokenizer.to_json() == load(SHIPPED_RECURRENT).tokenizer.to_json()
+
+
+@ALL
+def test_95_percent_of_the_held_out_sentences_are_exact(path):
     english, french = zip(*embedded_corpus().held_out, strict=True)
-    found = translator(Stage("step01_numpy")).translate(english)
+    found = translator(Stage(MAKERS[path]), path).translate(english)
     assert sum(x == y for x, y in zip(found, french, strict=True)) >= 0.95 * len(french)
 
 
-def test_the_two_named_sentences(stage):
+@ALL
+def test_the_two_named_sentences(stage, path):
     assert set(NAMED.items()) <= set(embedded_corpus().held_out)
     for beam in (1, 4):
-        assert translator(stage, beam).translate(list(NAMED)) == list(NAMED.values())
+        assert translator(stage, path, beam).translate(list(NAMED)) == list(NAMED.values())
 
 
-def test_every_stage_translates_to_the_same_tokens(stage):
+@ALL
+def test_every_stage_translates_to_the_same_tokens(stage, path):
     english = [pair[0] for pair in embedded_corpus().held_out[::20]]
-    assert translator(stage).translate(english) == translator(Stage("step01_numpy")).translate(english)
+    assert translator(stage, path).translate(english) == translator(Stage("step01_numpy"), path).translate(
+        english
+    )

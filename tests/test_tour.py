@@ -13,7 +13,7 @@ from step01_numpy.common.backend import Backend
 from step01_numpy.common.checkpoints import save
 from step01_numpy.common.command_line import main
 from step01_numpy.common.heat_map import cell, heat_map, legend, readable, shorten, side_by_side
-from step01_numpy.common.tour import CROSS, MASKED, SELF, tour
+from step01_numpy.common.tour import CROSS, MASKED, NAME, SELF, tour
 from step01_numpy.common.tour_page import embedded_json, page
 from tests.tiny import tiny_checkpoint
 
@@ -118,7 +118,7 @@ def test_one_head_is_the_models_own_first_head(tours):
 def test_every_stage_gives_the_same_numbers(tours, package):
     first, found = tours["step01_numpy"], tours[package]
     assert found.stage == package
-    assert (found.translation, found.tokens) == (first.translation, first.tokens)
+    assert (found.translations, found.tokens) == (first.translations, first.tokens)
     for a, b in zip(first.operations, found.operations, strict=True):
         assert (a.title, a.shapes, a.rows, a.columns) == (b.title, b.shapes, b.rows, b.columns)
         np.testing.assert_allclose(b.out, a.out, rtol=0, atol=1e-10)
@@ -164,7 +164,7 @@ def test_tour_of_one_stage(package, model, tours, capsys, tmp_path, monkeypatch)
     assert f"text: {TEXT}" in out
     for number in "1234":
         assert f"\n{number}. " in out
-    assert out.splitlines()[-1] == f"  {package:<14}{tours[package].translation}"
+    assert out.splitlines()[-1] == f"  {package:<14}{tours[package].translations[NAME]}"
     assert [x.name for x in tmp_path.iterdir()] == ["tiny.safetensors"]  # it writes no page unasked
 
 
@@ -177,7 +177,7 @@ def test_tour_of_all_stages(model, tours, capsys, tmp_path, monkeypatch):
     apart = [float(x) for x in re.findall(r"differs by (\S+)", out)]
     assert len(apart) == 12
     assert max(apart) < 1e-10
-    assert out.count(tours["step01_numpy"].translation) == 3
+    assert out.count(tours["step01_numpy"].translations[NAME]) == 3
     assert "all 6 comparisons are within tolerance" in out
     assert (tmp_path / "build" / "tour.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
 
@@ -240,7 +240,7 @@ def test_no_text_breaks_out_of_the_page(tours):
     evil = "</script ></script><script>alert(1)</script><b onclick='x'>&amp;$stage ${data}"
     found = tours["step01_numpy"]
     labels = {kind: ([evil] * len(rows), columns) for kind, (rows, columns) in found.labels.items()}
-    fields = {**vars(found), "labels": labels, "text": evil, "translation": evil, "stage": evil}
+    fields = {**vars(found), "labels": labels, "text": evil, "translations": {evil: evil}, "stage": evil}
     plain = Reader(page([found], []))
     reader = Reader(page([type(found)(**fields)], []))
     assert reader.tags == plain.tags

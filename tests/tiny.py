@@ -6,6 +6,7 @@ import step01_numpy
 from step01_numpy.common.backend import Backend
 from step01_numpy.common.checkpoints import Checkpoint
 from step01_numpy.common.configuration import ModelConfig
+from step01_numpy.common.recurrent_configuration import RecurrentConfig
 from step01_numpy.common.tokenizer import Tokenizer
 
 PAIRS = [
@@ -22,7 +23,17 @@ def tiny_checkpoint(seed=0, **model):
     """Random weights, scaled up so that they are sure of what they say."""
     tokenizer = Tokenizer.train([text for pair in PAIRS for text in pair], 90)
     fields = {"d_model": 8, "n_heads": 2, "d_ff": 8, "n_layers": 2, "max_positions": 24, **model}
-    config = ModelConfig(tokenizer.vocab_size, **fields)
+    return random_checkpoint(tokenizer, ModelConfig(tokenizer.vocab_size, **fields), seed)
+
+
+def tiny_recurrent(seed=0, **model):
+    """The same of a recurrent translator."""
+    tokenizer = Tokenizer.train([text for pair in PAIRS for text in pair], 90)
+    fields = {"d_model": 8, "d_hidden": 6, "max_positions": 24, **model}
+    return random_checkpoint(tokenizer, RecurrentConfig(tokenizer.vocab_size, **fields), seed)
+
+
+def random_checkpoint(tokenizer, config, seed):
     backend = Backend(step01_numpy)
     built = backend.model(config, rng=np.random.default_rng(seed))
     state = {name: (3 * x).astype(np.float32) for name, x in backend.state(built).items()}

@@ -83,6 +83,43 @@ def side_by_side(
     return "\n\n".join(bands)
 
 
+def beside(
+    matrices: Sequence[np.ndarray],
+    titles: Sequence[str],
+    rows: Sequence[str],
+    columns: Sequence[str],
+    *,
+    colour: bool = False,
+    width: int = WIDTH,
+) -> str:
+    """
+    Draw matrices as `heat_map` does, next to each other, or one below the other where the width is too small.
+
+    Parameters
+    ----------
+    matrices : sequence of (L, S)
+    titles : sequence of str
+        One for each matrix.
+    rows, columns : sequence of str
+        The labels that all share.
+    colour, width
+        As in `heat_map`.
+    """
+    labels = [shorten(label, LABEL_WIDTH) for label in rows]
+    indent = max(display_width(label) for label in labels) + 1
+    size = max(2 * len(columns), *(len(title) for title in titles)) + 2
+    if indent + len(matrices) * size - 2 > width:
+        maps = [heat_map(x, rows, columns, colour=colour, width=width) for x in matrices]
+        return "\n\n".join(f"{title}\n{drawn}" for title, drawn in zip(titles, maps, strict=True))
+    gap = " " * (size - 2 * len(columns))
+    lines = [" " * indent + "".join(title.ljust(size) for title in titles)]
+    lines += [" " * indent + (line + gap) * len(matrices) for line in header(columns)]
+    for label, *parts in zip(labels, *(_checked(x, rows, columns) for x in matrices), strict=True):
+        drawn = ("".join(cell(x, 2, colour) for x in part) + gap for part in parts)
+        lines.append(_right(label, indent - 1) + " " + "".join(drawn))
+    return "\n".join(line.rstrip() for line in lines)
+
+
 def cell(weight: float, width: int, colour: bool) -> str:
     """Draw one weight."""
     level = int(np.searchsorted(BOUNDS, weight, side="right"))

@@ -13,6 +13,7 @@ from step01_numpy.common.tokenizer import BOS, EOS
 from step01_numpy.common.translation import Translator
 
 SELF, MASKED, CROSS = "encoder self-attention", "decoder masked self-attention", "decoder cross-attention"
+NAME = "the Transformer"
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,10 @@ class Operation:
     weights : (heads, L, S)
     rows, columns : list of str
         The tokens that ask and those that are asked.
+    name : str
+        A few words, over a map that stands beside another.
+    beside : Operation or None
+        One with the same rows and columns, to compare the weights with.
     """
 
     title: str
@@ -37,6 +42,8 @@ class Operation:
     weights: np.ndarray
     rows: list[str]
     columns: list[str]
+    name: str = ""
+    beside: "Operation | None" = None
 
 
 @dataclass(frozen=True)
@@ -46,20 +53,23 @@ class Tour:
 
     Attributes
     ----------
-    stage, text, translation : str
+    stage, text : str
+    translations : dict
+        From what the model is called to its translation.
     tokens : list of str
         The sentence's, with <eos>.
     operations : list of Operation
-        Self-, masked self-, cross- and multi-head attention.
+        Self-, masked self-, cross- and multi-head attention, or a recurrent translator's alignment, or all.
     maps : dict
-        From the kind of attention to its weights in every block and head, (n_layers, H, L, S).
+        From the kind of attention to its weights in every block and head, (n_layers, H, L, S); an alignment
+        has one of either.
     labels : dict
         From the kind of attention to the labels of its rows and columns.
     """
 
     stage: str
     text: str
-    translation: str
+    translations: dict[str, str]
     tokens: list[str]
     operations: list[Operation]
     maps: dict[str, np.ndarray]
@@ -68,7 +78,7 @@ class Tour:
 
 def tour(backend: Backend, checkpoint: Checkpoint, text: str) -> Tour:
     """
-    Translate a sentence, and look at every attention on the way.
+    Translate a sentence with a Transformer, and look at every attention on the way.
 
     Raises
     ------
@@ -77,12 +87,7 @@ def tour(backend: Backend, checkpoint: Checkpoint, text: str) -> Tour:
     """
     maps, tokenizer = [], checkpoint.tokenizer
     model = backend.load(checkpoint, attend=backend.recording(maps)).double()
-    source = [*tokenizer.encode(text.strip()), EOS]
-    limit = checkpoint.config.max_positions
-    if not 1 < len(source) <= limit:
-        raise ValueError(f"the text has {len(source)} tokens, <eos> included; expected 2 to {limit}")
-    opened = Pretrained(model, checkpoint.config, OwnTokenizer(tokenizer, "encoder_decoder"))
-    found = Translator(backend, opened).search([source])[0][: limit - 1]
+    source, found = translated(backend, model, checkpoint, text)
     seen = [capture(layer) for layer in attentions(model)]
     maps.clear()
     backend.logits(model, np.array([source]), np.array([[BOS, *found]]))
@@ -94,8 +99,17 @@ def tour(backend: Backend, checkpoint: Checkpoint, text: str) -> Tour:
         for head, inputs in zip(HEADS, seen[:3], strict=True)
     ]
     operations.append(all_heads(backend, checkpoint, by_kind[CROSS][-1], labels[CROSS], seen[3]))
-    tokens = tokenizer.tokens(source)
-    return Tour(backend.name, text, tokenizer.decode(found), tokens, operations, by_kind, labels)
+    translations, tokens = {NAME: tokenizer.decode(found)}, tokenizer.tokens(source)
+    return Tour(backend.name, text, translations, tokens, operations, by_kind, labels)
+
+
+def translated(backend: Backend, model, checkpoint: Checkpoint, text: str) -> tuple[list[int], list[int]]:
+    """Return the tokens of a sentence, with <eos>, and those of its translation, without."""
+    source, limit = [*checkpoint.tokenizer.encode(text.strip()), EOS], checkpoint.config.max_positions
+    if not 1 < len(source) <= limit:
+        raise ValueError(f"the text has {len(source)} tokens, <eos> included; expected 2 to {limit}")
+    opened = Pretrained(model, checkpoint.config, OwnTokenizer(checkpoint.tokenizer, "encoder_decoder"))
+    return source, Translator(backend, opened).search([source])[0][: limit - 1]
 
 
 # Of the one-head operations: the class, the name of the layer whose first head it is, the kind, the title.
@@ -154,9 +168,8 @@ def one_head(backend, checkpoint, class_name, layer_name, kind, title, labels, s
     out = backend.numpy(layer(*inputs))
     asked = "" if len(inputs) == 1 else f", context {tuple(inputs[1].shape)}"
     shapes = f"x {tuple(inputs[0].shape)}{asked} -> weights {maps[0].shape} -> out {out.shape}"
-    return Operation(
-        f"{title} (block 1, head 1)", shapes, out, maps[0].reshape(1, *maps[0].shape[-2:]), *labels[kind]
-    )
+    weights, place = maps[0].reshape(1, *maps[0].shape[-2:]), "block 1, head 1"
+    return Operation(f"{title} ({place})", shapes, out, weights, *labels[kind], f"of 2017, {place}")
 
 
 def all_heads(backend, checkpoint, weights, labels, seen) -> Operation:

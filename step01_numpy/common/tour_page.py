@@ -8,9 +8,10 @@ from string import Template
 
 import numpy as np
 
+from step01_numpy.common.alignment import ALIGNMENT
 from step01_numpy.common.parity import Row
 from step01_numpy.common.parity_table import cells, pivot, verdict
-from step01_numpy.common.tour import Tour
+from step01_numpy.common.tour import CROSS, Tour
 
 TEMPLATE = Path(__file__).parent / "tour_page.html"
 
@@ -29,7 +30,7 @@ def page(tours: Sequence[Tour], rows: Sequence[Row]) -> str:
     first = tours[0]
     return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
         text=escape(first.text),
-        translation=escape(first.translation),
+        translations=translations_list(first),
         stage=escape(first.stage),
         stages=stages_table(tours),
         parity=parity_table(rows)
@@ -39,11 +40,20 @@ def page(tours: Sequence[Tour], rows: Sequence[Row]) -> str:
     )
 
 
+def translations_list(tour: Tour) -> str:
+    """Return the translations as a definition list has them, with their models if there are several."""
+    several = len(tour.translations) > 1
+    names = [f"French, by {name}" if several else "French" for name in tour.translations]
+    pairs = zip(names, tour.translations.values(), strict=True)
+    return "\n".join(f'<dt>{escape(name)}</dt><dd lang="fr">{escape(x)}</dd>' for name, x in pairs)
+
+
 def maps_data(tour: Tour) -> list[dict]:
-    """Return the maps as the page's script reads them: weights in thousandths."""
+    """Return the maps as the page's script reads them: weights in thousandths, and what stands beside."""
     return [
         {
             "kind": kind,
+            "beside": [i for i, other in enumerate(tour.maps) if (kind, other) == (CROSS, ALIGNMENT)],
             "rows": tour.labels[kind][0],
             "columns": tour.labels[kind][1],
             "blocks": np.rint(1000 * weights).astype(int).tolist(),
@@ -67,7 +77,8 @@ def stages_table(tours: Sequence[Tour]) -> str:
             first = ", ".join(f"{x:.6f}" for x in out.reshape(-1, out.shape[-1])[0, :4])
             apart = float(np.abs(out - operation.out).max())
             body.append((operation.title, tour.stage, first, f"{apart:.1e}"))
-    body += [("Translation", tour.stage, tour.translation, "") for tour in tours]
+    for name in tours[0].translations:
+        body += [(f"Translation by {name}", tour.stage, tour.translations[name], "") for tour in tours]
     return html_table(("Operation", "Stage", "First numbers of its output", "Largest difference"), body)
 
 

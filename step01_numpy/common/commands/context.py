@@ -15,6 +15,7 @@ from step01_numpy.common.tasks import task_of
 from step01_numpy.common.translation import Translator
 
 SHIPPED = Path(__file__).parent.parent / "english_french.safetensors"
+SHIPPED_RECURRENT = SHIPPED.with_name("english_french_recurrent.safetensors")
 
 
 @dataclass(frozen=True)

@@ -9,20 +9,26 @@ from pathlib import Path
 
 import numpy as np
 
-from step01_numpy.common.commands.context import Context, add_model, read_translator
+from step01_numpy.common.alignment import alignment, with_alignment
+from step01_numpy.common.backend import Backend
+from step01_numpy.common.checkpoints import Checkpoint, load
+from step01_numpy.common.commands.context import SHIPPED_RECURRENT, Context, add_model, read_translator
 from step01_numpy.common.files import check_writable, write_atomically
-from step01_numpy.common.heat_map import WIDTH, heat_map, legend, shorten, side_by_side
+from step01_numpy.common.heat_map import WIDTH, beside, heat_map, legend, shorten, side_by_side
 from step01_numpy.common.parity import Row, check
 from step01_numpy.common.parity_table import as_text as parity_text
-from step01_numpy.common.tour import Tour, tour
+from step01_numpy.common.tasks import RECURRENT
+from step01_numpy.common.tour import Operation, Tour, tour
 from step01_numpy.common.tour_page import page
 
 TEXT = "The agreement on the European Economic Area was signed in August 1992."
 HELP = f"""Lead an English sentence through every kind of attention, with a trained model's own weights.
 
 Shown are its tokens, then self-, masked, cross and multi-head attention on them (shapes, and the weights as a
-heat map), then the translation. The last stage's tour leads through all stages, compares their numbers, ends
-with the parity table and writes a page with the maps of every layer and head for a browser.
+heat map), beside cross-attention the additive attention of a recurrent translator of 2014, then the
+translations. The last stage's tour leads through all stages, compares their numbers, ends with the parity
+table and writes a page with the maps of every layer and head for a browser. With --model the tour is of that
+model alone, a Transformer or a recurrent translator.
 
 default text: "{TEXT}"
 
@@ -51,11 +57,13 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         check_writable(out)
-    path, checkpoint = read_translator(arguments.model)
+    models = [read_translator(arguments.model)]
+    if arguments.model is None:
+        models.append((SHIPPED_RECURRENT, load(SHIPPED_RECURRENT)))
     backends = context.all_backends() if context.spans_all else [context.backend]
-    tours = [tour(backend, checkpoint, arguments.text) for backend in backends]
-    config, colour = checkpoint.config, sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    print(f"model: {path.name}, {config.n_layers} + {config.n_layers} blocks, d_model {config.d_model}")
+    tours = [look(backend, [checkpoint for _, checkpoint in models], arguments.text) for backend in backends]
+    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    print("\n".join(describe(path, checkpoint) for path, checkpoint in models))
     print("\n".join(as_text(tours, colour, min(WIDTH, shutil.get_terminal_size((WIDTH, 24)).columns))))
     rows = parity_rows(tours) if context.spans_all else []
     if rows:
@@ -67,6 +75,25 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     return 0 if all(row.within_tolerance for row in rows) else 1
 
 
+def look(backend: Backend, checkpoints: Sequence[Checkpoint], text: str) -> Tour:
+    """Lead a text through one model, or through a Transformer and a recurrent translator."""
+    first, *rest = ((alignment if is_recurrent(x) else tour)(backend, x, text) for x in checkpoints)
+    return with_alignment(first, *rest) if rest else first
+
+
+def is_recurrent(checkpoint: Checkpoint) -> bool:
+    """Tell a recurrent translator from a Transformer."""
+    return RECURRENT.fits(checkpoint.config)
+
+
+def describe(path: Path, checkpoint: Checkpoint) -> str:
+    """Return a line about a model."""
+    config = checkpoint.config
+    if is_recurrent(checkpoint):
+        return f"model: {path.name}, recurrent, d_hidden {config.d_hidden}, score {config.score}"
+    return f"model: {path.name}, {config.n_layers} + {config.n_layers} blocks, d_model {config.d_model}"
+
+
 def as_text(tours: Sequence[Tour], colour: bool, width: int) -> list[str]:
     """Return the lines of a tour."""
     first = tours[0]
@@ -74,16 +101,23 @@ def as_text(tours: Sequence[Tour], colour: bool, width: int) -> list[str]:
     lines = [f"text: {first.text}", f"tokens ({len(first.tokens)}): {tokens}", legend(colour)]
     for number, operation in enumerate(first.operations):
         lines += ["", f"{number + 1}. {operation.title}", f"   {operation.shapes}", ""]
-        if len(operation.weights) == 1:
-            drawn = heat_map(
-                operation.weights[0], operation.rows, operation.columns, colour=colour, width=width
-            )
-        else:
-            titles = [f"head {i + 1}" for i in range(len(operation.weights))]
-            drawn = side_by_side(list(operation.weights), titles, operation.rows, colour=colour, width=width)
-        lines += [drawn, "", *numbers(tours, number)]
-    lines += ["", "Translation"]
-    return lines + [f"  {x.stage:<14}{x.translation}" for x in tours]
+        lines += [draw(operation, colour, width), "", *numbers(tours, number)]
+    for name in first.translations:
+        lines += ["", f"Translation by {name}", *(f"  {x.stage:<14}{x.translations[name]}" for x in tours)]
+    return lines
+
+
+def draw(operation: Operation, colour: bool, width: int) -> str:
+    """Draw the weights of an operation: one head with its columns labelled, several without."""
+    weights, rows, columns = list(operation.weights), operation.rows, operation.columns
+    if operation.beside is not None:
+        other = operation.beside
+        titles, maps = [operation.name, other.name], [*weights, *other.weights]
+        return beside(maps, titles, rows, columns, colour=colour, width=width)
+    if len(weights) == 1:
+        return heat_map(weights[0], rows, columns, colour=colour, width=width)
+    titles = [f"head {i + 1}" for i in range(len(weights))]
+    return side_by_side(weights, titles, rows, colour=colour, width=width)
 
 
 def numbers(tours: Sequence[Tour], number: int) -> list[str]:

@@ -45,9 +45,12 @@ examples:
   {program} train --model causal-lm --data book.txt --out causal.safetensors
   {program} train --model masked-lm --data embedded --out masked.safetensors
 
-The model shipped in the package was made by (some 15 minutes on two cores):
+The two models shipped in the package were made by (10 and 35 minutes on one busy core):
   python -m step01_numpy train --data embedded --slim \\
       --config step01_numpy/common/english_french.json --out step01_numpy/common/english_french.safetensors
+  python -m step02_torch train --data embedded --slim \\
+      --config step01_numpy/common/english_french_recurrent.json \\
+      --out step01_numpy/common/english_french_recurrent.safetensors
 """
 HELP = HELP.replace("MODELS", models()).replace("DEFAULTS", defaults().replace("{", "{{").replace("}", "}}"))
 SHOWN = 50  # updates over which the loss shown is the mean
