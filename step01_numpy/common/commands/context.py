@@ -51,15 +51,15 @@ class Context:
         return [*(Backend(import_module(name)) for name in self.below), self.backend]
 
 
-def add_model(parser: argparse.ArgumentParser) -> None:
+ANY_MODEL = (
+    "checkpoint to use, or a Hugging Face model: its directory, or its name on their Hub "
+    "(default: the checkpoint shipped in the package)"
+)
+
+
+def add_model(parser: argparse.ArgumentParser, about: str = ANY_MODEL) -> None:
     """Add `--model`."""
-    parser.add_argument(
-        "--model",
-        metavar="MODEL",
-        type=Path,
-        help="checkpoint to use, or a Hugging Face model: its directory, or its name on their Hub "
-        "(default: the checkpoint shipped in the package)",
-    )
+    parser.add_argument("--model", metavar="MODEL", type=Path, help=about)
 
 
 def add_beam(parser: argparse.ArgumentParser) -> None:

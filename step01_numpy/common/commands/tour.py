@@ -42,7 +42,7 @@ PAGE = Path("build/tour.html")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("text", metavar="TEXT", nargs="?", default=TEXT, help="an English sentence")
-    add_model(parser)
+    add_model(parser, "checkpoint of a translator of ours (default: the two shipped in the package)")
     parser.add_argument(
         "--out",
         metavar="FILE",
