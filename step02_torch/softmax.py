@@ -24,10 +24,11 @@ def softmax(scores: Float[Array, "..."], axis: int = -1) -> Float[Array, "..."]:
 
     Notes
     -----
-    weights = exp(scores - max) / sum(exp(scores - max)).
+    weights = exp(scores - max) / sum(exp(scores - max)). A row that is -inf throughout passes as one of zeros.
     """
-    exp, total, _ = _exp_and_sum(widen(scores), axis)
-    return (exp / total.masked_fill(total == 0, 1)).to(scores.dtype)
+    wide = widen(scores)
+    empty = wide.detach().amax(dim=axis, keepdim=True) == -torch.inf
+    return wide.masked_fill(empty, 0).softmax(dim=axis).masked_fill(empty, 0).to(scores.dtype)
 
 
 def log_sum_exp(scores: Float[Array, "..."], axis: int = -1) -> Float[Array, "..."]:

@@ -63,7 +63,7 @@ SOFTMAX = [
     Mutant("row sum along the wrong axis", "step01_numpy.softmax:softmax_backward", "sum(axis=axis", "sum(axis=-2", "tests/test_softmax.py::test_gradient_equals_central_differences"),
     Mutant("log-sum-exp without the maximum", "step01_numpy.softmax:log_sum_exp", "largest + np.log", "np.log", "tests/test_softmax.py::test_log_sum_exp_equals_torch"),
     Mutant("lse of a hidden row is finite", "step01_numpy.softmax:log_sum_exp", "np.where(empty, -np.inf, lse)", "lse", "tests/test_softmax.py::test_hidden_row_gives_zero_weights_and_gradients"),
-    Mutant("NaN in step02's hidden row", "step02_torch.softmax:softmax", "total.masked_fill(total == 0, 1)", "total", "tests/test_softmax.py::test_hidden_row_gives_zero_weights_and_gradients"),
+    Mutant("NaN in step02's hidden row", "step02_torch.softmax:softmax", "wide.masked_fill(empty, 0)", "wide", "tests/test_softmax.py::test_hidden_row_gives_zero_weights_and_gradients"),
 ]  # fmt: skip
 
 MASKS = [
