@@ -28,6 +28,8 @@ def softmax(scores: Float[Array, "..."], axis: int = -1) -> Float[Array, "..."]:
     """
     wide = widen(scores)
     empty = wide.detach().amax(dim=axis, keepdim=True) == -torch.inf
+    if not empty.any():
+        return wide.softmax(dim=axis).to(scores.dtype)
     return wide.masked_fill(empty, 0).softmax(dim=axis).masked_fill(empty, 0).to(scores.dtype)
 
 
