@@ -24,7 +24,7 @@ def softmax(scores: Float[Array, "..."], axis: int = -1) -> Float[Array, "..."]:
 
     Notes
     -----
-    weights = exp(scores - max) / sum(exp(scores - max)). A row that is -inf throughout passes as one of zeros.
+    weights = exp(scores - max) / sum(exp(scores - max)). A row of -inf throughout passes as one of zeros.
     """
     wide = widen(scores)
     empty = wide.detach().amax(dim=axis, keepdim=True) == -torch.inf
