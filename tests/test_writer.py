@@ -33,6 +33,9 @@ class Letters:
 class FakeBackend:
     """Next logits that depend on all real tokens so far, whatever stands beside them."""
 
+    def prepare(self, model):
+        return model
+
     def start(self, model, tokens, mask):
         assert (tokens[~mask] == PAD).all()
         self.texts = [tuple(row[real].tolist()) for row, real in zip(tokens, mask, strict=True)]

@@ -41,6 +41,10 @@ class Backend:
         model.eval()
         return model
 
+    def prepare(self, model):
+        """Lay out a model's weights for decoding one text or a few, in place, and return it."""
+        return self.models.prepare(model)
+
     def _on_device(self, layer):
         return self.package.to_device(layer) if self.models is not self.package else layer
 

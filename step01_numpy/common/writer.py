@@ -69,7 +69,7 @@ class Writer:
                 f"the model's architecture is {architecture!r}; expected 'decoder', to write text"
             )
         self.backend, self.tokenizer = backend, pretrained.tokenizer
-        self.model = backend.models.prepare(pretrained.model)
+        self.model = backend.prepare(pretrained.model)
         self.max_positions, self.markers = pretrained.config.max_positions, pretrained.tokenizer.markers
         self.max_tokens, self.rules, self.seed, self.beam = max_tokens, rules, seed, beam
 

@@ -42,7 +42,7 @@ def decoder(stage, directory: str):
     files = WeightFiles.of_directory(Path(directory))
     state = read_state(files, TABLE[description.model_type], wanted, description.config.n_layers)
     model.load_state_dict(state, copy=False)
-    backend.models.prepare(model.eval())
+    backend.prepare(model.eval())
     empty = np.zeros((1, 0), np.int64)
 
     def run():
