@@ -111,6 +111,8 @@ def combine_masks(
     left, right = (None, None) if window is None else window
     if causal:
         right = 0
+    if n_queries == 1 and offset is None:
+        right = None  # a single query is the last: nothing lies behind it
     if left is None and right is None:
         return mask
     band = sliding_window_mask(n_queries, n_keys, left, right, offset=offset, like=like)

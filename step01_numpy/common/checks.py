@@ -1,5 +1,6 @@
 """What a caller may hand to attention: every mistake is named, with what was expected and what came."""
 
+from functools import cache
 from math import isfinite
 from numbers import Integral, Real
 
@@ -201,7 +202,12 @@ def _shape(x):
 
 
 def _dtype(x):
-    return str(x.dtype).removeprefix("torch.")
+    return _name(x.dtype)
+
+
+@cache  # spelling a dtype takes longer than a small product
+def _name(dtype):
+    return str(dtype).removeprefix("torch.")
 
 
 def _is_integer(x):
