@@ -7,6 +7,7 @@ import numpy as np
 
 from step01_numpy.common.backend import Backend
 from step01_numpy.common.batches import pad
+from step01_numpy.common.host import share
 
 ROWS = 32  # of a batch
 
@@ -58,9 +59,21 @@ class Embedder:
         encoded = [self._cut(tokens) for tokens in self.tokenizer.encode_batch(lines)]
         order = sorted(range(len(lines)), key=lambda i: len(encoded[i]))
         vectors = np.zeros((len(lines), self.d_model), np.float32)
-        for chunk in (order[i : i + ROWS] for i in range(0, len(order), ROWS)):
-            vectors[chunk] = self._vectors([encoded[i] for i in chunk])
+        chunks = [order[i : i + ROWS] for i in range(0, len(order), ROWS)]
+
+        def work(tasks):
+            for chunk in tasks:
+                vectors[chunk] = self._vectors([encoded[i] for i in chunk])
+
+        self._run(work, chunks[::-1])  # the longest lines first
         return vectors
+
+    def _run(self, work, tasks):
+        """Give each thread its own batches where the arrays are NumPy's, whose functions have one thread."""
+        if isinstance(self.backend.package.from_numpy(np.zeros(1)), np.ndarray):
+            share(work, tasks)
+        else:
+            work(iter(tasks))
 
     def _vectors(self, sequences):
         """Embed one batch, (n, d)."""

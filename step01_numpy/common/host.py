@@ -34,7 +34,7 @@ def share(work: Callable[[Iterator], None], tasks: list) -> None:
     queue = SimpleQueue()
     with _ONE_AT_A_TIME:
         allowed = max((library["num_threads"] for library in _BLAS.info()), default=os.cpu_count())
-        n_threads = min(allowed, len(tasks))
+        n_threads = min(allowed, max(1, len(tasks)))
         for task in [*tasks, *[None] * n_threads]:
             queue.put(task)
         with _BLAS.limit(limits=1), ThreadPoolExecutor() as pool:
