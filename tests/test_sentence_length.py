@@ -37,7 +37,7 @@ def test_table():
 
 
 def test_figure(tmp_path):
-    pytest.importorskip("matplotlib")
+    pytest.importorskip("matplotlib", reason="the figure is drawn by matplotlib")
     paths = [tmp_path / "a.svg", tmp_path / "b.svg"]
     for path in paths:
         draw(RESULTS, path)

@@ -81,12 +81,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=SCORES,
         help="attention of --model recurrent (default: the configuration's, additive)",
     )
+    parser.add_argument("--config", metavar="FILE", type=Path, help="JSON file, see below")
+    _add_course(parser)
+    add_json(parser)
+
+
+def _add_course(parser):
+    """Add how long to train, from where on, and what to keep."""
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--minutes", metavar="M", type=positive_number, help="stop after so many minutes")
     length.add_argument(
         "--steps", metavar="N", type=positive_integer, help="updates in all (default: the configuration's)"
     )
-    parser.add_argument("--config", metavar="FILE", type=Path, help="JSON file, see below")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
     parser.add_argument("--seed", metavar="N", type=natural_number, help="default: the configuration's, 0")
     parser.add_argument(
@@ -97,7 +103,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="leave what --resume needs out of the final file: a third of the size",
     )
-    add_json(parser)
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
