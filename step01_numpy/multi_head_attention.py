@@ -41,22 +41,53 @@ class KVCache:
 
     def __init__(self, limit: int | None = None):
         self.limit, self.length = limit, 0
-        self.keys = self.values = None
+        self._keys, self._values = _Rows(), _Rows()
+
+    keys = property(lambda self: self._keys.kept())
+    values = property(lambda self: self._values.kept())
 
     def append(self, k: Float[Array, "B H L D"], v: Float[Array, "B H L D_v"]) -> tuple[Array, Array]:
         """Add the newest positions and return all that they may see, (keys, values)."""
         self.length += k.shape[-2]
-        if self.keys is not None:
-            k = np.concatenate([self.keys, k], axis=-2)
-            v = np.concatenate([self.values, v], axis=-2)
-        first = 0 if self.limit is None else max(0, k.shape[-2] - self.limit)
-        self.keys, self.values = k[..., first:, :], v[..., first:, :]
-        return k, v
+        return self._keys.append(k, self.limit), self._values.append(v, self.limit)
 
     def reorder(self, rows: Int[Array, " B"]) -> None:
         """Let row b continue what was row `rows[b]`, as beam search does when it drops a beam."""
-        if self.keys is not None:
-            self.keys, self.values = self.keys[rows], self.values[rows]
+        for cached in (self._keys, self._values):
+            cached.buffer = None if cached.buffer is None else cached.buffer[rows]
+
+
+class _Rows:
+    """
+    Rows in a buffer with room behind them: a new one is written there, and the old ones stay where they are.
+
+    To join old and new would copy all that is kept at every step. Here it is copied when the room is used up,
+    into a buffer of twice the size: how often, grows with the logarithm of the length.
+    """
+
+    def __init__(self):
+        self.buffer, self.first, self.end = None, 0, 0
+
+    def kept(self):
+        return None if self.buffer is None else self.buffer[..., self.first : self.end, :]
+
+    def append(self, x, limit):
+        """Return what was kept and x behind it; the newest `limit` of all these rows are kept."""
+        if self.buffer is None or self.end + x.shape[-2] > self.buffer.shape[-2]:
+            self._move(x)
+        self.buffer[..., self.end : self.end + x.shape[-2], :] = x
+        self.end += x.shape[-2]
+        visible = self.kept()
+        self.first = self.first if limit is None else max(self.first, self.end - limit)
+        return visible
+
+    def _move(self, x):
+        """Move what is kept to the front of a buffer twice as long as that and x."""
+        old, n_kept = self.kept(), self.end - self.first
+        shape = (*x.shape[:-2], 2 * (n_kept + x.shape[-2]), x.shape[-1])
+        self.buffer, self.first, self.end = np.empty_like(x, shape=shape), 0, n_kept
+        if old is not None:
+            self.buffer[..., :n_kept, :] = old
 
 
 class MultiHeadAttention(Layer):

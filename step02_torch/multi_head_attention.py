@@ -32,6 +32,8 @@ class KVCache:
         How many of the newest positions are kept; all when not given. A window that reaches `limit` keys back
         needs no more: memory then stays the same however long the text grows.
 
+    Old and new are joined at every step, which autograd can follow; step01 writes into a buffer instead.
+
     Attributes
     ----------
     keys, values : (B, H_kv, S, D), or None while empty
