@@ -21,6 +21,8 @@ jaxtyping.install_import_hook([*STEP01, "step02_torch", "step03_gpu"], "beartype
 from step01_numpy.common.stage import Stage  # noqa: E402
 
 STAGES = ["step01_numpy", "step02_torch", "step03_gpu"]
+RUNGS = "tests.step03_rungs"  # step 3 once more, with its kernels on the emulator
+ATTENDING = {"test_attention", "test_bad_input", "test_flash_attention", "test_heads", "test_onnx", "test_parity"}
 
 
 def pytest_addoption(parser):
@@ -32,10 +34,15 @@ def pytest_addoption(parser):
     )
 
 
+def stages(metafunc):
+    """Return the stages of a test module: those asked for, or all; the kernels where attention is tested."""
+    kernels = [RUNGS] if metafunc.module.__name__.removeprefix("tests.") in ATTENDING else []
+    return metafunc.config.getoption("stage") or [*STAGES, *kernels]
+
+
 def pytest_generate_tests(metafunc):
     if "stage" in metafunc.fixturenames:
-        names = metafunc.config.getoption("stage") or STAGES
-        metafunc.parametrize("stage", names, indirect=True)
+        metafunc.parametrize("stage", stages(metafunc), indirect=True)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from step01_numpy.common.parity import difference
 from step01_numpy.common.stage import Stage
 from tests import onnx_cases
-from tests.conftest import STAGES
+from tests.conftest import stages
 from tests.tolerances import EPS
 
 # A stage's function: ONNX's operator, the adapter that reaches it through that function, what is checked.
@@ -40,12 +40,12 @@ IN_EPS = {"float32": 8, "float16": 2, "bfloat16": 2}
 def pytest_generate_tests(metafunc):
     """Make every case a test of every stage that has the function; the `stage` fixture would take all."""
     if "case" in metafunc.fixturenames:
-        stages = [Stage(name) for name in metafunc.config.getoption("stage") or STAGES]
+        packages = [Stage(name) for name in stages(metafunc)]
         cases = {operator: onnx_cases.load_cases(operator) for operator in COUNTS}
         tests = [
             pytest.param(stage, function, case, id=f"{case.name}-{function}-{stage}")
             for function, (operator, _, _) in FUNCTIONS.items()
-            for stage in stages
+            for stage in packages
             if stage.has(function)
             for case in cases[operator]
         ]

@@ -1,0 +1,69 @@
+// What all rungs share: the types, the problem, and which keys a query may see.
+//
+// For each query i of each head, j over the keys that it may see:
+//     score_ij = scale q_i·k_j      lse_i = log Σ_j exp(score_ij)      weight_ij = exp(score_ij - lse_i)
+//     out_i = Σ_j weight_ij v_j
+// No CUDA header is included: the compiler at run time may not find one.
+#include "ptx.cuh"
+
+// 16-bit floats are stored so, and computed with as float: see Wide.
+struct float16 { unsigned short bits; };
+struct bfloat16 { unsigned short bits; };
+
+// The type that sums are made in: float, or double for double (which the proofs use).
+template <typename T> struct WideOf { using type = float; };
+template <> struct WideOf<double> { using type = double; };
+template <typename T> using Wide = typename WideOf<T>::type;
+
+__device__ inline float to_wide(float x) { return x; }
+__device__ inline double to_wide(double x) { return x; }
+__device__ inline float to_wide(float16 x) { return half_to_float(x.bits); }
+__device__ inline float to_wide(bfloat16 x) { return __uint_as_float((unsigned)x.bits << 16); }
+
+template <typename T> __device__ inline T from_wide(Wide<T> x) { return x; }
+template <> __device__ inline float16 from_wide<float16>(float x) { return {float_to_half(x)}; }
+template <> __device__ inline bfloat16 from_wide<bfloat16>(float x) {  // to the nearest, ties to even
+    if (x != x) return {0x7fff};
+    unsigned bits = __float_as_uint(x);
+    return {(unsigned short)((bits + 0x7fff + (bits >> 16 & 1)) >> 16)};
+}
+
+__device__ inline float exponential(float x) { return expf(x); }
+__device__ inline double exponential(double x) { return exp(x); }
+__device__ inline float logarithm(float x) { return logf(x); }
+__device__ inline double logarithm(double x) { return log(x); }
+__device__ inline float larger(float a, float b) { return fmaxf(a, b); }  // a number wins over NaN, which
+__device__ inline double larger(double a, double b) { return fmax(a, b); }  // the sum of weights keeps
+template <typename W> __device__ inline W minus_infinity() { return W(__uint_as_float(0xff800000u)); }
+template <typename W> __device__ inline W zero_if_hidden(W x) { return x == minus_infinity<W>() ? W(0) : x; }
+
+// What a kernel is told, by value. `Problem` of rungs.py is the same struct.
+struct Problem {
+    int heads, kv_heads;        // H, H_kv: query head h uses key/value head h / (H / H_kv)
+    int n_queries, n_keys;      // L, S
+    int offset, left, right;    // key j is visible when i + offset - left <= j <= i + offset + right
+    double scale;
+    long long mask_batch, mask_head, mask_row, mask_key;  // the mask's strides, 0 where it is broadcast
+};
+
+__device__ inline int kv_head(const Problem& p, int head) { return head / (p.heads / p.kv_heads); }
+
+// Where row `row` of a (batch, heads, length, D) array begins.
+__device__ inline long long place(int batch, int heads, int head, int length, int row, int size) {
+    return (((long long)batch * heads + head) * length + row) * size;
+}
+
+__device__ inline bool visible(const Problem& p, const unsigned char* mask, int batch, int head, int i, int j) {
+    if (i >= p.n_queries || j >= p.n_keys) return false;  // the last tile reaches over the end
+    if (j < i + p.offset - p.left || j > i + p.offset + p.right) return false;
+    return !mask || mask[batch * p.mask_batch + head * p.mask_head + i * p.mask_row + j * p.mask_key];
+}
+
+// The keys that the queries from `first` to `last` may see, and the queries that may see such keys: what lies
+// outside is hidden, and never read. (The mask is not asked.)
+__device__ inline int first_key(const Problem& p, int first) { return max(0, first + p.offset - p.left); }
+__device__ inline int end_key(const Problem& p, int last) { return min(p.n_keys, last + p.offset + p.right + 1); }
+__device__ inline int first_query(const Problem& p, int first) { return max(0, first - p.offset - p.right); }
+__device__ inline int end_query(const Problem& p, int last) {
+    return min(p.n_queries, last - p.offset + p.left + 1);
+}

@@ -1,0 +1,87 @@
+// Tiles in shared memory and micro-tiles in registers: what rungs 3 and 4 multiply with.
+//
+// A block's 128 threads stand in 8 rows of 16, so that the 16 threads of a row are half a warp. Of a product with R·8
+// rows and C·16 columns thread (down, across) computes R x C numbers, those of rows down + 8 r and columns across + 16 c:
+// for 4 (R + C) numbers read from shared memory it does 8 R C FLOP, where one number a thread would be 8 FLOP for 8.
+#include "attention.cuh"
+
+constexpr int DOWN = 8, ACROSS = 16, THREADS = DOWN * ACROSS;
+
+// N neighbours in memory, moved by one instruction where they are 16 bytes.
+template <typename T, int N> struct alignas(N * sizeof(T) < 16 ? N * sizeof(T) : 16) Pack { T at[N]; };
+template <int N, typename T> __device__ inline Pack<T, N> load(const T* from) { return *(const Pack<T, N>*)from; }
+template <int N, typename T> __device__ inline void store(T* to, Pack<T, N> x) { *(Pack<T, N>*)to = x; }
+
+// The rows of a tile lie PADDING numbers (16 bytes) further apart than they are long: 8 threads that read 16 bytes each of
+// 8 rows one under another then meet all 32 banks of shared memory, and without it the same 4 banks 8 times.
+template <typename W> constexpr int PADDING = 16 / sizeof(W);
+template <typename W, int SIZE> constexpr int STRIDE = SIZE + PADDING<W>;
+
+// How a thread's share of D columns is cut: GROUPS groups of NEIGHBOURS columns.
+template <int D> constexpr int NEIGHBOURS = D % 64 == 0 ? 4 : 2;
+template <int D> constexpr int GROUPS = D / (ACROSS * NEIGHBOURS<D>);
+
+// Rows `first` to `first + ROWS - 1` of x into a tile, widened; 0 from row `end` on.
+template <int ROWS, int D, typename T>
+__device__ inline void load_tile(Wide<T>* tile, const T* x, int first, int end) {
+    for (int n = threadIdx.x; n < ROWS * (D / 4); n += THREADS) {
+        int row = n / (D / 4), column = n % (D / 4) * 4;
+        Pack<T, 4> from{};
+        if (first + row < end) from = load<4>(x + (long long)(first + row) * D + column);
+        Pack<Wide<T>, 4> wide;
+        for (int e = 0; e < 4; ++e) wide.at[e] = to_wide(from.at[e]);
+        store<4>(tile + row * STRIDE<Wide<T>, D> + column, wide);
+    }
+}
+
+// product = a bᵀ, of two tiles with rows of D.
+template <int D, int R, int C, typename W>
+__device__ inline void multiply_rows(W (&product)[R][C], const W* a, const W* b, int down, int across) {
+    for (int r = 0; r < R; ++r)
+        for (int c = 0; c < C; ++c) product[r][c] = 0;
+#pragma unroll 4
+    for (int d = 0; d < D; d += 4) {
+        Pack<W, 4> right[C];
+        for (int c = 0; c < C; ++c) right[c] = load<4>(b + (across + ACROSS * c) * STRIDE<W, D> + d);
+        for (int r = 0; r < R; ++r) {
+            Pack<W, 4> left = load<4>(a + (down + DOWN * r) * STRIDE<W, D> + d);
+            for (int c = 0; c < C; ++c)
+                for (int e = 0; e < 4; ++e) product[r][c] += left.at[e] * right[c].at[e];
+        }
+    }
+}
+
+// sum += a b, of a tile with rows of LENGTH and one with LENGTH rows of D.
+template <int LENGTH, int D, int R, typename W>
+__device__ inline void add_product(W (&sum)[R][GROUPS<D>][NEIGHBOURS<D>], const W* a, const W* b, int down, int across) {
+    constexpr int N = NEIGHBOURS<D>;
+#pragma unroll 2
+    for (int j = 0; j < LENGTH; j += 4) {
+        Pack<W, 4> left[R];
+        for (int r = 0; r < R; ++r) left[r] = load<4>(a + (down + DOWN * r) * STRIDE<W, LENGTH> + j);
+        for (int e = 0; e < 4; ++e)
+            for (int g = 0; g < GROUPS<D>; ++g) {
+                Pack<W, N> right = load<N>(b + (j + e) * STRIDE<W, D> + (ACROSS * g + across) * N);
+                for (int r = 0; r < R; ++r)
+                    for (int n = 0; n < N; ++n) sum[r][g][n] += left[r].at[e] * right.at[n];
+            }
+    }
+}
+
+// A micro-tile into shared memory, where the threads of its row find it.
+template <int COLUMNS, int R, int C, typename W>
+__device__ inline void store_tile(W* tile, const W (&x)[R][C], int down, int across) {
+    for (int r = 0; r < R; ++r)
+        for (int c = 0; c < C; ++c) tile[(down + DOWN * r) * STRIDE<W, COLUMNS> + across + ACROSS * c] = x[r][c];
+}
+
+// One row of a thread's sums, times a factor, into a row of the result.
+template <int D, typename T>
+__device__ inline void store_row(T* row, const Wide<T> (&sum)[GROUPS<D>][NEIGHBOURS<D>], Wide<T> factor, int across) {
+    constexpr int N = NEIGHBOURS<D>;
+    for (int g = 0; g < GROUPS<D>; ++g) {
+        Pack<T, N> x;
+        for (int n = 0; n < N; ++n) x.at[n] = from_wide<T>(sum[g][n] * factor);
+        store<N>(row + (ACROSS * g + across) * N, x);
+    }
+}
