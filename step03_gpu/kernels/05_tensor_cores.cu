@@ -5,7 +5,6 @@ constexpr int THREADS = 128;            // 4 warps
 constexpr int ROWS = 2;                 // times 16 rows: the queries of a warp
 constexpr int QUERIES = 4 * 16 * ROWS;  // of a block: 128
 constexpr int KEYS = 64;                // of a tile
-constexpr float LOG2_E = 1.44269504f, LN_2 = 0.693147181f;
 
 using Scores = float[ROWS][KEYS / 8][4];
 using RowNumbers = float[ROWS][2];  // one number for each row that a lane has a share of
@@ -19,19 +18,6 @@ __device__ __forceinline__ float largest_of_row(float x) {
 __device__ __forceinline__ float sum_of_row(float x) {
     x += __shfl_xor_sync(0xffffffffu, x, 1);
     return x + __shfl_xor_sync(0xffffffffu, x, 2);
-}
-
-__device__ __forceinline__ void hide(Scores& scores, const Problem& p, const unsigned char* mask, int query, int key) {
-    query = fresh(query + row_of(0, 0));
-    key = fresh(key + column_of(0, 0));
-#pragma unroll
-    for (int m = 0; m < ROWS; ++m)
-#pragma unroll
-        for (int n = 0; n < KEYS / 8; ++n)
-#pragma unroll
-            for (int i = 0; i < 4; ++i)
-                if (!visible(p, mask, blockIdx.z, blockIdx.y, query + 16 * m + i / 2 * 8, key + 8 * n + i % 2))
-                    scores[m][n][i] = minus_infinity<float>();
 }
 
 // Weights are 2^(score · unit - reference). The reference is a row's largest score, but an old one serves as long as no
@@ -86,8 +72,9 @@ __global__ void __launch_bounds__(THREADS, 2)
 attend(const T* q, const T* k, const T* v, const unsigned char* mask, T* out, float* lse, Problem p) {
     extern __shared__ float4 memory[];
     const Tile<D> queries{shared_address(memory)}, keys = queries.below(QUERIES), values = keys.below(KEYS);
-    const int head = blockIdx.y, batch = blockIdx.z, warp = threadIdx.x / 32;
+    const int head = blockIdx.y, batch = blockIdx.z;
     const int first = (gridDim.x - 1 - blockIdx.x) * QUERIES, last = min(first + QUERIES, p.n_queries) - 1;
+    const int own = first + threadIdx.x / 32 * 16 * ROWS;  // the first query of this warp
     const int begin = first_key(p, first) / KEYS * KEYS, end = end_key(p, last);
     const float unit = float(p.scale) * LOG2_E;
     const long long top = place(batch, p.heads, head, p.n_queries, 0, 1);
@@ -108,14 +95,14 @@ attend(const T* q, const T* k, const T* v, const unsigned char* mask, T* out, fl
         load_tile<KEYS, THREADS>(values, v, p.n_keys - start);
         commit_copies();
         Scores scores = {};
-        add_product_of_rows<T>(scores, queries.below(warp * 16 * ROWS), keys);
+        add_product_of_rows<T>(scores, queries.below(own - first), keys);
 
         wait_copies<0>();
         __syncthreads();  // the values have come, and no warp needs these keys any more
         k += KEYS * D, v += KEYS * D;
         load_tile<KEYS, THREADS>(keys, k, p.n_keys - start - KEYS);
         commit_copies();
-        if (!all_visible(p, mask, first, QUERIES, start, KEYS)) hide(scores, p, mask, first + warp * 16 * ROWS, start);
+        hide<false>(scores, p, mask, batch, head, own, start);
         raise_reference<D>(reference, total, sum, scores, unit);
         weigh(scores, reference, total, unit);
         add_product<T>(sum, scores, values);
@@ -127,10 +114,10 @@ attend(const T* q, const T* k, const T* v, const unsigned char* mask, T* out, fl
 #pragma unroll
         for (int half = 0; half < 2; ++half) {
             float row_total = sum_of_row(total[m][half]);
-            int row = first + warp * 16 * ROWS + row_of(m, half);
+            int row = own + row_of(m, half);
             inverse[half] = 1 / (row_total == 0 ? 1 : row_total);
             if (lane() % 4 == 0 && row < p.n_queries) lse[top + row] = (reference[m][half] + log2f(row_total)) * LN_2;
         }
-        store_rows<T, D>(out + top * D, sum[m], inverse[0], inverse[1], first + warp * 16 * ROWS + 16 * m, p.n_queries);
+        store_rows<T, D>(out + top * D, sum[m], inverse[0], inverse[1], own + 16 * m, p.n_queries);
     }
 }

@@ -4,6 +4,8 @@
 // c[m][n][2 h + e] in row 16 m + 8 h + l / 4, column 8 n + 2 (l % 4) + e (ptx.cuh): a row lies in four lanes.
 #include "attention.cuh"
 
+constexpr float LOG2_E = 1.44269504f, LN_2 = 0.693147181f;  // exp(x) = 2^(x log2 e): there is an instruction for 2^x
+
 template <typename T> __device__ void multiply_pieces(float (&c)[4], const unsigned (&a)[4], unsigned b0, unsigned b1);
 template <> __device__ __forceinline__ void
 multiply_pieces<float16>(float (&c)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) { mma_half(c, a, b0, b1); }
@@ -119,9 +121,29 @@ __device__ __forceinline__ void store_rows(T* x, const float (&c)[D / 8][4], flo
     }
 }
 
-// Whether each of these queries may see each of these keys, so that nothing has to be hidden in the tile.
+// Whether each of these queries may see each of these keys, so that nothing has to be hidden in a tile.
 __device__ __forceinline__ bool all_visible(const Problem& p, const unsigned char* mask, int query, int queries, int key,
                                             int keys) {
     return !mask && key + keys <= p.n_keys && key >= query + queries - 1 + p.offset - p.left &&
            key + keys - 1 <= query + p.offset + p.right;
+}
+
+// Sets scores to -inf where the query may not see the key. Queries are the accumulator's rows, keys its columns; or, with
+// TRANSPOSED, the other way round. Tiles in which all is visible, the greater part, take no more than one branch.
+template <bool TRANSPOSED, int M, int N>
+__device__ __forceinline__ void hide(float (&scores)[M][N][4], const Problem& p, const unsigned char* mask, int batch,
+                                     int head, int query, int key) {
+    if (all_visible(p, mask, query, TRANSPOSED ? 8 * N : 16 * M, key, TRANSPOSED ? 16 * M : 8 * N)) return;
+    const int row = fresh((TRANSPOSED ? key : query) + row_of(0, 0));
+    const int column = fresh((TRANSPOSED ? query : key) + column_of(0, 0));
+#pragma unroll
+    for (int m = 0; m < M; ++m)
+#pragma unroll
+        for (int n = 0; n < N; ++n)
+#pragma unroll
+            for (int i = 0; i < 4; ++i) {
+                const int r = row + 16 * m + i / 2 * 8, c = column + 8 * n + i % 2;
+                if (!visible(p, mask, batch, head, TRANSPOSED ? c : r, TRANSPOSED ? r : c))
+                    scores[m][n][i] = minus_infinity<float>();
+            }
 }
