@@ -56,7 +56,7 @@ from step03_gpu.positions import (
 )
 from step03_gpu.rotary import Rotary, rotary_angles, rotary_frequencies, rotate, rotate_backward
 from step03_gpu.multi_head_attention import KVCache, MultiHeadAttention, merge_heads, split_heads
-from step03_gpu.flash_attention import FLASH, flash_attention, flash_attention_backward
+from step03_gpu.flash_attention import FLASH, flash_attention, flash_attention_backward, on_rung
 
 __all__ = [
     "Array", "array_module", "default_device", "from_numpy", "lookup_backward", "random_generator",
@@ -72,5 +72,5 @@ __all__ = [
     "LearnedPositions", "alibi_bias", "alibi_slopes", "frequencies", "sinusoidal_positions", "sinusoids",
     "Rotary", "rotary_angles", "rotary_frequencies", "rotate", "rotate_backward",
     "KVCache", "MultiHeadAttention", "merge_heads", "split_heads",
-    "FLASH", "flash_attention", "flash_attention_backward",
+    "FLASH", "flash_attention", "flash_attention_backward", "on_rung",
 ]  # fmt: skip

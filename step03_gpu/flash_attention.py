@@ -1,13 +1,17 @@
 """
 Flash attention on the device: the same numbers in tiles of keys; no (L, S) array is ever stored.
 
-All queries meet one tile of keys at a time: a GPU is filled by the queries and heads, and an array operation
-cannot do better. Keeping a tile of queries in fast memory as well takes a kernel.
+As array operations (`rung=0`) all queries meet one tile of keys at a time: a GPU is filled by the queries
+and heads, and an array operation cannot do better. Keeping a tile of queries in fast memory as well takes a
+kernel: the rungs of `kernels/`, which `rungs.py` lists.
 """
+
+from functools import partial
 
 from jaxtyping import Bool, Float
 
 from step01_numpy.common import checks
+from step03_gpu import fitting
 from step03_gpu.arrays import Array, array_module, widen
 from step03_gpu.attention import (
     Attend,
@@ -19,8 +23,9 @@ from step03_gpu.attention import (
     scale_or_default,
 )
 from step03_gpu.masks import combine_masks, hide
+from step03_gpu.rungs import choose
 
-__all__ = ["FLASH", "flash_attention", "flash_attention_backward"]
+__all__ = ["FLASH", "flash_attention", "flash_attention_backward", "on_rung"]
 
 TILE = 256  # keys
 
@@ -37,6 +42,7 @@ def flash_attention(
     offset: int | None = None,
     scale: float | None = None,
     softcap: float | None = None,
+    rung: int | None = None,
 ) -> tuple[Float[Array, "*heads L D_v"], Float[Array, "*heads L"]]:
     """
     Compute `scaled_dot_product_attention` tile by tile.
@@ -45,6 +51,9 @@ def flash_attention(
     ----------
     q, k, v, mask, bias, causal, window, offset, scale, softcap
         As in `scaled_dot_product_attention`.
+    rung : int, optional
+        Which kernels compute it; 0 = array operations. Default: on a GPU the best rung that covers the call,
+        on the host array operations, since kernels are emulated there, slowly.
 
     Returns
     -------
@@ -64,6 +73,9 @@ def flash_attention(
     arXiv:2205.14135.
     """
     checks.attention(Array, q, k, v, mask, bias, window, offset, scale, softcap)
+    if rung := choose(rung, q, v, bias, softcap):
+        visible = {"causal": causal, "window": window, "offset": offset}
+        return fitting.forward(rung, q, k, v, mask, scale=scale, **visible)
     xp, wide_q = array_module(q), widen(q)
     largest = xp.full((*q.shape[:-1], 1), -xp.inf, wide_q.dtype)
     total, out = xp.zeros_like(largest), xp.zeros((*q.shape[:-1], v.shape[-1]), wide_q.dtype)
@@ -96,6 +108,7 @@ def flash_attention_backward(
     offset: int | None = None,
     scale: float | None = None,
     softcap: float | None = None,
+    rung: int | None = None,
 ) -> tuple[Float[Array, "*heads L D"], Float[Array, "*kv_heads S D"], Float[Array, "*kv_heads S D_v"]]:
     """
     Differentiate `flash_attention`, computing each tile's weights again: exp(scores - lse).
@@ -103,8 +116,8 @@ def flash_attention_backward(
     Parameters
     ----------
     d_out : (*heads, L, D_v)
-    q, k, v, mask, bias, causal, window, offset, scale, softcap
-        What the forward was given.
+    q, k, v, mask, bias, causal, window, offset, scale, softcap, rung
+        What the forward was given; it need not be the same rung.
     out, lse
         What it returned.
 
@@ -117,6 +130,9 @@ def flash_attention_backward(
     ----------
     Dao et al. 2022, algorithm 4, arXiv:2205.14135.
     """
+    if rung := choose(rung, q, v, bias, softcap):
+        visible = {"causal": causal, "window": window, "offset": offset}
+        return fitting.backward(rung, d_out, q, k, v, out, lse, mask, scale=scale, **visible)
     xp, factor = array_module(q), scale_or_default(scale, q)
     wide_q, d_out = widen(q), widen(d_out)
     finite = xp.where(lse == -xp.inf, 0, lse)[..., None]
@@ -172,6 +188,11 @@ def _part(x, keys):
 
 def _plus(scores, bias, keys):
     return scores if bias is None else scores + widen(_part(bias, keys))
+
+
+def on_rung(rung: int) -> Attend:
+    """Return flash attention on one rung of the ladder, for a module's `attend=`."""
+    return Attend(partial(flash_attention, rung=rung), partial(flash_attention_backward, rung=rung))
 
 
 FLASH = Attend(flash_attention, flash_attention_backward)

@@ -41,7 +41,7 @@ def source(file: str, ptx: Path | None = None) -> str:
 
 def _expand(path: Path, instead: dict, done: set) -> str:
     """Put in every header that was not put in before."""
-    text, start = path.read_text(), 0
+    text, start = path.read_text().replace("#pragma once\n", "\n"), 0
     parts = [f'#line 1 "{path.name}"\n']
     for include in _INCLUDE.finditer(text):
         header = include.group(1)

@@ -55,7 +55,7 @@ __device__ inline void multiply_rows(W (&product)[R][C], const W* a, const W* b,
 template <int LENGTH, int D, int R, typename W>
 __device__ inline void add_product(W (&sum)[R][GROUPS<D>][NEIGHBOURS<D>], const W* a, const W* b, int down, int across) {
     constexpr int N = NEIGHBOURS<D>;
-#pragma unroll 4
+#pragma unroll 2
     for (int j = 0; j < LENGTH; j += 4) {
         Pack<W, 4> left[R];
         for (int r = 0; r < R; ++r) left[r] = load<4>(a + (down + DOWN * r) * STRIDE<W, LENGTH> + j);
