@@ -7,14 +7,16 @@
 using Shared = unsigned char*;
 
 inline Shared shared_address(const void* p) { return const_cast<Shared>(static_cast<const unsigned char*>(p)); }
-inline Shared flip(Shared address, int bits) { return reinterpret_cast<Shared>(reinterpret_cast<uintptr_t>(address) ^ bits); }
+inline Shared flip(Shared address, int bits) {
+    return reinterpret_cast<Shared>(reinterpret_cast<uintptr_t>(address) ^ bits);
+}
 template <typename T> T fresh(T x) { return x; }
 
 namespace emulator {
 
 inline void check_address(const void* address, size_t bytes, const char* call, const Place& place) {
     auto* begin = static_cast<const unsigned char*>(address);
-    if (begin < dynamic_shared || begin + bytes > dynamic_shared + sizeof dynamic_shared)
+    if (begin < dynamic_shared || begin + bytes > dynamic_shared + launch_now->shared_bytes)
         EMULATOR_FAULT(place, "%s: address %p is outside the block's shared memory", call, address);
     if (reinterpret_cast<uintptr_t>(address) % bytes)
         EMULATOR_FAULT(place, "%s: address %p is not a multiple of %zu bytes", call, address, bytes);
@@ -24,32 +26,15 @@ inline void check_address(const void* address, size_t bytes, const char* call, c
 
 // ---- conversions, rounding to nearest even (cvt, 9.7.9.21); a NaN keeps its first digits ----
 
-inline float half_to_float(unsigned short bits) {
-    unsigned sign = (bits & 0x8000u) << 16, rest = bits & 0x7fffu;
-    if (rest >= 0x7c00) return __uint_as_float(sign | 0x7f800000u | (rest & 0x3ff) << 13);
-    float magnitude = __uint_as_float(rest << 13) * 0x1p112f;  // exponents count from -127 here, from -15 there
-    return sign ? -magnitude : magnitude;
+inline float half_to_float(unsigned short bits) { return emulator::float_of_half(bits); }
+inline unsigned short float_to_half(float x) { return emulator::half_of_float(x); }
+
+inline unsigned pack_half(float first, float second) {
+    return emulator::half_of_float(first) | emulator::half_of_float(second) << 16;
 }
-
-inline unsigned short float_to_half(float x) {
-    unsigned bits = __float_as_uint(x), sign = bits >> 16 & 0x8000, rest = bits & 0x7fffffff;
-    if (rest > 0x7f800000) return sign | 0x7e00 | (rest >> 13 & 0x3ff);
-    float magnitude = __uint_as_float(rest);
-    if (magnitude >= 65520) return sign | 0x7c00;
-    if (magnitude < 0x1p-14f)  // beside 1/2 a float's last digit is that of the smallest half numbers, 2^-24
-        return sign | (__float_as_uint(magnitude + 0.5f) - __float_as_uint(0.5f));
-    return sign | (rest + 0xfff + (rest >> 13 & 1) - (112u << 23)) >> 13;
+inline unsigned pack_bfloat(float first, float second) {
+    return emulator::bfloat_of_float(first) | emulator::bfloat_of_float(second) << 16;
 }
-
-inline float bfloat_to_float(unsigned short bits) { return __uint_as_float(static_cast<unsigned>(bits) << 16); }
-
-inline unsigned short float_to_bfloat(float x) {
-    unsigned bits = __float_as_uint(x);
-    return x != x ? bits >> 16 | 0x40 : (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
-}
-
-inline unsigned pack_half(float first, float second) { return float_to_half(first) | float_to_half(second) << 16; }
-inline unsigned pack_bfloat(float first, float second) { return float_to_bfloat(first) | float_to_bfloat(second) << 16; }
 
 // ex2.approx.ftz, 9.7.3.21: where the result would be subnormal it is 0
 inline float exp2_approximate(float x) {
@@ -69,7 +54,7 @@ struct Operands {
     float a[4][2], b[2][2];
 };
 
-template <float (*widen)(unsigned short)>
+template <float (*widen)(uint16_t)>
 void mma(float (&c)[4], const unsigned (&a)[4], unsigned b0, unsigned b1, const Place& place) {
     const unsigned b[2] = {b0, b1};
     Operands mine;
@@ -90,12 +75,12 @@ void mma(float (&c)[4], const unsigned (&a)[4], unsigned b0, unsigned b1, const 
 
 inline void mma_half(float (&c)[4], const unsigned (&a)[4], unsigned b0, unsigned b1,
                      emulator::Place place = emulator::Place::current()) {
-    emulator::mma<half_to_float>(c, a, b0, b1, place);
+    emulator::mma<emulator::float_of_half>(c, a, b0, b1, place);
 }
 
 inline void mma_bfloat(float (&c)[4], const unsigned (&a)[4], unsigned b0, unsigned b1,
                        emulator::Place place = emulator::Place::current()) {
-    emulator::mma<bfloat_to_float>(c, a, b0, b1, place);
+    emulator::mma<emulator::float_of_bfloat>(c, a, b0, b1, place);
 }
 
 // ---- four 8 x 8 matrices from shared memory: ldmatrix.x4, 9.7.14.5.15. Lane l names row l % 8 of matrix l / 8 and
@@ -137,7 +122,7 @@ inline void load_matrices_transposed(unsigned (&r)[4], Shared row, emulator::Pla
 namespace emulator {
 
 struct Copy {
-    Shared to;
+    unsigned char* to;
     const void* from;
     size_t bytes;
     bool exists;
