@@ -23,9 +23,7 @@ def forward(rung: int, q, k, v, mask, *, scale=None, **visible):
     rung : int
         One that covers the call.
     q, k, v, mask, scale
-        As in `flash_attention`.
-    **visible
-        causal, window, offset.
+        As in `flash_attention`, and so are `causal`, `window` and `offset`.
     """
     fitted, mask = [_fit(x, _size(q, v)) for x in (q, k, v)], _fit_mask(mask, q)
     problem = state_problem(*fitted[:2], mask, scale=scale_or_default(scale, q), **visible)
@@ -39,8 +37,8 @@ def backward(rung: int, d_out, q, k, v, out, lse, mask, *, scale=None, **visible
 
     Parameters
     ----------
-    rung, q, k, v, mask, scale, **visible
-        What the forward was given.
+    rung, q, k, v, mask, scale
+        What the forward was given, with `causal`, `window` and `offset`.
     d_out
         Gradient of the loss with respect to `out`.
     out, lse
