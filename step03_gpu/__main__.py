@@ -5,6 +5,11 @@ import sys
 import step01_numpy
 import step03_gpu
 from step01_numpy.common.command_line import main
+from step03_gpu import check
 
 if __name__ == "__main__":
-    sys.exit(main(step03_gpu, below=("step01_numpy", "step02_torch"), models=step01_numpy))
+    sys.exit(
+        main(
+            step03_gpu, below=("step01_numpy", "step02_torch"), models=step01_numpy, commands={"check": check}
+        )
+    )

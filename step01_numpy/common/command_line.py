@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import ModuleType
 
 from step01_numpy.common.commands import (
@@ -49,6 +49,7 @@ def main(
     *,
     below: Sequence[str] = (),
     models: ModuleType | None = None,
+    commands: Mapping[str, ModuleType] | None = None,
 ) -> int:
     """
     Run one command of a stage.
@@ -62,6 +63,8 @@ def main(
         The packages of the stages below this one, which `parity` compares it with; imported where needed.
     models : module, optional
         Where the stage's models come from when it writes none itself.
+    commands : mapping, optional
+        Commands that this stage has beyond the common ones.
 
     Returns
     -------
@@ -70,16 +73,17 @@ def main(
         130 after Ctrl-C.
     """
     _speak_utf8()
+    commands = COMMANDS | dict(commands or {})
     try:
-        chosen = build_parser(stage.__name__).parse_args(arguments)
+        chosen = build_parser(stage.__name__, commands).parse_args(arguments)
     except SystemExit as stop:  # --help or a mistake, already told
         return stop.code
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
-        return _run(chosen, Context(stage, tuple(below), models))
+        return _run(chosen, commands[chosen.command], Context(stage, tuple(below), models))
 
 
-def build_parser(program: str) -> Parser:
+def build_parser(program: str, available: Mapping[str, ModuleType] = COMMANDS) -> Parser:
     """Build the parser of all commands."""
     parser = Parser(
         prog=f"python -m {program}",
@@ -87,7 +91,7 @@ def build_parser(program: str) -> Parser:
         epilog=f"'python -m {program} COMMAND --help' explains a command, with examples.",
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
-    for name, module in COMMANDS.items():
+    for name, module in available.items():
         summary, _, rest = module.HELP.format(program=f"python -m {program}").partition("\n\n")
         command = commands.add_parser(
             name,
@@ -100,9 +104,9 @@ def build_parser(program: str) -> Parser:
     return parser
 
 
-def _run(chosen, context) -> int:
+def _run(chosen, command, context) -> int:
     try:
-        code = COMMANDS[chosen.command].run(chosen, context)
+        code = command.run(chosen, context)
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:

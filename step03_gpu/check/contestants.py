@@ -1,0 +1,126 @@
+"""Who is measured: the rungs, the array operations, Triton, and PyTorch's own attention, each backend pinned."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import torch
+
+from step03_gpu.attention import attention_backward, scaled_dot_product_attention
+from step03_gpu.flash_attention import flash_attention, flash_attention_backward
+from step03_gpu.rungs import RUNGS
+
+SDPA = {
+    "flash": "FLASH_ATTENTION",
+    "cudnn": "CUDNN_ATTENTION",
+    "efficient": "EFFICIENT_ATTENTION",
+    "math": "MATH",
+}
+
+
+class Contestant(NamedTuple):
+    """
+    An attention that can be timed.
+
+    Attributes
+    ----------
+    forward : callable
+        (q, k, v, causal) -> (out, saved), of tensors (B, H, L, D).
+    backward : callable
+        (d_out, saved) -> (d_q, d_k, d_v).
+    directions : tuple of str
+        Which of the two is its own: a rung may share one with its neighbours.
+    """
+
+    forward: Callable
+    backward: Callable
+    directions: tuple = ("forward", "backward")
+
+
+def contestants(dtype: str) -> dict[str, Contestant]:
+    """Return all that take `dtype`, by name."""
+    found = {f"SDPA {name}": _of_tensors(partial(_sdpa, backend)) for name, backend in SDPA.items()}
+    found["array operations"] = _of_arrays(scaled_dot_product_attention, attention_backward)
+    for n, rung in RUNGS.items():
+        if dtype in rung.dtypes:
+            flash = (partial(function, rung=n) for function in (flash_attention, flash_attention_backward))
+            found[f"rung {n}"] = _of_arrays(*flash)._replace(directions=_own(n))
+    triton = _triton()
+    return found if triton is None else {**found, "Triton": _of_tensors(triton)}
+
+
+def _own(n):
+    """A kernel counts for one rung: a forward for the first that has it, a backward for the last."""
+    first = not any(RUNGS[m].forward is RUNGS[n].forward for m in RUNGS if m < n)
+    last = not any(RUNGS[m].backward is RUNGS[n].backward for m in RUNGS if m > n)
+    return tuple(name for name, own in (("forward", first), ("backward", last)) if own)
+
+
+def _of_tensors(attention):
+    """Time what autograd differentiates."""
+
+    def forward(q, k, v, causal):
+        inputs = [x.detach().requires_grad_() for x in (q, k, v)]
+        return attention(*inputs, causal), inputs
+
+    def backward(d_out, saved):
+        out, inputs = saved
+        return torch.autograd.grad(out, inputs, d_out, retain_graph=True)
+
+    return Contestant(lambda *args: _with_graph(*forward(*args)), backward)
+
+
+def _with_graph(out, inputs):
+    return out.detach(), (out, inputs)
+
+
+def _of_arrays(attention, attention_backward):
+    """Time functions of arrays on the same memory: what tensors hold is not copied."""
+
+    def forward(q, k, v, causal):
+        arrays = [as_array(x) for x in (q, k, v)]
+        out, kept = attention(*arrays, causal=causal)
+        return as_tensor(out), (*arrays, out, kept, causal)
+
+    def backward(d_out, saved):
+        *saved, causal = saved
+        return tuple(as_tensor(x) for x in attention_backward(as_array(d_out), *saved, causal=causal))
+
+    return Contestant(forward, backward)
+
+
+def as_array(tensor):
+    """Show a tensor's memory as an array of this stage."""
+    if tensor.is_cuda:
+        import cupy
+
+        return cupy.from_dlpack(tensor.detach())
+    if tensor.dtype == torch.bfloat16:
+        import ml_dtypes
+
+        return tensor.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
+    return tensor.numpy()
+
+
+def as_tensor(array) -> torch.Tensor:
+    """Show an array's memory as a tensor."""
+    if hasattr(array, "get"):
+        return torch.from_dlpack(array)
+    if array.dtype.name == "bfloat16":
+        return torch.from_numpy(array.view("int16")).view(torch.bfloat16)
+    return torch.from_numpy(array)
+
+
+def _sdpa(backend, q, k, v, causal):
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    with sdpa_kernel(getattr(SDPBackend, backend)):
+        return torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=causal)
+
+
+def _triton():
+    try:
+        from step03_gpu.triton_attention import triton_attention
+    except ImportError:
+        return None
+    return lambda q, k, v, causal: triton_attention(q, k, v, causal=causal)[0]

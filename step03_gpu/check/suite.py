@@ -1,0 +1,41 @@
+"""The tests of this stage, on whatever device it finds."""
+
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+STAGED = ("softmax", "masks", "attention", "heads", "positions", "flash_attention", "parity", "merge", "onnx")
+OWN = ("rungs", "tensor_cores", "cuda_tensors", "triton_attention")
+TESTS = Path(__file__).parent.parent.parent / "tests"
+
+
+def run_tests(seconds: int) -> tuple[bool, str]:
+    """
+    Run the tests in a process of their own.
+
+    Parameters
+    ----------
+    seconds : float
+        After which they are stopped.
+
+    Returns
+    -------
+    passed : bool
+    summary : str
+        pytest's last line, or why there is none, behind it the names of what failed.
+    """
+    files = [str(path) for name in STAGED + OWN for path in sorted(TESTS.glob(f"test_{name}*.py"))]
+    if not files:
+        return False, f"no tests beside the package, in {TESTS.name}/: run this from a checkout"
+    command = [sys.executable, "-m", "pytest", "--stage=step03_gpu", "-rf", "--no-header", *files]
+    start = time.monotonic()
+    try:
+        done = subprocess.run(command, cwd=TESTS.parent, capture_output=True, text=True, timeout=seconds)
+    except subprocess.TimeoutExpired:
+        return False, f"not finished within {seconds} s"
+    lines = done.stdout.strip().splitlines() or done.stderr.strip().splitlines() or ["no output"]
+    failed = [line for line in lines if re.match(r"(FAILED|ERROR) ", line)]
+    last = lines[-1].strip("= ")
+    return done.returncode == 0, "\n".join([f"{last} ({time.monotonic() - start:.0f} s)", *failed])
