@@ -66,7 +66,7 @@ class Launch(ctypes.Structure):
         ("arguments", ctypes.POINTER(Argument)),
     )
 
-    def set(self, arguments: list) -> None:
+    def set(self, arguments: tuple) -> None:
         """Point to the arguments."""
         self.n_arguments = len(arguments)
         self.arguments = (Argument * len(arguments))(*arguments)
