@@ -6,7 +6,6 @@ shared memory, copies ahead of time and the tensor cores' instructions are the c
 stays float32 (`input_precision="ieee"`): Triton's own default would be TF32.
 """
 
-from functools import partial
 from importlib.util import find_spec
 
 import torch
@@ -76,7 +75,7 @@ def triton_attention(
     Dao 2023, algorithms 1 and 2, arXiv:2307.08691; Tillet et al. 2019, doi:10.1145/3315508.3329973.
     """
     checks.attention(Array, q, k, v, mask, bias, window, offset, scale, softcap)
-    _check(q, v, bias, softcap)
+    _check(q, v, bias, softcap, blocks)
     scale = scale_or_default(scale, q)
     if scale <= 0:  # a running maximum of q kᵀ serves positive scales
         q, scale = (-q, -scale) if scale else (q * 0, 1.0)
@@ -154,7 +153,7 @@ def _band(n_queries, n_keys, causal, window, offset):
     return tuple(max(-n_queries, min(n_keys, int(x))) for x in (low, high))
 
 
-def _check(q, v, bias, softcap):
+def _check(q, v, bias, softcap, blocks):
     for name, x in (("bias", bias), ("softcap", softcap)):
         if x is not None:
             raise ValueError(f"triton_attention takes no {name}; step02_torch.flash_attention does")
@@ -162,12 +161,14 @@ def _check(q, v, bias, softcap):
         raise TypeError(f"q has dtype {q.dtype}; triton_attention takes float32, float16 and bfloat16")
     if max(q.shape[-1], v.shape[-1]) > 128:
         raise ValueError(f"head sizes are {q.shape[-1]} and {v.shape[-1]}; triton_attention takes up to 128")
+    if blocks is not None and not all(x >= 16 and x & (x - 1) == 0 for x in blocks):
+        raise ValueError(f"blocks is {blocks}; expected two powers of two of at least 16")
     if not (q.is_cuda or INTERPRETED):
         raise ValueError(f"q is on {q.device}; on a CPU set TRITON_INTERPRET=1 before importing this module")
 
 
 def _tuned(kernel, *sizes):
-    """Let Triton try (queries, keys, warps, stages); one that does not fit the GPU's shared memory drops out."""
+    """Let Triton try (queries, keys, warps, stages); one that asks for too much shared memory drops out."""
     configs = [
         triton.Config({"BLOCK_Q": rows, "BLOCK_K": keys}, num_warps=warps, num_stages=stages)
         for rows, keys, warps, stages in sizes
@@ -175,6 +176,6 @@ def _tuned(kernel, *sizes):
     return triton.autotune(configs, key=["D"])(kernel)
 
 
-FORWARD = _tuned(kernels.forward, (128, 64, 4, 3), (128, 64, 8, 3), (128, 128, 8, 2), (128, 128, 8, 3))
-KEY_GRADIENTS = _tuned(kernels.key_gradients, (64, 128, 8, 2), (64, 64, 4, 3), (64, 128, 8, 3), (32, 128, 4, 3))
-QUERY_GRADIENTS = _tuned(kernels.query_gradients, (128, 64, 8, 2), (128, 64, 8, 3), (64, 64, 4, 3))
+FORWARD = _tuned(kernels.forward, (128, 64, 8, 3), (128, 128, 8, 2), (128, 128, 8, 3), (128, 64, 4, 3))
+KEY_GRADIENTS = _tuned(kernels.key_gradients, (64, 128, 8, 2), (64, 128, 8, 3), (32, 128, 8, 2))
+QUERY_GRADIENTS = _tuned(kernels.query_gradients, (128, 64, 8, 2), (128, 64, 8, 3), (128, 32, 8, 3))

@@ -1,5 +1,5 @@
 """
-Flash attention's kernels in Triton: one program per block of queries or keys, every sum in one place, no atomics.
+Flash attention's kernels in Triton: a program for each block of queries or keys, every sum in one place.
 
 All arrays are contiguous, heads flattened into one axis: q (B·H, L, D), k and v (B·H_kv, S, D), lse and sums
 (B·H, L); D is a power of two. Tuples of integers: lengths (L, S), heads (H, H_kv), band (low, high), strides
@@ -25,16 +25,15 @@ def forward(q, k, v, mask, strides, out, lse, scale, heads, lengths, band,
     first = (tl.num_programs(0) - 1 - tl.program_id(0)) * BLOCK_Q  # where causal, the longest start first
     head = tl.program_id(1).to(tl.int64)
     rows = first + tl.arange(0, BLOCK_Q)
-    mask = _of_head(mask, strides, head, heads)
-    tiles = _load(q, head, rows, lengths[0], D, True), k, v, head // (heads[0] // heads[1])
-    hidden = rows[:, None], mask, strides, lengths, band
+    tiles = _load(q, head, rows, lengths[0], D, True), k, v, rows, head
+    problem = mask, strides, heads, lengths, band
     none = tl.zeros((BLOCK_Q, D), tl.float32), tl.zeros((BLOCK_Q,), tl.float32)
     sums = none[0], none[1], none[1] - float("inf")
     last = tl.minimum(first + BLOCK_Q, lengths[0]) - 1
     start, whole, ragged, end = _spans(first, last, band[0], band[1], lengths[1], mask is None, BLOCK_K)
-    sums = _add_keys(sums, tiles, hidden, scale * LOG2E, start, whole, True, D, BLOCK_K)
-    sums = _add_keys(sums, tiles, hidden, scale * LOG2E, whole, ragged, False, D, BLOCK_K)
-    total_out, total, largest = _add_keys(sums, tiles, hidden, scale * LOG2E, ragged, end, True, D, BLOCK_K)
+    sums = _add_keys(sums, tiles, problem, scale * LOG2E, start, whole, True, D, BLOCK_K)
+    sums = _add_keys(sums, tiles, problem, scale * LOG2E, whole, ragged, False, D, BLOCK_K)
+    total_out, total, largest = _add_keys(sums, tiles, problem, scale * LOG2E, ragged, end, True, D, BLOCK_K)
     safe = tl.where(total == 0, 1.0, total)
     nats = tl.where(total == 0, float("-inf"), (largest + tl.log2(safe)) / LOG2E)
     _store(out, head, rows, lengths[0], total_out / safe[:, None], D)
@@ -43,17 +42,17 @@ def forward(q, k, v, mask, strides, out, lse, scale, heads, lengths, band,
 
 @triton.jit
 @no_type_check
-def _add_keys(sums, tiles, hidden, scale, start, end,
+def _add_keys(sums, tiles, problem, scale, start, end,
               PARTLY: tl.constexpr, D: tl.constexpr, BLOCK: tl.constexpr):  # fmt: skip
     """Walk along the keys from `start` to `end` with a running sum and maximum; PARTLY: some are hidden."""
     out, total, largest = sums
-    q, k, v, kv_head = tiles
-    rows, mask, strides, lengths, band = hidden
+    q, k, v, rows, head = tiles
+    kv_head, lengths = _kv_head(head, problem), problem[3]
     for first in tl.range(start, end, BLOCK):
         keys = first + tl.arange(0, BLOCK)
         scores = tl.dot(q, _load(k, kv_head, keys, lengths[1], D, PARTLY).T, input_precision="ieee")
         if PARTLY:
-            visible = _visible(rows, keys[None, :], mask, strides, lengths, band)
+            visible = _visible(rows[:, None], keys[None, :], head, problem)
             scores = tl.where(visible, scores, float("-inf"))
         before = largest
         largest = tl.maximum(largest, tl.max(scores, 1) * scale)
@@ -84,36 +83,41 @@ def key_gradients(q, k, v, mask, strides, d_out, lse, sums, d_k, d_v, scale, hea
     first = tl.program_id(0) * BLOCK_K
     kv_head = tl.program_id(1).to(tl.int64)
     keys = first + tl.arange(0, BLOCK_K)
-    tile_k, tile_v = _load(k, kv_head, keys, lengths[1], D, True), _load(v, kv_head, keys, lengths[1], D, True)
+    tile_k, tile_v = (
+        _load(k, kv_head, keys, lengths[1], D, True),
+        _load(v, kv_head, keys, lengths[1], D, True),
+    )
+    problem = mask, strides, heads, lengths, band
     sums_kv = tl.zeros((BLOCK_K, D), tl.float32), tl.zeros((BLOCK_K, D), tl.float32)
     last = tl.minimum(first + BLOCK_K, lengths[1]) - 1
     start, whole, ragged, end = _spans(first, last, -band[1], -band[0], lengths[0], mask is None, BLOCK_Q)
     for member in range(0, heads[0] // heads[1]):
         head = kv_head * (heads[0] // heads[1]) + member
-        tiles = tile_k, tile_v, q, d_out, lse, sums, head
-        hidden = keys[:, None], _of_head(mask, strides, head, heads), strides, lengths, band
-        sums_kv = _add_queries(sums_kv, tiles, hidden, scale * LOG2E, start, whole, True, D, BLOCK_Q)
-        sums_kv = _add_queries(sums_kv, tiles, hidden, scale * LOG2E, whole, ragged, False, D, BLOCK_Q)
-        sums_kv = _add_queries(sums_kv, tiles, hidden, scale * LOG2E, ragged, end, True, D, BLOCK_Q)
+        tiles = tile_k, tile_v, q, d_out, lse, sums, keys, head
+        sums_kv = _add_queries(sums_kv, tiles, problem, scale, start, whole, True, D, BLOCK_Q)
+        sums_kv = _add_queries(sums_kv, tiles, problem, scale, whole, ragged, False, D, BLOCK_Q)
+        sums_kv = _add_queries(sums_kv, tiles, problem, scale, ragged, end, True, D, BLOCK_Q)
     _store(d_k, kv_head, keys, lengths[1], sums_kv[0] * scale, D)
     _store(d_v, kv_head, keys, lengths[1], sums_kv[1], D)
 
 
 @triton.jit
 @no_type_check
-def _add_queries(sums_kv, tiles, hidden, scale, start, end,
+def _add_queries(sums_kv, tiles, problem, scale, start, end,
                  PARTLY: tl.constexpr, D: tl.constexpr, BLOCK: tl.constexpr):  # fmt: skip
     """Walk along the queries from `start` to `end`; the weights come out transposed, (keys, queries)."""
     d_k, d_v = sums_kv
-    k, v, q, d_out, lse, sums, head = tiles
-    keys, mask, strides, lengths, band = hidden
+    k, v, q, d_out, lse, sums, keys, head = tiles
+    lengths = problem[3]
     for first in tl.range(start, end, BLOCK):
         rows = first + tl.arange(0, BLOCK)
         tile_q = _load(q, head, rows, lengths[0], D, PARTLY)
         scores = tl.dot(k, tile_q.T, input_precision="ieee")
-        weights = tl.exp2(scores * scale - _load_row(lse, head, rows, lengths[0], PARTLY)[None, :] * LOG2E)
+        exponents = scores * scale - _load_row(lse, head, rows, lengths[0], PARTLY)[None, :]
         if PARTLY:
-            weights = tl.where(_visible(rows[None, :], keys, mask, strides, lengths, band), weights, 0.0)
+            visible = _visible(rows[None, :], keys[:, None], head, problem)
+            exponents = tl.where(visible, exponents, float("-inf"))
+        weights = tl.exp2(exponents * LOG2E)
         tile_d = _load(d_out, head, rows, lengths[0], D, PARTLY)
         d_v = tl.dot(weights.to(tile_d.dtype), tile_d, d_v, input_precision="ieee")  # out = weights @ v
         d_weights = tl.dot(v, tile_d.T, input_precision="ieee")
@@ -130,34 +134,34 @@ def query_gradients(q, k, v, mask, strides, d_out, lse, sums, d_q, scale, heads,
     first = (tl.num_programs(0) - 1 - tl.program_id(0)) * BLOCK_Q
     head = tl.program_id(1).to(tl.int64)
     rows = first + tl.arange(0, BLOCK_Q)
-    mask = _of_head(mask, strides, head, heads)
     own = _load(q, head, rows, lengths[0], D, True), _load(d_out, head, rows, lengths[0], D, True)
     numbers = _load_row(lse, head, rows, lengths[0], True), _load_row(sums, head, rows, lengths[0], True)
-    tiles = own[0], own[1], numbers[0], numbers[1], k, v, head // (heads[0] // heads[1])
-    hidden = rows[:, None], mask, strides, lengths, band
+    tiles = own[0], own[1], numbers[0], numbers[1], k, v, rows, head
+    problem = mask, strides, heads, lengths, band
     tile = tl.zeros((BLOCK_Q, D), tl.float32)
     last = tl.minimum(first + BLOCK_Q, lengths[0]) - 1
     start, whole, ragged, end = _spans(first, last, band[0], band[1], lengths[1], mask is None, BLOCK_K)
-    tile = _add_keys_backward(tile, tiles, hidden, scale * LOG2E, start, whole, True, D, BLOCK_K)
-    tile = _add_keys_backward(tile, tiles, hidden, scale * LOG2E, whole, ragged, False, D, BLOCK_K)
-    tile = _add_keys_backward(tile, tiles, hidden, scale * LOG2E, ragged, end, True, D, BLOCK_K)
+    tile = _add_keys_backward(tile, tiles, problem, scale, start, whole, True, D, BLOCK_K)
+    tile = _add_keys_backward(tile, tiles, problem, scale, whole, ragged, False, D, BLOCK_K)
+    tile = _add_keys_backward(tile, tiles, problem, scale, ragged, end, True, D, BLOCK_K)
     _store(d_q, head, rows, lengths[0], tile * scale, D)
 
 
 @triton.jit
 @no_type_check
-def _add_keys_backward(d_q, tiles, hidden, scale, start, end,
+def _add_keys_backward(d_q, tiles, problem, scale, start, end,
                        PARTLY: tl.constexpr, D: tl.constexpr, BLOCK: tl.constexpr):  # fmt: skip
     """Walk along the keys from `start` to `end` once more, making the weights again from lse."""
-    q, d_out, lse, sums, k, v, kv_head = tiles
-    rows, mask, strides, lengths, band = hidden
+    q, d_out, lse, sums, k, v, rows, head = tiles
+    kv_head, lengths = _kv_head(head, problem), problem[3]
     for first in tl.range(start, end, BLOCK):
         keys = first + tl.arange(0, BLOCK)
         tile_k = _load(k, kv_head, keys, lengths[1], D, PARTLY)
-        weights = tl.exp2(tl.dot(q, tile_k.T, input_precision="ieee") * scale - lse[:, None] * LOG2E)
+        exponents = tl.dot(q, tile_k.T, input_precision="ieee") * scale - lse[:, None]
         if PARTLY:
-            visible = _visible(rows, keys[None, :], mask, strides, lengths, band)
-            weights = tl.where(visible, weights, 0.0)
+            visible = _visible(rows[:, None], keys[None, :], head, problem)
+            exponents = tl.where(visible, exponents, float("-inf"))
+        weights = tl.exp2(exponents * LOG2E)
         tile_v = _load(v, kv_head, keys, lengths[1], D, PARTLY)
         d_weights = tl.dot(d_out, tile_v.T, input_precision="ieee")
         d_scores = weights * (d_weights - sums[:, None])
@@ -179,20 +183,23 @@ def _spans(first, last, low, high, n, WHOLE: tl.constexpr, TILE: tl.constexpr):
 
 @triton.jit
 @no_type_check
-def _visible(rows, keys, mask, strides, lengths, band):
-    """Tell which of the keys each row sees; one of the two is a column, the other a row of indices."""
+def _visible(rows, keys, head, problem):
+    """Tell which keys a query sees, given both as indices, one as a column and the other as a row."""
+    mask, strides, heads, lengths, band = problem
     real = (rows < lengths[0]) & (keys < lengths[1])
     visible = real & (rows + band[0] <= keys) & (keys <= rows + band[1])
     if mask is not None:
-        where = mask + rows.to(tl.int64) * strides[2] + keys.to(tl.int64) * strides[3]
+        where = mask + head // heads[0] * strides[0] + head % heads[0] * strides[1]
+        where += rows.to(tl.int64) * strides[2] + keys.to(tl.int64) * strides[3]
         visible = visible & (tl.load(where, mask=real, other=0) != 0)
     return visible
 
 
 @triton.jit
 @no_type_check
-def _of_head(mask, strides, head, heads):
-    return mask if mask is None else mask + head // heads[0] * strides[0] + head % heads[0] * strides[1]
+def _kv_head(head, problem):
+    heads = problem[2]
+    return head // (heads[0] // heads[1])
 
 
 @triton.jit

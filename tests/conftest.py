@@ -9,6 +9,8 @@ import pytest
 import torch
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before the library is imported: no test asks the network
+if not torch.cuda.is_available():
+    os.environ["TRITON_INTERPRET"] = "1"  # before Triton is imported: its kernels then run on the CPU
 torch.set_num_threads(1)  # the tensors here are so small that threads would mostly wait for each other
 
 # Shapes in signatures are checked from here on: this must come before the stages are imported. Of step01
