@@ -21,6 +21,7 @@ READING_ORDER = [
     "rotary",
     "multi_head_attention",
     "flash_attention",
+    "merge",
     "recurrent",
     "recurrent_scores",
     "recurrent_attention",
@@ -36,7 +37,7 @@ READING_ORDER = [
     "training",
     "generation",
 ]
-FAMILY = READING_ORDER[: READING_ORDER.index("flash_attention") + 1]  # what step03 writes again
+FAMILY = READING_ORDER[: READING_ORDER.index("merge") + 1]  # what step03 writes again
 MIRRORS = [("step02_torch", name) for name in READING_ORDER] + [("step03_gpu", name) for name in FAMILY]
 
 
