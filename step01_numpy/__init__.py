@@ -47,6 +47,7 @@ from step01_numpy.positions import (
 from step01_numpy.rotary import Rotary, rotary_angles, rotary_frequencies, rotate, rotate_backward
 from step01_numpy.multi_head_attention import KVCache, MultiHeadAttention, merge_heads, split_heads
 from step01_numpy.flash_attention import FLASH, flash_attention, flash_attention_backward
+from step01_numpy.merge import merge_attention, merge_attention_backward
 from step01_numpy.recurrent import (
     BidirectionalGRU,
     GRU,
@@ -132,6 +133,7 @@ __all__ = [
     "Rotary", "rotary_angles", "rotary_frequencies", "rotate", "rotate_backward",
     "KVCache", "MultiHeadAttention", "merge_heads", "split_heads",
     "FLASH", "flash_attention", "flash_attention_backward",
+    "merge_attention", "merge_attention_backward",
     "BidirectionalGRU", "GRU", "gru_step", "gru_step_backward", "sigmoid", "stand_still", "summary",
     "summary_backward", "weight_backward",
     "SCORE_LAYERS", "AdditiveScore", "ConcatScore", "DotScore", "GeneralScore", "additive_scores",

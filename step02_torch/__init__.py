@@ -35,6 +35,7 @@ from step02_torch.positions import (
 from step02_torch.rotary import Rotary, rotary_angles, rotary_frequencies, rotate
 from step02_torch.multi_head_attention import KVCache, MultiHeadAttention, merge_heads, split_heads
 from step02_torch.flash_attention import FLASH, flash_attention
+from step02_torch.merge import merge_attention
 from step02_torch.recurrent import BidirectionalGRU, GRU, gru_step, sigmoid, stand_still, summary
 from step02_torch.recurrent_scores import (
     SCORE_LAYERS,
@@ -85,6 +86,7 @@ __all__ = [
     "Rotary", "rotary_angles", "rotary_frequencies", "rotate",
     "KVCache", "MultiHeadAttention", "merge_heads", "split_heads",
     "FLASH", "flash_attention",
+    "merge_attention",
     "BidirectionalGRU", "GRU", "gru_step", "sigmoid", "stand_still", "summary",
     "SCORE_LAYERS", "AdditiveScore", "ConcatScore", "DotScore", "GeneralScore", "additive_scores",
     "dot_scores",

@@ -11,6 +11,8 @@ from step02_torch.arrays import Array, widen
 from step02_torch.attention import cap, scale_or_default
 from step02_torch.masks import combine_masks, hide
 
+__all__ = ["FLASH", "flash_attention"]  # the backward is for those who need it: autograd does it otherwise
+
 _QUERIES, _KEYS = 256, 512
 
 
@@ -68,13 +70,47 @@ class _FlashAttention(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, d_out, _):
-        q, k, v, out, lse = ctx.saved_tensors
-        wide = [_by_group(widen(x), k) for x in (d_out, q, out, lse.unsqueeze(-1))]
-        wide += [widen(k).unsqueeze(-3), widen(v).unsqueeze(-3)]
-        d_q, d_k, d_v = torch.empty_like(wide[1]), torch.zeros_like(wide[-2]), torch.zeros_like(wide[-1])
-        for rows in _slices(0, q.shape[-2], _QUERIES):
-            d_q[..., rows, :] = _attend_backward(ctx.rule, *wide, d_k, d_v, rows)
-        return *(d.reshape(x.shape).to(x.dtype) for d, x in ((d_q, q), (d_k, k), (d_v, v))), None
+        return *_backward(ctx.rule, d_out, *ctx.saved_tensors), None
+
+
+def flash_attention_backward(
+    d_out: Float[Array, "*heads L D_v"],
+    q: Float[Array, "*heads L D"],
+    k: Float[Array, "*kv_heads S D"],
+    v: Float[Array, "*kv_heads S D_v"],
+    out: Float[Array, "*heads L D_v"],
+    lse: Float[Array, "*heads L"],
+    mask: Bool[Array, "..."] | None = None,
+    *,
+    bias: Float[Array, "..."] | None = None,
+    causal: bool = False,
+    window: tuple | None = None,
+    offset: int | None = None,
+    scale: float | None = None,
+    softcap: float | None = None,
+) -> tuple[Float[Array, "*heads L D"], Float[Array, "*kv_heads S D"], Float[Array, "*kv_heads S D_v"]]:
+    """
+    Differentiate `flash_attention` where autograd cannot: out and lse may be of more keys than k and v hold.
+
+    Autograd does this by itself for all keys at once. Where each device holds some of them, out and lse are
+    merged from all, and each device finds the gradients of its own keys, and its share of d_q.
+
+    Returns
+    -------
+    d_q, d_k, d_v
+        In the shapes and dtype of q, k, v; exactly 0 for a query that may attend to no key.
+    """
+    rule = _rule(q, k, mask, bias, causal, window, offset, scale, softcap)
+    return _backward(rule, d_out, q, k, v, out, lse)
+
+
+def _backward(rule, d_out, q, k, v, out, lse):
+    wide = [_by_group(widen(x), k) for x in (d_out, q, out, lse.unsqueeze(-1))]
+    wide += [widen(k).unsqueeze(-3), widen(v).unsqueeze(-3)]
+    d_q, d_k, d_v = torch.empty_like(wide[1]), torch.zeros_like(wide[-2]), torch.zeros_like(wide[-1])
+    for rows in _slices(0, q.shape[-2], _QUERIES):
+        d_q[..., rows, :] = _attend_backward(rule, *wide, d_k, d_v, rows)
+    return tuple(d.reshape(x.shape).to(x.dtype) for d, x in ((d_q, q), (d_k, k), (d_v, v)))
 
 
 def _attend(rule, q, k, v, rows):

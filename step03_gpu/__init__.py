@@ -57,6 +57,7 @@ from step03_gpu.positions import (
 from step03_gpu.rotary import Rotary, rotary_angles, rotary_frequencies, rotate, rotate_backward
 from step03_gpu.multi_head_attention import KVCache, MultiHeadAttention, merge_heads, split_heads
 from step03_gpu.flash_attention import FLASH, flash_attention, flash_attention_backward, on_rung
+from step03_gpu.merge import merge_attention, merge_attention_backward
 
 __all__ = [
     "Array", "array_module", "default_device", "from_numpy", "lookup_backward", "random_generator",
@@ -73,4 +74,5 @@ __all__ = [
     "Rotary", "rotary_angles", "rotary_frequencies", "rotate", "rotate_backward",
     "KVCache", "MultiHeadAttention", "merge_heads", "split_heads",
     "FLASH", "flash_attention", "flash_attention_backward", "on_rung",
+    "merge_attention", "merge_attention_backward",
 ]  # fmt: skip

@@ -21,6 +21,7 @@ READING_ORDER = [
     "rotary",
     "multi_head_attention",
     "flash_attention",
+    "merge",
     "recurrent",
     "recurrent_scores",
     "recurrent_attention",
@@ -36,7 +37,7 @@ READING_ORDER = [
     "training",
     "generation",
 ]
-FAMILY = READING_ORDER[: READING_ORDER.index("flash_attention") + 1]  # what step03 writes again
+FAMILY = READING_ORDER[: READING_ORDER.index("merge") + 1]  # what step03 writes again
 OWN = {"arrays": None, "flash_attention": {"on_rung"}}  # names that a stage may add to a file; None: any
 MACHINERY = ["fitting", "rungs"]  # what lies between step03's flash attention and its kernels
 OWN_PARAMETER = "rung"  # which of the device's kernels: its flash attention alone has them

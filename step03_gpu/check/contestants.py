@@ -50,7 +50,7 @@ def contestants(dtype: str) -> dict[str, Contestant]:
 
 
 def _own(n):
-    """A kernel counts for one rung: a forward for the first that has it, a backward for the last."""
+    """Count a kernel for one rung: a forward for the first that has it, a backward for the last."""
     first = not any(RUNGS[m].forward is RUNGS[n].forward for m in RUNGS if m < n)
     last = not any(RUNGS[m].backward is RUNGS[n].backward for m in RUNGS if m > n)
     return tuple(name for name, own in (("forward", first), ("backward", last)) if own)

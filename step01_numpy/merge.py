@@ -1,0 +1,107 @@
+"""Merging: attention over some keys and attention over others make attention over all of them."""
+
+import numpy as np
+from jaxtyping import Float
+
+from step01_numpy.arrays import Array, widen
+from step01_numpy.common import checks
+from step01_numpy.softmax import log_sum_exp, softmax, softmax_backward
+
+
+def merge_attention(
+    out: Float[Array, "*heads L D"],
+    lse: Float[Array, "*heads L"],
+    other_out: Float[Array, "*heads L D"],
+    other_lse: Float[Array, "*heads L"],
+) -> tuple[Float[Array, "*heads L D"], Float[Array, "*heads L"]]:
+    """
+    Join the attentions of the same queries over two sets of keys that have none in common.
+
+    Parameters
+    ----------
+    out, lse : (*heads, L, D), (*heads, L)
+        As `flash_attention` returns them for the first set of keys.
+    other_out, other_lse : (*heads, L, D), (*heads, L)
+        For the second.
+
+    Returns
+    -------
+    out : (*heads, L, D)
+        In the dtype of `out`; 16-bit numbers are merged in float32.
+    lse : (*heads, L)
+        What `flash_attention` returns for all keys together. Where no set had a visible key: 0 and -inf.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument, what was expected and what came.
+
+    Notes
+    -----
+    exp(lse) is the sum that a set's weights were divided by, so that the sets share the total as
+    softmax([lse, other_lse]): merging is attention over two keys whose scores are the lse and whose values
+    are the outs. The order of merging does not matter. Tiles of keys, the devices of a ring and the pieces of
+    a long cache all become one in this way.
+
+    References
+    ----------
+    Milakov and Gimelshein 2018, section 3.1, arXiv:1805.02867; Liu et al. 2023, section 3, arXiv:2310.01889.
+    """
+    _check(out, lse, other_out, other_lse)
+    lses = np.stack([lse, other_lse])  # (2, *heads, L)
+    share, other_share = softmax(lses, axis=0)[..., None]
+    merged = share * widen(out) + other_share * widen(other_out)
+    return merged.astype(out.dtype, copy=False), log_sum_exp(lses, axis=0)
+
+
+def merge_attention_backward(
+    d_out: Float[Array, "*heads L D"],
+    d_lse: Float[Array, "*heads L"],
+    out: Float[Array, "*heads L D"],
+    lse: Float[Array, "*heads L"],
+    other_out: Float[Array, "*heads L D"],
+    other_lse: Float[Array, "*heads L"],
+) -> tuple[
+    Float[Array, "*heads L D"],
+    Float[Array, "*heads L"],
+    Float[Array, "*heads L D"],
+    Float[Array, "*heads L"],
+]:
+    """
+    Differentiate `merge_attention`.
+
+    Parameters
+    ----------
+    d_out, d_lse : (*heads, L, D), (*heads, L)
+        Gradients of the loss with respect to what it returned.
+    out, lse, other_out, other_lse
+        What it was given.
+
+    Returns
+    -------
+    d_out, d_lse, d_other_out, d_other_lse
+        In the shapes of what it was given; exactly 0 where a set had no visible key.
+
+    Notes
+    -----
+    d lse_1 = share_1 · (d_lse + d_out · (out_1 - merged out)). Attention over all keys is differentiated
+    without this: given the merged out and lse, `flash_attention_backward` of each set finds its own share.
+    """
+    lses, outs = np.stack([lse, other_lse]), np.stack([widen(out), widen(other_out)])
+    shares, wide = softmax(lses, axis=0), widen(d_out)
+    d_outs = (shares[..., None] * wide).astype(out.dtype, copy=False)  # merged = Σ shares · outs
+    d_shares = (wide * outs).sum(axis=-1)
+    d_lses = softmax_backward(d_shares, shares, axis=0)  # shares = softmax(lses)
+    d_lses = d_lses + d_lse * shares  # the merged lse = log Σ exp(lses)
+    return d_outs[0], d_lses[0], d_outs[1], d_lses[1]
+
+
+def _check(out, lse, other_out, other_lse):
+    given = {"out": out, "lse": lse, "other_out": other_out, "other_lse": other_lse}
+    for name, x in given.items():
+        checks.floating(Array, name, x)
+    checks.shape("lse", lse, out.shape[:-1])
+    checks.shape("other_out", other_out, out.shape)
+    checks.shape("other_lse", other_lse, out.shape[:-1])
+    if out.dtype != other_out.dtype:
+        raise TypeError(f"other_out has dtype {other_out.dtype}; expected that of out, {out.dtype}")
