@@ -66,7 +66,7 @@ class Launch(ctypes.Structure):
         ("arguments", ctypes.POINTER(Argument)),
     )
 
-    def set(self, arguments: list) -> None:
+    def set(self, arguments: tuple) -> None:
         """Point to the arguments."""
         self.n_arguments = len(arguments)
         self.arguments = (Argument * len(arguments))(*arguments)
@@ -97,7 +97,7 @@ def argument(kernel: str, i: int, x) -> tuple[Argument, object]:
     raise EmulatorError(f"{kernel}: argument {i} is a Python {type(x).__name__}; {advice}")
 
 
-def run_program(path: Path, index: int, launch: Launch, arrays: list) -> None:
+def run_program(path: Path, index: int, launch: Launch, arrays: tuple) -> None:
     """
     Run a checked kernel in a process of its own; its arrays travel through files.
 
