@@ -1,4 +1,4 @@
-"""The ladder's kernels, each rung on the emulator: forward and gradients against step01 in float64, then PyTorch."""
+"""The rungs on the emulator: forward and gradients against step01 in float64, then against PyTorch."""
 
 from collections import Counter
 
@@ -67,8 +67,8 @@ def test_values_of_another_size(rng, rung, size, size_v):
 
 
 @every_rung
-@pytest.mark.parametrize("window", [(0, 0), (None, 5), (30, None), (32, 31), (2**70, 3), (40, 2**70)])
-@pytest.mark.parametrize("offset", [None, -20, 3, 10**30])
+@pytest.mark.parametrize("window", [(0, 0), (None, 5), (30, None), (32, 31), (2**40, 3), (40, 2**40)])
+@pytest.mark.parametrize("offset", [None, -20, 3, 2**50])
 def test_window_and_offset(rng, rung, window, offset):
     check(rng, rung, qkv(rng, heads=(1, 2), kv_heads=(1, 1)), window=window, offset=offset)
 
