@@ -85,8 +85,8 @@ class HeadParallelAttention(MultiHeadAttention):
 
         Parameters
         ----------
-        x, context, mask, bias, options
-            As there, for all heads.
+        x, context, mask, bias
+            As there, for all heads; and its other options.
         cache : KVCache, optional
             Each rank's own: it keeps the keys and values of its heads.
 
