@@ -8,7 +8,11 @@ import torch.distributed as dist
 
 import step02_torch
 from step01_numpy.attention import Attend
+from step01_numpy.common.run_configuration import RunConfig
+from step02_torch import MultiHeadAttention
+from step03_gpu.data_parallel import DataParallel, ParallelTrainer
 from step03_gpu.distributed import BLOCKS, ring_attention
+from step03_gpu.head_parallel import HeadParallelAttention, join_heads_of_state, split_heads_of_state
 from step03_gpu.ring import Ring
 from step03_gpu.sequence import split_sequence
 
@@ -164,3 +168,62 @@ def stay_away(away):
         q, k, v, _ = inputs(4, 4, torch.float32)
         ring_attention(q, k, v, group=group)
     return None
+
+
+def heads(size, arguments, options, calls):
+    """
+    Compare a head-parallel attention with one of a single process, in out and every gradient.
+
+    Returns the largest difference for each call, over max(1, max |expected|).
+    """
+    group, rank = group_of(size), dist.get_rank()
+    if rank >= size:
+        return None
+    seed = np.random.default_rng(rank)  # ranks that draw different weights: those of rank 0 count
+    parallel = HeadParallelAttention(*arguments, **options, rng=seed, group=group).double()
+    states = [None] * size
+    dist.all_gather_object(states, parallel.state_dict(), group=group)
+    single = MultiHeadAttention(*arguments, **options).double()
+    single.load_state_dict(join_heads_of_state(states))
+    own = HeadParallelAttention(*arguments, **options, rng=np.random.default_rng(0), group=group)
+    assert all(torch.equal(x.double(), parallel.state_dict()[name]) for name, x in own.state_dict().items())
+    return [compare_heads(parallel, single, size, rank, call) for call in calls]
+
+
+def compare_heads(parallel, single, size, rank, call):
+    rng, found = np.random.default_rng(20170612), []
+    x, context, d_out = (torch.tensor(rng.normal(size=(2, n, 24))) for n in (5, 7, 5))
+    inputs, options = (
+        (x, context) if "cross" in call else (x,),
+        {k: y for k, y in call.items() if k != "cross"},
+    )
+    for layer in (parallel, single):
+        leaves = [y.clone().requires_grad_() for y in inputs]
+        layer.zero_grad()
+        out = layer(*leaves, **options)
+        out.backward(d_out)
+        gradients = {name: p.grad for name, p in layer.named_parameters()}
+        own = gradients if layer is parallel else split_heads_of_state(gradients, size)[rank]
+        found.append([out.detach(), *(y.grad for y in leaves), *own.values()])
+    pairs = zip(*found, strict=True)
+    return max((a - b).abs().max().item() / max(1, b.abs().max().item()) for a, b in pairs)
+
+
+def head_errors(arguments):
+    """Return the text of the error with which four ranks refuse to share heads."""
+    try:
+        HeadParallelAttention(*arguments)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def updates(data, path, config, kinds=(DataParallel, ParallelTrainer)):
+    """Train in float64 and save; return the Progress of every update, the weights, and the batches' state."""
+    backend, trainer = kinds
+    trainer = trainer.new(backend(), data, RunConfig.from_dict(config))
+    trainer.model.double()
+    trainer.optimizer = trainer.backend.optimizer(trainer.model, trainer.config)
+    progress = [tuple(x) for x in trainer.run()]
+    trainer.save(path)
+    return progress, trainer.backend.state(trainer.model), trainer.batches.state_dict()

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from step02_torch import Rotary
 from step03_gpu.distributed import ring_attention
+from step03_gpu.head_parallel import HeadParallelAttention
 from step03_gpu.sequence import join_sequence, sequence_chunks, split_sequence
 from tests import distributed_cases as cases
 from tests.ranks import Ranks
@@ -132,3 +134,40 @@ def test_bad_parts():
         split_sequence(torch.zeros(4, 2), 2, order="random")
     with pytest.raises(ValueError, match="n_ranks is 0; expected an integer of at least 1"):
         split_sequence(torch.zeros(4, 2), 0)
+
+
+CALLS = [
+    {"causal": True},
+    {"mask": torch.arange(5) < torch.tensor([4, 3])[:, None, None, None]},
+    {"bias": torch.arange(12 * 25.0, dtype=torch.float64).reshape(12, 5, 5).sin()},
+    {"mask": torch.arange(12 * 25).reshape(12, 5, 5) % 3 > 0},
+    {"cross": True},
+]
+
+
+@pytest.mark.parametrize("size", [2, 4])
+@pytest.mark.parametrize(
+    ("n_kv_heads", "options"), [(None, {}), (4, {"bias": False}), (4, {"rotary": Rotary(2)})], ids=str
+)
+def test_head_parallel_equals_one_process(ranks, size, n_kv_heads, options):
+    calls = CALLS if "rotary" not in options else CALLS[:-1]  # rotary serves self-attention alone
+    for found in ranks.run(cases.heads, size, (24, 12, n_kv_heads), options, calls)[:size]:
+        assert all(x <= 1e-10 for x in found), found
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((24, 6), "the number of ranks is 4, which does not divide n_heads 6"),
+        ((24, 12, 3), "the number of ranks is 4, which does not divide n_kv_heads 3"),
+        ((24, 5), "n_heads is 5, which does not divide d_model 24"),
+    ],
+)
+def test_heads_that_ranks_cannot_share(ranks, arguments, message):
+    assert ranks.run(cases.head_errors, arguments) == [message] * 4
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_head_parallel_without_a_process_group():
+    with pytest.raises(ValueError, match=r"group is not there"):
+        HeadParallelAttention(24, 12)

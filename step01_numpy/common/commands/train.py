@@ -105,9 +105,9 @@ def _add_course(parser):
     )
 
 
-def run(arguments: argparse.Namespace, context: Context) -> int:
+def run(arguments: argparse.Namespace, context: Context, trainer: type[Trainer] = Trainer) -> int:
     """Train, save, and print the result."""
-    trainer = _open(arguments, context)
+    trainer = _open(arguments, context, trainer)
     if trainer.dropped:
         print(f"note: {trainer.dropped} pairs are too long for the model and left out", file=sys.stderr)
     try:
@@ -147,7 +147,7 @@ def train(trainer: Trainer, arguments: argparse.Namespace) -> dict:
     }
 
 
-def _open(arguments, context) -> Trainer:
+def _open(arguments, context, trainer) -> Trainer:
     """Check everything that can be wrong before the first update is made."""
     fresh = {"--config": arguments.config, "--seed": arguments.seed, "--score": arguments.score}
     if arguments.resume and any(x is not None for x in fresh.values()):
@@ -155,10 +155,10 @@ def _open(arguments, context) -> Trainer:
         raise ValueError(f"{names} is given with --resume; expected none: all is in the checkpoint")
     check_writable(arguments.out)
     if arguments.resume:
-        return Trainer.resumed(
+        return trainer.resumed(
             context.backend, arguments.data, arguments.out, task=arguments.model, steps=arguments.steps
         )
-    return Trainer.new(context.backend, arguments.data, _configuration(arguments))
+    return trainer.new(context.backend, arguments.data, _configuration(arguments))
 
 
 def _configuration(arguments) -> RunConfig:
