@@ -26,13 +26,13 @@ class KVCache:
     """
     The keys and values of positions seen before, so that decoding computes each of them once.
 
+    Old and new are joined at every step, which autograd can follow; step01 writes into a buffer instead.
+
     Parameters
     ----------
     limit : int, optional
         How many of the newest positions are kept; all when not given. A window that reaches `limit` keys back
         needs no more: memory then stays the same however long the text grows.
-
-    Old and new are joined at every step, which autograd can follow; step01 writes into a buffer instead.
 
     Attributes
     ----------

@@ -27,7 +27,8 @@ def lacking(q) -> str | None:
     major, minor = divmod(int(q.device.compute_capability), 10)
     if major + minor / 10 >= COMPUTE_CAPABILITY:
         return None
-    return f"rung 5 takes a GPU of compute capability {COMPUTE_CAPABILITY} or later; this one has {major}.{minor}"
+    needed = f"a GPU of compute capability {COMPUTE_CAPABILITY} or later"
+    return f"rung 5 takes {needed}; this one has {major}.{minor}"
 
 
 def tensor_cores(q, k, v, mask, problem):

@@ -8,6 +8,7 @@ only the mutants whose line holds it.
 import contextlib
 import inspect
 import io
+import os
 import sys
 import textwrap
 from importlib import import_module
@@ -15,14 +16,16 @@ from importlib import import_module
 import pytest
 
 from tests.mutant_table import TRANSFORMERS
+from tests.mutants_distributed import DISTRIBUTED
 from tests.mutants_embedding import EMBEDDING
 from tests.mutants_kernels import KERNELS, applied_to_kernel
 from tests.mutants_loading import LOADING
 from tests.mutants_recurrent import RECURRENT
 from tests.mutants_searching import SEARCHING
 from tests.mutants_texts import TEXTS
+from tests.ranks import MUTANT
 
-MUTANTS = [*TRANSFORMERS, *RECURRENT, *LOADING, *SEARCHING, *TEXTS, *EMBEDDING, *KERNELS]
+MUTANTS = [*TRANSFORMERS, *RECURRENT, *LOADING, *SEARCHING, *TEXTS, *EMBEDDING, *KERNELS, *DISTRIBUTED]
 
 
 @contextlib.contextmanager
@@ -60,8 +63,12 @@ def run(mutant):
         "no:cacheprovider",
         f"--stage={stage}",
     ]
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        return pytest.main(arguments)
+    os.environ[MUTANT] = mutant.name  # for tests that start processes
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            return pytest.main(arguments)
+    finally:
+        del os.environ[MUTANT]
 
 
 def main(words):

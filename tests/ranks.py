@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 MUTANT = "ATTENTION_MUTANT"  # the mutant's name, for the processes that are started while it is applied
-TIMEOUT = 15  # s that a rank waits for the others, and we for its answer
+TIMEOUT = 60  # s that a rank waits for the others, and we for its answer
 
 
 class Ranks:

@@ -1,4 +1,4 @@
-"""Who is measured: the rungs, the array operations, Triton, and PyTorch's own attention, each backend pinned."""
+"""Who is measured: rungs, array operations, Triton, and PyTorch's own attention, each backend pinned."""
 
 from collections.abc import Callable
 from functools import partial
@@ -7,15 +7,9 @@ from typing import NamedTuple
 import torch
 
 from step03_gpu.attention import attention_backward, scaled_dot_product_attention
+from step03_gpu.cuda_tensors import BACKENDS, as_array, as_tensor, sdpa
 from step03_gpu.flash_attention import flash_attention, flash_attention_backward
 from step03_gpu.rungs import RUNGS
-
-SDPA = {
-    "flash": "FLASH_ATTENTION",
-    "cudnn": "CUDNN_ATTENTION",
-    "efficient": "EFFICIENT_ATTENTION",
-    "math": "MATH",
-}
 
 
 class Contestant(NamedTuple):
@@ -39,7 +33,7 @@ class Contestant(NamedTuple):
 
 def contestants(dtype: str) -> dict[str, Contestant]:
     """Return all that take `dtype`, by name."""
-    found = {f"SDPA {name}": _of_tensors(partial(_sdpa, backend)) for name, backend in SDPA.items()}
+    found = {f"SDPA {name}": _of_tensors(partial(_sdpa, name)) for name in BACKENDS}
     found["array operations"] = _of_arrays(scaled_dot_product_attention, attention_backward)
     for n, rung in RUNGS.items():
         if dtype in rung.dtypes:
@@ -89,33 +83,8 @@ def _of_arrays(attention, attention_backward):
     return Contestant(forward, backward)
 
 
-def as_array(tensor):
-    """Show a tensor's memory as an array of this stage."""
-    if tensor.is_cuda:
-        import cupy
-
-        return cupy.from_dlpack(tensor.detach())
-    if tensor.dtype == torch.bfloat16:
-        import ml_dtypes
-
-        return tensor.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
-    return tensor.numpy()
-
-
-def as_tensor(array) -> torch.Tensor:
-    """Show an array's memory as a tensor."""
-    if hasattr(array, "get"):
-        return torch.from_dlpack(array)
-    if array.dtype.name == "bfloat16":
-        return torch.from_numpy(array.view("int16")).view(torch.bfloat16)
-    return torch.from_numpy(array)
-
-
 def _sdpa(backend, q, k, v, causal):
-    from torch.nn.attention import SDPBackend, sdpa_kernel
-
-    with sdpa_kernel(getattr(SDPBackend, backend)):
-        return torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=causal)
+    return sdpa(backend, q, k, v, causal=causal)
 
 
 def _triton(dtype):

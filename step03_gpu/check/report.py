@@ -8,11 +8,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from step01_numpy.common.files import write_atomically
-from step03_gpu.check.contestants import SDPA
 from step03_gpu.check.measure import Row
+from step03_gpu.cuda_tensors import BACKENDS
 
 PACKAGES = ("torch", "cupy-cuda13x", "cupy-cuda12x", "triton", "numpy")
-COLUMNS = ["", "direction", "ms", "TFLOP/s", "% of product"] + [f"vs {name}" for name in SDPA] + ["error"]
+COLUMNS = ["", "direction", "ms", "TFLOP/s", "% of product"] + [f"vs {name}" for name in BACKENDS] + ["error"]
 
 # What was promised for bfloat16, 64 heads, D = 128, L = 8192: (contestant, direction, ratio to, at least).
 GOALS = [
@@ -36,7 +36,7 @@ def table(rows: Sequence[Row], rates: dict[str, float]) -> str:
     lines = [COLUMNS, [":--", ":--", *["--:"] * (len(COLUMNS) - 2)]]
     for row in rows:
         share = 100 * row.tflops / rates[row.case.dtype]
-        ratios = [_ratio(rows, row, f"SDPA {name}") for name in SDPA]
+        ratios = [_ratio(rows, row, f"SDPA {name}") for name in BACKENDS]
         numbers = [f"{row.ms:.3g}", f"{row.tflops:.3g}", f"{share:.1f}", *ratios, f"{row.error:.1e}"]
         lines.append([row.contestant, row.direction, *numbers])
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
