@@ -35,10 +35,14 @@ struct Tile {
 
     __device__ __forceinline__ Tile below(int rows) const { return {start + rows * ROW}; }  // a multiple of 8
 
-    // For a 16 x 16 block each lane gives one address, of the row lane % 16 and the chunk lane / 16: of the four 8 x 8
-    // matrices, 0 and 1 lie one above the other, 2 and 3 right of them. This is the lane's address in the first block;
-    // those of the others differ by a constant and a few turned bits, which are made when they are needed (fresh).
-    __device__ __forceinline__ Shared corner() const { return fresh(start + place_of(lane() % 16, lane() / 16)); }
+    // For a 16 x 16 block each lane gives the address of one row of one of its four 8 x 8 matrices. By columns, matrices 0
+    // and 1 lie one above the other, 2 and 3 right of them; by rows, 0 and 1 side by side, 2 and 3 below. A right operand
+    // is two registers in a row, which decides: any other order costs moves. This is the lane's address in the first
+    // block; in the others a constant and a few bits differ, computed when they are needed (fresh).
+    __device__ __forceinline__ Shared by_columns() const { return fresh(start + place_of(lane() % 16, lane() / 16)); }
+    __device__ __forceinline__ Shared by_rows() const {
+        return fresh(start + place_of(lane() % 8 + lane() / 16 * 8, lane() / 8 % 2));
+    }
 
     static __device__ __forceinline__ Shared block(Shared corner, int rows, int columns) {
         return flip(corner, columns * 32 % PERIOD) + (rows * 16 * ROW + columns * 32 / PERIOD * PERIOD);
@@ -63,7 +67,7 @@ __device__ __forceinline__ void load_tile(Tile<D> tile, const T* from, int rows)
 // c += a bᵀ, of 16 M rows and 8 N rows in shared memory. Both are read as they lie: tensor cores want b by columns.
 template <typename T, int D, int M, int N>
 __device__ __forceinline__ void add_product_of_rows(float (&c)[M][N][4], Tile<D> a, Tile<D> b) {
-    const Shared a_corner = a.corner(), b_corner = b.corner();
+    const Shared a_corner = a.by_columns(), b_corner = b.by_rows();
 #pragma unroll
     for (int d = 0; d < D / 16; ++d) {
         unsigned left[M][4], right[4];
@@ -74,8 +78,8 @@ __device__ __forceinline__ void add_product_of_rows(float (&c)[M][N][4], Tile<D>
             load_matrices(right, b.block(b_corner, n / 2, d));
 #pragma unroll
             for (int m = 0; m < M; ++m) {
-                multiply_pieces<T>(c[m][n], left[m], right[0], right[2]);
-                multiply_pieces<T>(c[m][n + 1], left[m], right[1], right[3]);
+                multiply_pieces<T>(c[m][n], left[m], right[0], right[1]);
+                multiply_pieces<T>(c[m][n + 1], left[m], right[2], right[3]);
             }
         }
     }
@@ -85,7 +89,7 @@ __device__ __forceinline__ void add_product_of_rows(float (&c)[M][N][4], Tile<D>
 // by side are a left operand as they are: no number changes its lane.
 template <typename T, int D, int M, int N>
 __device__ __forceinline__ void add_product(float (&c)[M][D / 8][4], const float (&a)[M][N][4], Tile<D> b) {
-    const Shared corner = b.corner();
+    const Shared corner = b.by_columns();
 #pragma unroll
     for (int n = 0; n < N; n += 2) {
         unsigned left[M][4], right[4];
