@@ -69,6 +69,6 @@ KERNELS = [
     kernel("scale forgotten in d_q", BACKWARD, "sum[r], W(p.scale), across", "sum[r], W(1), across", LENGTHS),
     kernel("row sum forgotten", BACKWARD, "(d_weight - delta)", "d_weight", LENGTHS),
     kernel("hidden weights made again", BACKWARD, "seen ? exponential(score * scale - zero_if_hidden(lse)) : W(0)", "exponential(score * scale - zero_if_hidden(lse))", LENGTHS),
-    kernel("bfloat16 cut, not rounded", SHARED, "bits + 0x7fff + (bits >> 16 & 1)", "bits", "test_lower_precision"),
+    kernel("bfloat16 cut, not rounded", SHARED, "bits + 0x7fff + (bits >> 16 & 1)", "bits", "test_results_of_16_bits_are_those_of_float32_rounded_once"),
     kernel("padding of a tile not cleared", TILES, "if (first + row < end) from", "from", "test_hidden_rows_are_exactly_zero"),
 ]  # fmt: skip

@@ -202,6 +202,17 @@ def test_lower_precision(rng, rung, dtype, causal):
 
 
 @every_rung
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_results_of_16_bits_are_those_of_float32_rounded_once(rng, rung, dtype):
+    """To nearest, ties to even, as NumPy and ml_dtypes round: everything before is the same arithmetic."""
+    arrays = [x.astype(DTYPES[dtype]) for x in qkv(rng, 70, 130, (1, 4), (1, 2), size=64)]
+    out, lse = flash_attention(*arrays, rung=rung)
+    wide_out, wide_lse = flash_attention(*(x.astype(np.float32) for x in arrays), rung=rung)
+    assert (out == wide_out.astype(DTYPES[dtype])).all()
+    assert (lse == wide_lse).all()
+
+
+@every_rung
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_order_of_warps_changes_no_bit(rng, rung, dtype):
     """Threads that race for shared memory would give another number in another order."""
