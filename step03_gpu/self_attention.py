@@ -2,7 +2,8 @@
 
 from step01_numpy import self_attention as host
 from step03_gpu.arrays import from_numpy
-from step03_gpu.attention import STANDARD, Attend
+from step03_gpu.attention import Attend
+from step03_gpu.flash_attention import FLASH
 
 
 class AttentionHead(host.AttentionHead):
@@ -18,7 +19,7 @@ class AttentionHead(host.AttentionHead):
     bias : bool
         Whether the three projections add a bias.
     attend : Attend
-        The attention and its backward.
+        The attention and its backward; by default what the device is best at, see `flash_attention`.
     rng : numpy.random.Generator, optional
         Source of the initial weights.
     """
@@ -29,7 +30,7 @@ class AttentionHead(host.AttentionHead):
         d_head: int | None = None,
         *,
         bias: bool = False,
-        attend: Attend = STANDARD,
+        attend: Attend = FLASH,
         rng=None,
     ):
         super().__init__(d_model, d_head, bias=bias, attend=attend, rng=rng)

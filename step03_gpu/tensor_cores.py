@@ -66,7 +66,7 @@ def _kernels(file, q, *templates):
 
 
 def _with_positive_scale(q, problem):
-    """Move the scale's sign into q: in the kernel, the largest score before the scale is the largest after."""
+    """Move the scale's sign into q: in the kernel the largest score before scaling is the largest after."""
     scale = float(problem["scale"])
     positive = problem.copy()
     positive["scale"] = max(abs(scale), SMALLEST_SCALE)

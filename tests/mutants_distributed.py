@@ -1,7 +1,5 @@
 """Mutants of what spans devices: merging, the ring, heads and batches shared between ranks."""
 
-
-
 from tests.mutant_table import Mutant
 
 MERGE, RING = "step01_numpy.merge:", "step03_gpu.distributed:_RingAttention."

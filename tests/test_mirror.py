@@ -40,6 +40,7 @@ READING_ORDER = [
 FAMILY = READING_ORDER[: READING_ORDER.index("merge") + 1]  # what step03 writes again
 OWN = {"arrays": None, "flash_attention": {"on_rung"}}  # names that a stage may add to a file; None: any
 MACHINERY = ["fitting", "rungs"]  # what lies between step03's flash attention and its kernels
+ATTENDING = ["self_attention", "multi_head_attention"]  # step03 attends by its flash attention
 OWN_PARAMETER = "rung"  # which of the device's kernels: its flash attention alone has them
 MIRRORS = [("step02_torch", name) for name in READING_ORDER] + [("step03_gpu", name) for name in FAMILY]
 
@@ -109,6 +110,7 @@ def test_imports_come_from_above(package):
             continue
         above = READING_ORDER[: READING_ORDER.index(name)]
         above += MACHINERY if name == "flash_attention" else []
+        above += ["flash_attention"] if package == "step03_gpu" and name in ATTENDING else []
         for node in ast.walk(ast.parse((ROOT / package / f"{name}.py").read_text())):
             if isinstance(node, ast.ImportFrom) and node.module.startswith("step0"):
                 _, *path = node.module.split(".")

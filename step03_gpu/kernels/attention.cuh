@@ -23,8 +23,8 @@ __device__ inline float to_wide(bfloat16 x) { return __uint_as_float((unsigned)x
 template <typename T> __device__ inline T from_wide(Wide<T> x) { return x; }
 template <> __device__ inline float16 from_wide<float16>(float x) { return {float_to_half(x)}; }
 template <> __device__ inline bfloat16 from_wide<bfloat16>(float x) {  // to the nearest, ties to even
-    if (x != x) return {0x7fff};
     unsigned bits = __float_as_uint(x);
+    if (x != x) return {(unsigned short)(bits >> 16 | 0x40)};  // still no number, and the same one
     return {(unsigned short)((bits + 0x7fff + (bits >> 16 & 1)) >> 16)};
 }
 
