@@ -14,6 +14,7 @@ import numpy as np
 
 from step03_gpu.arrays import array_module
 from step03_gpu.launch import kernels, launch
+from step03_gpu.tensor_cores import DTYPES, lacking, tensor_cores, tensor_cores_backward
 
 TYPES = {"float32": "float", "float64": "double", "float16": "float16", "bfloat16": "bfloat16"}
 HEAD_SIZES = (32, 64, 96, 128)
@@ -41,11 +42,14 @@ class Rung(NamedTuple):
         (d_out, q, k, v, out, lse, mask, problem) -> (d_q, d_k, d_v).
     dtypes : tuple of str
         What it takes.
+    lacking : callable
+        q -> why its device will not do, or None.
     """
 
     forward: Callable
     backward: Callable
     dtypes: tuple = tuple(TYPES)
+    lacking: Callable = lambda q: None
 
 
 def choose(rung: int | None, q, v, bias=None, softcap=None) -> int:
@@ -84,7 +88,7 @@ def refusal(rung: int, q, v, bias=None, softcap=None) -> str | None:
             return f"rung {rung} takes no {name}; rung=0 does"
     if size > HEAD_SIZES[-1]:
         return f"rung {rung} takes head sizes up to {HEAD_SIZES[-1]}, not {size}; rung=0 takes any"
-    return None
+    return RUNGS[rung].lacking(q)
 
 
 def wide(dtype) -> np.dtype:
@@ -194,4 +198,5 @@ RUNGS = {
     2: Rung(online_softmax, tiled_backward),
     3: Rung(tiled, tiled_backward),
     4: Rung(tiled, tiled_backward),
+    5: Rung(tensor_cores, tensor_cores_backward, DTYPES, lacking),
 }

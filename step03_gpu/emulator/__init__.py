@@ -1,6 +1,8 @@
-"""CUDA kernels without a GPU: the same `.cu` text, compiled as C++ and run on NumPy arrays, thread by thread."""
+"""CUDA kernels without a GPU: the same text, compiled as C++ and run thread by thread on NumPy arrays."""
 
 from step03_gpu.emulator.compiler import EmulatorError
-from step03_gpu.emulator.raw_module import RawModule, warp_order
+from step03_gpu.emulator.launches import warp_order
+from step03_gpu.emulator.raw_module import RawModule
+from step03_gpu.emulator.results import compare_orders
 
-__all__ = ["EmulatorError", "RawModule", "warp_order"]
+__all__ = ["EmulatorError", "RawModule", "compare_orders", "warp_order"]

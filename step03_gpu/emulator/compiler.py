@@ -1,4 +1,4 @@
-"""From the text of a `.cu` file to something that runs here: translated, compiled as C++20, kept for the next time."""
+"""From the text of a `.cu` file to something that runs here: translated, compiled as C++20, and kept."""
 
 import hashlib
 import os
@@ -9,15 +9,14 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from step01_numpy.common.files import write_atomically
-
 INCLUDE = Path(__file__).parent / "include"
-FLAGS = ["-std=c++20", "-O2", "-w", "-pipe", "-ffp-contract=off", f"-I{INCLUDE}"]
-LIBRARY = ["-shared", "-fPIC", "-fvisibility=hidden"]
+FLAGS = ("-std=c++20", "-w", "-ffp-contract=off", f"-I{INCLUDE}")
+LIBRARY = ("-O2", "-shared", "-fPIC", "-fvisibility=hidden")
+PROGRAM = ("-O1", "-g1", "-fsanitize=address", "-fno-omit-frame-pointer")
 
 DYNAMIC = re.compile(r"extern\s+__shared__\s+([^;\[]*?)\s*\b(\w+)\s*\[\s*\]\s*;")
-STATIC = re.compile(r"__shared__\s[^;]*;")
-ALIGNAS = re.compile(r"alignas(?=\s*\()")
+STATIC = re.compile(r"__shared__\s+([^;]*);")
+COMMENT = re.compile(r'"(?:\\.|[^"\\])*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
 BRACKETS = re.compile(r"<[^<>]*>|\[[^\[\]]*\]|\([^()]*\)")
 
 
@@ -29,43 +28,49 @@ def translate(code: str) -> str:
     """
     Turn the few words of CUDA that no macro can express into C++; each line stays where it is.
 
-    `extern __shared__ T x[];` becomes a pointer to the emulator's memory; behind every other `__shared__`
-    declaration the variables' names are handed to the emulator, which poisons them before each block.
+    `extern __shared__ T x[];` becomes a pointer to the emulator's memory. `__shared__ T x[N];` becomes
+    `typedef T x_type[N]; EMULATOR_SHARED(x)`, so that `x` can be poisoned before each block.
     """
-    code = DYNAMIC.sub(_dynamic, code)
-    return STATIC.sub(_static, code)
+    code = COMMENT.sub(_comment, code)
+    return STATIC.sub(_static, DYNAMIC.sub(_dynamic, code))
+
+
+def _comment(match):
+    return match[0] if match[0][0] == '"' else " " + "\n" * match[0].count("\n")
 
 
 def _dynamic(match):
     element = re.sub(r"(alignas|__align__)\s*\([^()]*\)", "", match[1])
-    lines = "\n" * (match[0].count("\n") - element.count("\n"))
+    lines = "\n" * (match[0].count("\n") - element.count("\n") * 2)
     return f"{element}* {match[2]} = reinterpret_cast<{element}*>(emulator::dynamic_shared);{lines}"
 
 
 def _static(match):
-    declaration = bare = ALIGNAS.sub("__align__", match[0])
-    while bare != (bare := BRACKETS.sub(" ", bare)):  # what is left: words, and commas between variables
-        pass
-    names = [re.search(r"(\w+)\s*$", part)[1] for part in bare[:-1].split(",")]
-    return declaration + "".join(f" EMULATOR_SHARED({name})" for name in names)
+    declaration = words = re.sub(r"alignas(?=\s*\()", "__align__", match[1])
+    while (bare := BRACKETS.sub(lambda bracket: " " * len(bracket[0]), words)) != words:
+        words = bare  # at last without brackets: words, and commas between the variables
+    names = list(re.finditer(r"(\w+)\s*(?=,|$)", words))
+    for name in reversed(names):
+        declaration = f"{declaration[: name.end(1)]}_type{declaration[name.end(1) :]}"
+    return f"typedef {declaration};" + "".join(f" EMULATOR_SHARED({name[1]})" for name in names)
 
 
 @cache
-def compiler() -> tuple[str, str]:
-    """Return the path and the version of the C++ compiler: $CXX, g++ or clang++."""
-    for name in (os.environ.get("CXX"), "g++", "clang++"):
+def compiler(wanted: str | None) -> tuple[str, str]:
+    """Return the path and the version of the C++ compiler: the one wanted, g++ or clang++."""
+    for name in (wanted, "g++", "clang++"):
         if name and (path := shutil.which(name)):
             version = subprocess.run([path, "--version"], capture_output=True, text=True, check=False)
             return path, version.stdout
     raise EmulatorError(
-        "no C++ compiler found, which the emulator needs: install g++ 11 or later or clang++ 16 or later "
+        "no C++ compiler found, and the emulator needs one: install g++ 11 or later or clang++ 16 or later "
         "(Debian, Ubuntu: apt install g++; macOS: xcode-select --install), or name one in CXX"
     )
 
 
-def compile_kernels(code: str, names: tuple, options: tuple, checked: bool = False) -> Path:
+def compile_kernels(code: str, names: tuple, options: tuple = (), checked: bool = False) -> Path:
     """
-    Compile kernels into a shared library, or the library of an earlier call with the same content.
+    Compile kernels, or find what an earlier call made of the same text with the same compiler.
 
     Parameters
     ----------
@@ -76,7 +81,7 @@ def compile_kernels(code: str, names: tuple, options: tuple, checked: bool = Fal
     options : tuple of str
         As for NVRTC; definitions (-D, -U) and folders of headers (-I) are used.
     checked : bool
-        With AddressSanitizer, as a program of its own.
+        Make a program watched by AddressSanitizer instead of a shared library.
 
     Returns
     -------
@@ -85,45 +90,45 @@ def compile_kernels(code: str, names: tuple, options: tuple, checked: bool = Fal
     Raises
     ------
     EmulatorError
-        With the compiler's message, where the text is no C++; or where there is no compiler.
+        With the compiler's message, where the text does not compile; or where there is no compiler.
     """
-    path, version = compiler()
+    path, version = compiler(os.environ.get("CXX"))
     kernels = " ".join(f"EMULATOR_KERNEL({name})" for name in names)
     text = f'#include "cuda.cuh"\n#line 1 "kernel.cu"\n{translate(code)}\n'
-    text += f'#line 1 "the names of the kernels"\nEMULATOR_KERNELS({kernels})\n'
-    flags = [*FLAGS, *LIBRARY, *(option for option in options if option[:2] in ("-D", "-U", "-I"))]
-    headers = "".join(header.read_text() for header in sorted(INCLUDE.iterdir()))
-    key = hashlib.sha256("\0".join([text, headers, path, version, *flags]).encode()).hexdigest()[:32]
-    compiled = cache_folder() / key
+    text += f'#line 1 "name_expressions"\nEMULATOR_KERNELS({kernels})\n'
+    taken = [option for option in options if option[:2] in ("-D", "-U", "-I")]
+    command = [path, *FLAGS, *(PROGRAM if checked else LIBRARY), *taken]
+    headers = [header.read_text() for header in sorted(INCLUDE.iterdir()) if header.is_file()]
+    key = hashlib.sha256("\0".join([text, *headers, version, *command]).encode()).hexdigest()
+    compiled = cache_folder() / f"{key[:32]}{'' if checked else '.so'}"
     if not compiled.exists():
-        _compile([path, *flags], text, compiled)
+        _compile(command, text, compiled)
     return compiled
 
 
 def _compile(command, text, compiled):
-    with tempfile.TemporaryDirectory() as folder:
+    """Write the file whole or not at all: another process may want the same one."""
+    with tempfile.TemporaryDirectory(dir=compiled.parent) as folder:
         output = Path(folder) / "compiled"
-        run = subprocess.run(
-            [*command, "-x", "c++", "-", "-o", output],
-            input=text,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        command = [*command, "-x", "c++", "-", "-o", str(output)]
+        run = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
         if run.returncode:
             raise EmulatorError(f"the kernel does not compile:\n{run.stderr.strip()}")
-        write_atomically(compiled, output.read_bytes())
+        os.replace(output, compiled)
+
+
+def cache_folder() -> Path:
+    """Return where compiled kernels are kept: $ATTENTION_STEP_BY_STEP_CACHE, or the user's cache folder."""
+    named, home = os.environ.get("ATTENTION_STEP_BY_STEP_CACHE"), os.environ.get("XDG_CACHE_HOME")
+    folder = Path(named) if named else Path(home or Path.home() / ".cache") / "attention-step-by-step"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError:
+        return _temporary_folder()
+    return folder
 
 
 @cache
-def cache_folder() -> Path:
-    """Return where compiled kernels are kept: $ATTENTION_STEP_BY_STEP_CACHE, or the user's folder for such."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(os.environ.get("ATTENTION_STEP_BY_STEP_CACHE") or Path(home) / "attention-step-by-step")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if os.access(folder, os.W_OK):
-            return folder
-    except OSError:
-        pass
+def _temporary_folder():
     return Path(tempfile.mkdtemp(prefix="attention-step-by-step-"))

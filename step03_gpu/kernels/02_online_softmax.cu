@@ -1,11 +1,12 @@
 // Rung 2: one kernel, the scores never leave the registers.
 //
-// New:    the online softmax. A warp walks along the keys with one query and keeps the largest score m so far, the
-//         sum of the weights, and the weighted sum of the values, both relative to m. Where m grows, what was
-//         summed before is multiplied by exp(m_before - m).
-// Gain:   no L x S matrix: of memory only q, k, v and out are touched, 4 L D numbers instead of 5 L S.
-// Lesson: no traffic is saved between caches and registers: every query reads every key and value, 2 D numbers for
-//         4 D FLOP, and each score costs five shuffles, one after the other.
+// New:    the online softmax. A warp walks along the keys with one query. It keeps the largest score m so far,
+//         the sum of the weights, and the weighted sum of the values, both relative to m. Where m grows, what
+//         was summed before is multiplied by exp(m_before - m).
+// Gain:   no L x S matrix. Memory sees q, k, v and out: 17 MB for each head, not 1.9 GB, at L = S = 8192 and
+//         D = 128 in float.
+// Lesson: between caches and registers nothing is saved. Every query reads every key and value, 2 D numbers
+//         for 4 D FLOP, and each score waits for five shuffles, one after the other.
 // Milakov and Gimelshein 2018, algorithm 3, arXiv:1805.02867.
 #include "attention.cuh"
 
@@ -21,7 +22,8 @@ __global__ void online_softmax(const T* q, const T* k, const T* v, const unsigne
                                Wide<T>* lse, Problem p) {
     using W = Wide<T>;
     constexpr int EACH = D / 32;  // numbers of a row that a lane holds: lane, lane + 32, ...
-    int lane = threadIdx.x % 32, i = blockIdx.x * WARPS + threadIdx.x / 32, head = blockIdx.y, batch = blockIdx.z;
+    int lane = threadIdx.x % 32, i = blockIdx.x * WARPS + threadIdx.x / 32;
+    int head = blockIdx.y, batch = blockIdx.z;
     if (i >= p.n_queries) return;
     q += place(batch, p.heads, head, p.n_queries, i, D);
     k += place(batch, p.kv_heads, kv_head(p, head), p.n_keys, 0, D);

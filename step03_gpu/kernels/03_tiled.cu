@@ -1,11 +1,11 @@
 // Rung 3: FlashAttention's forward. Tiles of queries, keys and values in shared memory.
 //
 // New:    a block keeps TILE queries and walks along the keys in tiles of TILE. What rung 2 does for one query
-//         and one key, it does for TILE x TILE of them, as two small matrix products in registers (tiles.cuh).
-// Gain:   keys and values are read from memory once for TILE queries, and from shared memory a number serves 4 to 8
-//         multiplications: 16 to 32 times rung 2's FLOP for each byte. Maximum, shuffles and rescaling come once
-//         a tile, not once a key.
-// Bound:  now the arithmetic itself: 4 L S D FLOP at the rate of the CUDA cores.
+//         and one key it does for TILE x TILE of them, by two small matrix products in registers (tiles.cuh).
+// Gain:   keys and values come from memory (mostly from the L2 cache) once for TILE queries, a 64th of rung
+//         2's traffic, and a number from shared memory serves 2.7 to 4 multiplications. Maximum, shuffles
+//         and rescaling come once a tile, not once a key.
+// Bound:  the arithmetic itself, 4 L S D FLOP at the rate of the CUDA cores.
 // Dao et al. 2022, algorithm 1, arXiv:2205.14135; Dao 2023, algorithm 1, arXiv:2307.08691.
 #include "tiles.cuh"
 
@@ -26,13 +26,13 @@ __global__ void __launch_bounds__(THREADS, 2)
 tiled(const T* q, const T* k, const T* v, const unsigned char* mask, T* out, Wide<T>* lse, Problem p) {
     using W = Wide<T>;
     constexpr int SIZE = TILE<W>, R = SIZE / DOWN, C = SIZE / ACROSS;
-    constexpr int SHARED = STRIDE<W, D> > STRIDE<W, SIZE> ? STRIDE<W, D> : STRIDE<W, SIZE>;
     extern __shared__ float4 memory[];
     W *queries = (W*)memory, *values = queries + SIZE * STRIDE<W, D>, *keys = values + SIZE * STRIDE<W, D>;
-    W* shared_weights = keys;  // they take the keys' place, SIZE x SHARED numbers, once these have been used
+    W* shared_weights = keys;  // they take the keys' place once these have been used
 
     int across = threadIdx.x % ACROSS, down = threadIdx.x / ACROSS, head = blockIdx.y, batch = blockIdx.z;
-    int first = (gridDim.x - 1 - blockIdx.x) * SIZE, last = min(first + SIZE, p.n_queries) - 1;  // the longest first
+    int first = (gridDim.x - 1 - blockIdx.x) * SIZE;  // from the end: under a causal mask it has most to do
+    int last = min(first + SIZE, p.n_queries) - 1;
     k += place(batch, p.kv_heads, kv_head(p, head), p.n_keys, 0, D);
     v += place(batch, p.kv_heads, kv_head(p, head), p.n_keys, 0, D);
     load_tile<SIZE, D>(queries, q + place(batch, p.heads, head, p.n_queries, 0, D), first, p.n_queries);
@@ -51,7 +51,8 @@ tiled(const T* q, const T* k, const T* v, const unsigned char* mask, T* out, Wid
         for (int r = 0; r < R; ++r) {
             W before = largest[r];
             for (int c = 0; c < C; ++c) {
-                bool seen = visible(p, mask, batch, head, first + down + DOWN * r, start + across + ACROSS * c);
+                int i = first + down + DOWN * r, j = start + across + ACROSS * c;
+                bool seen = visible(p, mask, batch, head, i, j);
                 weights[r][c] = seen ? weights[r][c] * W(p.scale) : minus_infinity<W>();
                 largest[r] = larger(largest[r], weights[r][c]);
             }

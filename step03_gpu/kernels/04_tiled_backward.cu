@@ -3,10 +3,10 @@
 // New:    with weights = exp(scores - lse) and delta_i = d_out_i · out_i (the softmax's row sum),
 //             d_v = weightsᵀ d_out       d_scores = weights · (d_out vᵀ - delta)
 //             d_q = scale d_scores k     d_k = scale d_scoresᵀ q
-//         One kernel keeps a tile of queries and walks along the keys: d_q. Another keeps a tile of keys and walks
-//         along the queries of every head that shares them: d_k, d_v.
-// Gain:   of the forward only L numbers are kept for each head, not L S. No number is written by two blocks: no atomics, and
-//         every run gives the same bits. The price: 7 products of tiles instead of 5, 14 L S D FLOP.
+//         One kernel keeps a tile of queries and walks along the keys: d_q. Another keeps a tile of keys and
+//         walks along the queries of every head that shares them: d_k, d_v.
+// Gain:   of the forward L numbers are kept for each head, not L S. No number is written by two blocks: there
+//         are no atomics, and every run gives the same bits. The price: 7 products for 5, 14 L S D FLOP.
 // Bound:  the arithmetic, as in rung 3; two sums stay in registers, so the micro-tiles are smaller.
 // Dao et al. 2022, algorithm 4, arXiv:2205.14135; the two loops: Dao 2023, section 3.1.2, arXiv:2307.08691.
 #include "tiles.cuh"
@@ -21,13 +21,15 @@ __global__ void row_sums(const T* d_out, const T* out, Wide<T>* delta, Problem p
     if (i >= p.n_queries) return;
     long long row = place(batch, p.heads, head, p.n_queries, i, 1);
     Wide<T> sum = 0;
-    for (int d = threadIdx.x % 32; d < D; d += 32) sum += to_wide(d_out[row * D + d]) * to_wide(out[row * D + d]);
+    d_out += row * D, out += row * D;
+    for (int d = threadIdx.x % 32; d < D; d += 32) sum += to_wide(d_out[d]) * to_wide(out[d]);
     for (int apart = 16; apart > 0; apart /= 2) sum += __shfl_xor_sync(0xffffffffu, sum, apart);
     if (threadIdx.x % 32 == 0) delta[row] = sum;
 }
 
 // One score and one d_weight become one weight and one d_score (without the scale, which comes last).
-template <typename W> __device__ inline void differentiate(W& score, W& d_weight, bool seen, W scale, W lse, W delta) {
+template <typename W>
+__device__ inline void differentiate(W& score, W& d_weight, bool seen, W scale, W lse, W delta) {
     W weight = seen ? exponential(score * scale - zero_if_hidden(lse)) : W(0);
     d_weight = weight * (d_weight - delta);
     score = weight;
@@ -97,7 +99,8 @@ key_value_gradients(const T* d_out, const T* q, const T* k, const T* v, const un
     W sum_k[R][GROUPS<D>][NEIGHBOURS<D>] = {}, sum_v[R][GROUPS<D>][NEIGHBOURS<D>] = {};
     for (int head = own_head * group; head < (own_head + 1) * group; ++head) {
         long long top = place(batch, p.heads, head, p.n_queries, 0, 1);
-        for (int start = first_query(p, first) / COLUMNS * COLUMNS; start < end_query(p, last); start += COLUMNS) {
+        int start = first_query(p, first) / COLUMNS * COLUMNS, end = end_query(p, last);
+        for (; start < end; start += COLUMNS) {
             __syncthreads();  // the tile before has been used
             load_tile<COLUMNS, D>(queries, q + top * D, start, p.n_queries);
             load_tile<COLUMNS, D>(d_outs, d_out + top * D, start, p.n_queries);

@@ -53,7 +53,8 @@ __device__ inline long long place(int batch, int heads, int head, int length, in
     return (((long long)batch * heads + head) * length + row) * size;
 }
 
-__device__ inline bool visible(const Problem& p, const unsigned char* mask, int batch, int head, int i, int j) {
+__device__ inline bool visible(const Problem& p, const unsigned char* mask, int batch, int head, int i,
+                               int j) {
     if (i >= p.n_queries || j >= p.n_keys) return false;  // the last tile reaches over the end
     if (j < i + p.offset - p.left || j > i + p.offset + p.right) return false;
     return !mask || mask[batch * p.mask_batch + head * p.mask_head + i * p.mask_row + j * p.mask_key];
@@ -62,7 +63,9 @@ __device__ inline bool visible(const Problem& p, const unsigned char* mask, int 
 // The keys that the queries from `first` to `last` may see, and the queries that may see such keys: what lies
 // outside is hidden, and never read. (The mask is not asked.)
 __device__ inline int first_key(const Problem& p, int first) { return max(0, first + p.offset - p.left); }
-__device__ inline int end_key(const Problem& p, int last) { return min(p.n_keys, last + p.offset + p.right + 1); }
+__device__ inline int end_key(const Problem& p, int last) {
+    return min(p.n_keys, last + p.offset + p.right + 1);
+}
 __device__ inline int first_query(const Problem& p, int first) { return max(0, first - p.offset - p.right); }
 __device__ inline int end_query(const Problem& p, int last) {
     return min(p.n_queries, last - p.offset + p.left + 1);

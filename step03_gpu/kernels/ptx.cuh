@@ -2,7 +2,6 @@
 //
 // Sections are those of the PTX ISA. Needs sm_80; includes nothing, so that NVRTC compiles it without headers.
 // On a CPU the file of the same name in emulator/include takes its place.
-#pragma once
 
 // An address in shared memory: 32 bits, so that offsets cost half of what they do with pointers.
 using Shared = unsigned;
@@ -11,6 +10,14 @@ __device__ __forceinline__ Shared shared_address(const void* p) {
     unsigned long long address;
     asm("cvta.to.shared.u64 %0, %1;" : "=l"(address) : "l"(p));
     return static_cast<Shared>(address);
+}
+
+__device__ __forceinline__ Shared flip(Shared address, int bits) { return address ^ bits; }
+
+// The same number, but what depends on it is computed after this point: nothing before a loop, to be kept in registers.
+template <typename T> __device__ __forceinline__ T fresh(T x) {
+    asm volatile("" : "+r"(x));
+    return x;
 }
 
 // ---- conversions, rounding to nearest even (cvt, 9.7.9.21) ----

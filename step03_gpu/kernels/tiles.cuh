@@ -1,19 +1,20 @@
 // Tiles in shared memory and micro-tiles in registers: what rungs 3 and 4 multiply with.
 //
-// A block's 128 threads stand in 8 rows of 16, so that the 16 threads of a row are half a warp. Of a product with R·8
-// rows and C·16 columns thread (down, across) computes R x C numbers, those of rows down + 8 r and columns across + 16 c:
-// for 4 (R + C) numbers read from shared memory it does 8 R C FLOP, where one number a thread would be 8 FLOP for 8.
+// A block's 128 threads stand in 8 rows of 16, so that the 16 threads of a row are half a warp. Of a product
+// with 8 R rows and 16 C columns thread (down, across) computes R x C numbers, those of rows down + 8 r and
+// columns across + 16 c: R + C numbers read from shared memory serve 2 R C FLOP. With R = 8, C = 4 that is
+// 5.3 FLOP a number; with a single number for each thread it would be 1.
 #include "attention.cuh"
 
 constexpr int DOWN = 8, ACROSS = 16, THREADS = DOWN * ACROSS;
 
 // N neighbours in memory, moved by one instruction where they are 16 bytes.
 template <typename T, int N> struct alignas(N * sizeof(T) < 16 ? N * sizeof(T) : 16) Pack { T at[N]; };
-template <int N, typename T> __device__ inline Pack<T, N> load(const T* from) { return *(const Pack<T, N>*)from; }
+template <int N, typename T> __device__ inline Pack<T, N> load(const T* x) { return *(const Pack<T, N>*)x; }
 template <int N, typename T> __device__ inline void store(T* to, Pack<T, N> x) { *(Pack<T, N>*)to = x; }
 
-// The rows of a tile lie PADDING numbers (16 bytes) further apart than they are long: 8 threads that read 16 bytes each of
-// 8 rows one under another then meet all 32 banks of shared memory, and without it the same 4 banks 8 times.
+// The rows of a tile lie PADDING numbers (16 bytes) further apart than they are long. 8 threads that read 16
+// bytes each, of 8 rows one under another, then meet all 32 banks of shared memory, and not 4 banks 8 times.
 template <typename W> constexpr int PADDING = 16 / sizeof(W);
 template <typename W, int SIZE> constexpr int STRIDE = SIZE + PADDING<W>;
 
@@ -53,7 +54,8 @@ __device__ inline void multiply_rows(W (&product)[R][C], const W* a, const W* b,
 
 // sum += a b, of a tile with rows of LENGTH and one with LENGTH rows of D.
 template <int LENGTH, int D, int R, typename W>
-__device__ inline void add_product(W (&sum)[R][GROUPS<D>][NEIGHBOURS<D>], const W* a, const W* b, int down, int across) {
+__device__ inline void add_product(W (&sum)[R][GROUPS<D>][NEIGHBOURS<D>], const W* a, const W* b, int down,
+                                   int across) {
     constexpr int N = NEIGHBOURS<D>;
 #pragma unroll 2
     for (int j = 0; j < LENGTH; j += 4) {
@@ -71,13 +73,16 @@ __device__ inline void add_product(W (&sum)[R][GROUPS<D>][NEIGHBOURS<D>], const 
 // A micro-tile into shared memory, where the threads of its row find it.
 template <int COLUMNS, int R, int C, typename W>
 __device__ inline void store_tile(W* tile, const W (&x)[R][C], int down, int across) {
-    for (int r = 0; r < R; ++r)
-        for (int c = 0; c < C; ++c) tile[(down + DOWN * r) * STRIDE<W, COLUMNS> + across + ACROSS * c] = x[r][c];
+    for (int r = 0; r < R; ++r) {
+        W* row = tile + (down + DOWN * r) * STRIDE<W, COLUMNS>;
+        for (int c = 0; c < C; ++c) row[across + ACROSS * c] = x[r][c];
+    }
 }
 
 // One row of a thread's sums, times a factor, into a row of the result.
 template <int D, typename T>
-__device__ inline void store_row(T* row, const Wide<T> (&sum)[GROUPS<D>][NEIGHBOURS<D>], Wide<T> factor, int across) {
+__device__ inline void store_row(T* row, const Wide<T> (&sum)[GROUPS<D>][NEIGHBOURS<D>], Wide<T> factor,
+                                 int across) {
     constexpr int N = NEIGHBOURS<D>;
     for (int g = 0; g < GROUPS<D>; ++g) {
         Pack<T, N> x;

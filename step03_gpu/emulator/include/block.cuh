@@ -47,16 +47,18 @@ struct Thread {
     unsigned mask;   // of a warp's collective: the lanes that take part
     bool exited_ok;  // whether lanes that the mask names may have exited
     int predicate;   // what it brings to a barrier
-    size_t bytes;    // what it brings to a collective, in its slot
-    Slot slot;
+    Slot slots[2];   // what it brings to a collective, in turns: the last one may still be read by the others
+    int turn;
 };
 
 inline Thread threads[MAX_THREADS];
 inline int n_threads;
 inline Thread* current;         // the thread that runs
 inline Fiber scheduler;         // the stack that all of them return to
-inline Slot exchanged[32];      // what the lanes of the running warp brought
-inline unsigned exchanged_mask[32];  // and for each lane, whose slots its collective filled
+inline Thread* turns[33];       // the threads of the running warp that are about to run, then null
+inline Thread** turn;
+inline const Slot* exchanged[32];    // what each lane of the running warp brought to its last collective
+inline unsigned exchanged_mask[32];  // and which lanes took part in it
 inline int barrier_or, barrier_count, barrier_arrived;
 inline unsigned long block_number;  // counts all blocks of all launches
 inline Order order;
@@ -108,19 +110,54 @@ inline void poison(void* memory, size_t bytes) {
     for (size_t i = 0; i < bytes; i += 4) memcpy(static_cast<char*>(memory) + i, &POISON, bytes - i < 4 ? bytes - i : 4);
 }
 
-// Stands behind each `__shared__` declaration: the first thread of a block that comes by poisons the variable.
-inline void declare_shared(void* variable, size_t bytes, unsigned long& poisoned_in) {
-    if (poisoned_in != block_number) poison(variable, bytes);
-    poisoned_in = block_number;
-}
+// A variable in static shared memory: `__shared__ T x[N];` becomes one of these, and `x` a reference to it. Around it
+// lies memory that a checked kernel may not touch.
+struct SharedVariable {
+    const char* name = nullptr;
+    const unsigned char* memory;
+    size_t bytes;
+    SharedVariable* next;
+    unsigned long poisoned_in;
+};
+
+inline SharedVariable* shared_variables;  // all that were declared so far
+
+template <typename V>
+struct Shared : SharedVariable {
+    alignas(128) unsigned char before[256];
+    unsigned char value[sizeof(V)];
+    unsigned char behind[1024 + (256 - sizeof(V) % 256)];
+
+    // The first thread of a block that comes by the declaration poisons the variable.
+    V& of_this_block(const char* its_name) {
+        if (poisoned_in != block_number) poison(value, sizeof(V));
+        poisoned_in = block_number;
+        if (!name) declare(its_name);
+        return reinterpret_cast<V&>(value);
+    }
+    void declare(const char* its_name) {
+        name = its_name, memory = value, bytes = sizeof(V), next = shared_variables;
+        shared_variables = this;
+        forbid(before, sizeof before);
+        forbid(behind, sizeof behind);
+    }
+};
 
 // ---- Waiting -----------------------------------------------------------------------------------------------------
+
+// Hand the CPU to the next thread of the warp, or after the last one back to the scheduler.
+inline void next_thread() {
+    Fiber& from = current->fiber;
+    current = *++turn;
+    if (current) threadIdx = current->index;
+    switch_fiber(from, current ? current->fiber : scheduler);
+}
 
 inline void wait(State state, const char* call, const Place& place) {
     current->state = state;
     current->call = call;
     current->place = place;
-    switch_fiber(current->fiber, scheduler);
+    next_thread();
 }
 
 inline void barrier(const char* call, int predicate, const Place& place) {
@@ -134,7 +171,7 @@ inline int lane_of(const Thread& thread) { return (&thread - threads) % warpSize
 template <typename T>
 struct Lanes {
     unsigned mask;  // the lanes that brought something
-    const T& operator[](int lane) const { return *reinterpret_cast<const T*>(exchanged[lane].bytes); }
+    const T& operator[](int lane) const { return *reinterpret_cast<const T*>(exchanged[lane]->bytes); }
     bool has(int lane) const { return lane >= 0 && lane < 32 && (mask >> lane & 1); }
 };
 
@@ -147,40 +184,39 @@ Lanes<T> warp_exchange(const T& value, unsigned mask = 0xFFFFFFFF, const char* c
         EMULATOR_FAULT(place, "%s: mask 0x%08x does not name the calling lane, %d", call, mask, lane_of(*current));
     current->mask = mask;
     current->exited_ok = exited_ok;
-    current->bytes = sizeof(T);
-    memcpy(current->slot.bytes, &value, sizeof(T));
+    current->turn ^= 1;
+    memcpy(current->slots[current->turn].bytes, &value, sizeof(T));
     wait(State::in_collective, call, place);
     return {exchanged_mask[lane_of(*current)]};
 }
 
 // ---- The scheduler -----------------------------------------------------------------------------------------------
 
-// The i-th of n in the chosen order; a random order is a random start and step, n being a power of two or step 1.
-struct Sequence {
-    int n, start, step;
-    explicit Sequence(int n) : n(n), start(0), step(1) {
-        if (order == Order::reverse) start = n - 1, step = n - 1;
-        if (order != Order::random) return;
+// Calls visit(0) ... visit(n - 1) in the chosen order.
+template <typename Visit>
+void in_order(int n, Visit visit) {
+    int at = 0, step = 1;  // a step that shares no divisor with n comes by everywhere
+    if (order == Order::reverse) at = step = n - 1;
+    if (order == Order::random) {
         random_state = random_state * 6364136223846793005u + 1442695040888963407u;
-        start = (random_state >> 33) % n;
-        step = (n & (n - 1)) == 0 ? (random_state >> 40) | 1 : (random_state >> 40 & 1 ? 1 : n - 1);
+        at = (random_state >> 33) % n;
+        step = (n & (n - 1)) == 0 ? (random_state >> 40) % n | 1 : random_state >> 40 & 1 ? 1 : n - 1;
     }
-    int operator[](int i) const { return (start + static_cast<long>(i) * step) % n; }
-};
-
-inline void resume(Thread& thread) {
-    current = &thread;
-    threadIdx = thread.index;
-    switch_fiber(scheduler, thread.fiber);
-    if (message[0]) throw Fault{};
+    for (int i = 0; i < n; i++) {
+        visit(at);
+        at += step;
+        if (at >= n) at -= n;
+    }
 }
+
+inline bool same(const char* a, const char* b) { return a == b || strcmp(a, b) == 0; }
 
 // Whether all lanes that the mask of `thread` names wait in the same call; if not, `missing` is one that does not.
 inline bool complete(Thread* warp, int lanes, const Thread& thread, const Thread*& missing) {
     for (int lane = 0; lane < lanes; lane++) {
         const Thread& other = warp[lane];
         if (!(thread.mask >> lane & 1) || (other.state == State::exited && thread.exited_ok)) continue;
-        if (other.state == State::in_collective && other.mask == thread.mask && !strcmp(other.call, thread.call)) continue;
+        if (other.state == State::in_collective && other.mask == thread.mask && same(other.call, thread.call)) continue;
         missing = &other;
         return false;
     }
@@ -201,7 +237,7 @@ inline bool release_collectives(Thread* warp, int lanes) {
         for (int lane = first; lane < lanes; lane++) {
             Thread& thread = warp[lane];
             if (!(warp[first].mask >> lane & 1) || thread.state == State::exited) continue;
-            memcpy(exchanged[lane].bytes, thread.slot.bytes, thread.bytes);
+            exchanged[lane] = &thread.slots[thread.turn];
             thread.state = State::ready;
             mask |= 1u << lane;
         }
@@ -215,12 +251,25 @@ inline bool release_collectives(Thread* warp, int lanes) {
     throw Fault{};
 }
 
+// Run the threads that are in `turns`, each until it waits or returns; they hand the CPU on themselves.
+inline void run_turns() {
+    turn = turns;
+    current = *turn;
+    if (!current) return;
+    threadIdx = current->index;
+    switch_fiber(scheduler, current->fiber);
+    if (message[0]) throw Fault{};
+}
+
 // Run one warp until each of its threads has returned or waits for the block.
 inline void run_warp(Thread* warp, int lanes) {
     do {
-        Sequence lane(lanes);
-        for (int i = 0; i < lanes; i++)
-            if (warp[lane[i]].state == State::ready) resume(warp[lane[i]]);
+        turn = turns;
+        in_order(lanes, [&](int lane) {
+            if (warp[lane].state == State::ready) *turn++ = &warp[lane];
+        });
+        *turn = nullptr;
+        run_turns();
     } while (release_collectives(warp, lanes));
 }
 
@@ -231,8 +280,8 @@ inline bool release_barrier() {
     for (Thread* thread = threads; thread < threads + n_threads; thread++) {
         if (thread->state == State::exited) continue;
         if (!first) first = thread;
-        if (strcmp(thread->call, first->call) || thread->place.line() != first->place.line() ||
-            strcmp(thread->place.file_name(), first->place.file_name())) {
+        if (!same(thread->call, first->call) || thread->place.line() != first->place.line() ||
+            !same(thread->place.file_name(), first->place.file_name())) {
             report(*first, first->place, "the barrier %s is divergent: thread (%u, %u, %u) %s", first->call,
                    thread->index.x, thread->index.y, thread->index.z, where(*thread));
             throw Fault{};
@@ -247,10 +296,10 @@ inline bool release_barrier() {
 inline void (*call_kernel)();  // calls the kernel with the launch's arguments
 
 inline void thread_main() {
-    arrived_first(scheduler);
+    arrived(scheduler);
     call_kernel();
     current->state = State::exited;
-    switch_fiber(current->fiber, scheduler);
+    next_thread();
 }
 
 inline void run_block(size_t shared_bytes) {
@@ -258,16 +307,16 @@ inline void run_block(size_t shared_bytes) {
     poison(dynamic_shared, shared_bytes);
     for (int i = 0; i < n_threads; i++) {
         threads[i].state = State::ready;
+        threads[i].turn = 0;
         threads[i].index = {i % blockDim.x, i / blockDim.x % blockDim.y, i / (blockDim.x * blockDim.y)};
         start(threads[i].fiber, thread_main);
     }
     int n_warps = (n_threads + warpSize - 1) / warpSize;
     do {
-        Sequence warp(n_warps);
-        for (int i = 0; i < n_warps; i++) {
-            int first = warp[i] * warpSize;
+        in_order(n_warps, [](int warp) {
+            int first = warp * warpSize;
             run_warp(threads + first, n_threads - first < warpSize ? n_threads - first : warpSize);
-        }
+        });
     } while (release_barrier());
 }
 

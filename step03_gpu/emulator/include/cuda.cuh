@@ -6,21 +6,21 @@
 #include <cstring>
 
 #include "block.cuh"
+#include "half.cuh"
 #include "launch.cuh"
 
 #define __global__
 #define __device__
 #define __host__
 #define __constant__
-#define __shared__ static
 #define __forceinline__ __attribute__((always_inline))
 #define __launch_bounds__(...)
 #define __align__(n) __attribute__((aligned(n)))
 #define __grid_constant__
-// Put behind each declaration of static shared memory, on the same line (see compiler.py).
-#define EMULATOR_SHARED(name)                   \
-    static unsigned long name##_poisoned_in = 0; \
-    emulator::declare_shared(&name, sizeof name, name##_poisoned_in);
+// `__shared__ float x[32];` arrives as `typedef float x_type[32]; EMULATOR_SHARED(x)`: see compiler.py.
+#define EMULATOR_SHARED(name)                         \
+    static emulator::Shared<name##_type> name##_memory; \
+    name##_type& name = name##_memory.of_this_block(#name);
 
 // ---- Vectors -----------------------------------------------------------------------------------------------------
 
@@ -162,7 +162,6 @@ T atomicCAS(T* address, std::type_identity_t<T> compare, std::type_identity_t<T>
 
 // ---- Arithmetic --------------------------------------------------------------------------------------------------
 
-#define EMULATOR_SAME_NAME(name) using std::name;
 using std::isfinite, std::isinf, std::isnan;
 inline float __expf(float x) { return expf(x); }
 inline float __exp2f(float x) { return exp2f(x); }
@@ -188,19 +187,12 @@ constexpr std::common_type_t<A, B> min(A a, B b) {
 template <typename T>
 T __ldg(const T* address) { return *address; }
 
-template <typename To, typename From>
-To emulator_same_bits(From from) {
-    static_assert(sizeof(To) == sizeof(From));
-    To to;
-    memcpy(&to, &from, sizeof to);
-    return to;
-}
-inline unsigned __float_as_uint(float x) { return emulator_same_bits<unsigned>(x); }
-inline int __float_as_int(float x) { return emulator_same_bits<int>(x); }
-inline float __uint_as_float(unsigned x) { return emulator_same_bits<float>(x); }
-inline float __int_as_float(int x) { return emulator_same_bits<float>(x); }
-inline long long __double_as_longlong(double x) { return emulator_same_bits<long long>(x); }
-inline double __longlong_as_double(long long x) { return emulator_same_bits<double>(x); }
+inline unsigned __float_as_uint(float x) { return emulator::same_bits<unsigned>(x); }
+inline int __float_as_int(float x) { return emulator::same_bits<int>(x); }
+inline float __uint_as_float(unsigned x) { return emulator::same_bits<float>(x); }
+inline float __int_as_float(int x) { return emulator::same_bits<float>(x); }
+inline long long __double_as_longlong(double x) { return emulator::same_bits<long long>(x); }
+inline double __longlong_as_double(long long x) { return emulator::same_bits<double>(x); }
 inline int __popc(unsigned x) { return __builtin_popcount(x); }
 inline int __ffs(int x) { return __builtin_ffs(x); }
 inline int __clz(int x) { return x ? __builtin_clz(x) : 32; }

@@ -111,6 +111,9 @@ inline void start(Fiber& fiber, void (*entry)()) {
 }
 
 #ifdef EMULATOR_CHECKED
+inline void forbid(void* memory, size_t bytes) { ASAN_POISON_MEMORY_REGION(memory, bytes); }
+inline void allow(void* memory, size_t bytes) { ASAN_UNPOISON_MEMORY_REGION(memory, bytes); }
+
 // AddressSanitizer has to be told which stack is in use.
 inline void switch_fiber(Fiber& from, Fiber& to) {
     void* fake_stack = nullptr;
@@ -118,14 +121,20 @@ inline void switch_fiber(Fiber& from, Fiber& to) {
     emulator_switch(&from.stopped_at, to.stopped_at);
     __sanitizer_finish_switch_fiber(fake_stack, nullptr, nullptr);
 }
-inline void arrived_first(Fiber& from) {
+// The first line of every fiber. The first fiber of all also learns where the scheduler's stack lies.
+inline void arrived(Fiber& scheduler) {
     const void* stack = nullptr;
-    __sanitizer_finish_switch_fiber(nullptr, &stack, &from.bytes);
-    from.stack = const_cast<char*>(static_cast<const char*>(stack));
+    size_t bytes = 0;
+    __sanitizer_finish_switch_fiber(nullptr, &stack, &bytes);
+    if (scheduler.stack) return;
+    scheduler.stack = const_cast<char*>(static_cast<const char*>(stack));
+    scheduler.bytes = bytes;
 }
 #else
+inline void forbid(void*, size_t) {}
+inline void allow(void*, size_t) {}
 inline void switch_fiber(Fiber& from, Fiber& to) { emulator_switch(&from.stopped_at, to.stopped_at); }
-inline void arrived_first(Fiber&) {}
+inline void arrived(Fiber&) {}
 #endif
 
 }  // namespace emulator

@@ -103,10 +103,18 @@ inline const char* launch(const Entry& entry, const Launch& launch) {
 
 }  // namespace emulator
 
+// Stands behind the text of the kernels, with those that are wanted by name.
 #define EMULATOR_KERNEL(...) emulator::Entry{#__VA_ARGS__, emulator::prepare<__VA_ARGS__>},
-#define EMULATOR_KERNELS(...)                                                                                    \
-    static const emulator::Entry emulator_entries[] = {__VA_ARGS__};                                             \
-    extern "C" __attribute__((visibility("default"))) const char* emulator_launch(int entry,                     \
-                                                                                  const emulator::Launch* launch) { \
-        return emulator::launch(emulator_entries[entry], *launch);                                               \
+#ifdef EMULATOR_CHECKED
+#include "checked.cuh"
+#define EMULATOR_KERNELS(...)                                          \
+    static const emulator::Entry emulator_entries[] = {__VA_ARGS__};   \
+    int main(int, char** files) { return emulator::run_program(emulator_entries, files[1], files[2]); }
+#else
+#define EMULATOR_KERNELS(...)                                                                       \
+    static const emulator::Entry emulator_entries[] = {__VA_ARGS__};                                \
+    extern "C" __attribute__((visibility("default"))) const char* emulator_launch(                  \
+        int entry, const emulator::Launch* launch) {                                                \
+        return emulator::launch(emulator_entries[entry], *launch);                                  \
     }
+#endif

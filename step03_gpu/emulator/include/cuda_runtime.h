@@ -1,0 +1,2 @@
+// Kernels on the web include it; what they need of it is there already.
+#pragma once

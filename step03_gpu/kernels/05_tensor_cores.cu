@@ -1,0 +1,123 @@
+// Rung 5: FlashAttention-2's forward on tensor cores.
+#include "warp_tiles.cuh"
+
+constexpr int THREADS = 128;            // 4 warps
+constexpr int ROWS = 2;                 // times 16 rows: the queries of a warp
+constexpr int QUERIES = 4 * 16 * ROWS;  // of a block: 128
+constexpr int KEYS = 64;                // of a tile
+
+using Scores = float[ROWS][KEYS / 8][4];
+using RowNumbers = float[ROWS][2];  // one number for each row that a lane has a share of
+
+// The four lanes that share a row
+__device__ __forceinline__ float largest_of_row(float x) {
+    x = fmaxf(x, __shfl_xor_sync(0xffffffffu, x, 1));
+    return fmaxf(x, __shfl_xor_sync(0xffffffffu, x, 2));
+}
+
+__device__ __forceinline__ float sum_of_row(float x) {
+    x += __shfl_xor_sync(0xffffffffu, x, 1);
+    return x + __shfl_xor_sync(0xffffffffu, x, 2);
+}
+
+// Weights are 2^(score · unit - reference). The reference is a row's largest score, but an old one serves as long as no
+// weight exceeds 2^8: then nothing has to be rescaled, which after the first tiles is the rule.
+template <int D>
+__device__ __forceinline__ void raise_reference(RowNumbers& reference, RowNumbers& total, float (&sum)[ROWS][D / 8][4],
+                                                const Scores& scores, float unit) {
+    RowNumbers rescale;
+    bool raised = false;
+#pragma unroll
+    for (int m = 0; m < ROWS; ++m)
+#pragma unroll
+        for (int half = 0; half < 2; ++half) {
+            float largest = minus_infinity<float>(), before = reference[m][half];
+#pragma unroll
+            for (int n = 0; n < KEYS / 8; ++n)
+                largest = fmaxf(largest, fmaxf(scores[m][n][2 * half], scores[m][n][2 * half + 1]));
+            largest = largest_of_row(largest) * unit;
+            bool too_large = largest > before + 8;
+            if (too_large) reference[m][half] = largest;
+            rescale[m][half] = exp2_approximate(before - zero_if_hidden(reference[m][half]));
+            raised |= too_large;
+        }
+    if (!__any_sync(0xffffffffu, raised)) return;
+#pragma unroll
+    for (int m = 0; m < ROWS; ++m)
+#pragma unroll
+        for (int i = 0; i < 4; ++i) {
+            if (i % 2 == 0) total[m][i / 2] *= rescale[m][i / 2];
+#pragma unroll
+            for (int n = 0; n < D / 8; ++n) sum[m][n][i] *= rescale[m][i / 2];
+        }
+}
+
+// Scores become weights, and each lane adds its own to the totals; rows are added up at the end.
+__device__ __forceinline__ void weigh(Scores& scores, const RowNumbers& reference, RowNumbers& total, float unit) {
+#pragma unroll
+    for (int m = 0; m < ROWS; ++m)
+#pragma unroll
+        for (int half = 0; half < 2; ++half) {
+            float zero = zero_if_hidden(reference[m][half]);
+#pragma unroll
+            for (int n = 0; n < KEYS / 8; ++n)
+#pragma unroll
+                for (int i = 2 * half; i < 2 * half + 2; ++i)
+                    total[m][half] += scores[m][n][i] = exp2_approximate(fmaf(scores[m][n][i], unit, -zero));
+        }
+}
+
+template <typename T, int D>
+__global__ void __launch_bounds__(THREADS, 2)
+attend(const T* q, const T* k, const T* v, const unsigned char* mask, T* out, float* lse, Problem p) {
+    extern __shared__ float4 memory[];
+    const Tile<D> queries{shared_address(memory)}, keys = queries.below(QUERIES), values = keys.below(KEYS);
+    const int head = blockIdx.y, batch = blockIdx.z;
+    const int first = (gridDim.x - 1 - blockIdx.x) * QUERIES, last = min(first + QUERIES, p.n_queries) - 1;
+    const int own = first + threadIdx.x / 32 * 16 * ROWS;  // the first query of this warp
+    const int begin = first_key(p, first) / KEYS * KEYS, end = end_key(p, last);
+    const float unit = float(p.scale) * LOG2_E;
+    const long long top = place(batch, p.heads, head, p.n_queries, 0, 1);
+    k += place(batch, p.kv_heads, kv_head(p, head), p.n_keys, begin, D);
+    v += place(batch, p.kv_heads, kv_head(p, head), p.n_keys, begin, D);
+
+    load_tile<QUERIES, THREADS>(queries, q + (top + first) * D, p.n_queries - first);
+    load_tile<KEYS, THREADS>(keys, k, end - begin);
+    commit_copies();
+
+    float sum[ROWS][D / 8][4] = {};
+    RowNumbers reference, total = {};
+    for (int m = 0; m < ROWS; ++m) reference[m][0] = reference[m][1] = minus_infinity<float>();
+
+    for (int start = begin; start < end; start += KEYS) {
+        wait_copies<0>();
+        __syncthreads();  // the keys have come, and no warp needs the values before them any more
+        load_tile<KEYS, THREADS>(values, v, p.n_keys - start);
+        commit_copies();
+        Scores scores = {};
+        add_product_of_rows<T>(scores, queries.below(own - first), keys);
+
+        wait_copies<0>();
+        __syncthreads();  // the values have come, and no warp needs these keys any more
+        k += KEYS * D, v += KEYS * D;
+        load_tile<KEYS, THREADS>(keys, k, p.n_keys - start - KEYS);
+        commit_copies();
+        hide<false>(scores, p, mask, batch, head, own, start);
+        raise_reference<D>(reference, total, sum, scores, unit);
+        weigh(scores, reference, total, unit);
+        add_product<T>(sum, scores, values);
+    }
+
+#pragma unroll
+    for (int m = 0; m < ROWS; ++m) {
+        float inverse[2];
+#pragma unroll
+        for (int half = 0; half < 2; ++half) {
+            float row_total = sum_of_row(total[m][half]);
+            int row = own + row_of(m, half);
+            inverse[half] = 1 / (row_total == 0 ? 1 : row_total);
+            if (lane() % 4 == 0 && row < p.n_queries) lse[top + row] = (reference[m][half] + log2f(row_total)) * LN_2;
+        }
+        store_rows<T, D>(out + top * D, sum[m], inverse[0], inverse[1], own + 16 * m, p.n_queries);
+    }
+}

@@ -1,0 +1,140 @@
+// Rung 5, backward.
+#include "warp_tiles.cuh"
+
+constexpr int KEPT = 128;  // rows that a block keeps: its queries, or its keys
+template <int D> constexpr int QUERIES = D > 96 ? 32 : 64;  // rows that it takes at a time
+constexpr int KEYS = 32;
+
+// What the backward needs to know of a query: its lse in powers of 2, and d_out · out, the softmax's row sum. 0 as its
+// lse serves a hidden row, whose scores are all -inf.
+template <typename T, int D>
+__global__ void query_terms(const T* d_out, const T* out, const float* lse, float2* terms, Problem p) {
+    const int i = blockIdx.x * (blockDim.x / 32) + threadIdx.x / 32;
+    if (i >= p.n_queries) return;
+    const long long row = place(blockIdx.z, p.heads, blockIdx.y, p.n_queries, i, 1);
+    float sum = 0;
+    for (int d = lane(); d < D; d += 32) sum += to_wide(d_out[row * D + d]) * to_wide(out[row * D + d]);
+    for (int apart = 16; apart > 0; apart /= 2) sum += __shfl_xor_sync(0xffffffffu, sum, apart);
+    if (lane() == 0) terms[row] = {zero_if_hidden(lse[row]) * LOG2_E, sum};
+}
+
+// A score and a d_weight become a weight and a d_score (the scale comes last).
+__device__ __forceinline__ void differentiate(float& score, float& d_weight, float2 terms, float unit) {
+    score = exp2_approximate(fmaf(score, unit, -terms.x));
+    d_weight = score * (d_weight - terms.y);
+}
+
+template <typename T, int D>
+__global__ void __launch_bounds__(128, 2)
+query_gradients(const T* d_out, const T* q, const T* k, const T* v, const unsigned char* mask, const float2* terms, T* d_q,
+                Problem p) {
+    constexpr int ROWS = 2, N = KEYS, THREADS = 128;  // a warp keeps 32 queries
+    extern __shared__ float4 memory[];
+    const Tile<D> queries{shared_address(memory)}, d_outs = queries.below(KEPT), taken = d_outs.below(KEPT);
+    const int head = blockIdx.y, batch = blockIdx.z;
+    const int first = (gridDim.x - 1 - blockIdx.x) * KEPT, last = min(first + KEPT, p.n_queries) - 1;
+    const int own = first + threadIdx.x / 32 * 16 * ROWS;  // the first query of this warp
+    const int begin = first_key(p, first) / N * N, end = end_key(p, last);
+    const long long top = place(batch, p.heads, head, p.n_queries, 0, 1);
+    const float unit = float(p.scale) * LOG2_E;
+    k += place(batch, p.kv_heads, kv_head(p, head), p.n_keys, begin, D);
+    v += place(batch, p.kv_heads, kv_head(p, head), p.n_keys, begin, D);
+
+    load_tile<KEPT, THREADS>(queries, q + (top + first) * D, p.n_queries - first);
+    load_tile<KEPT, THREADS>(d_outs, d_out + (top + first) * D, p.n_queries - first);
+    load_tile<N, THREADS>(taken, k, p.n_keys - begin);
+    load_tile<N, THREADS>(taken.below(N), v, p.n_keys - begin);
+    commit_copies();
+
+    float2 own_terms[ROWS][2];
+    for (int m = 0; m < ROWS; ++m)
+        for (int half = 0; half < 2; ++half) {
+            const int row = own + row_of(m, half);
+            own_terms[m][half] = row < p.n_queries ? terms[top + row] : float2{0, 0};
+        }
+    float sum[ROWS][D / 8][4] = {};
+    for (int start = begin, stage = 0; start < end; start += N, stage ^= 1) {
+        wait_copies<0>();
+        __syncthreads();  // these keys have come, and no warp needs those before them any more
+        k += N * D, v += N * D;
+        const Tile<D> keys = taken.below(stage * 2 * N), next = taken.below((stage ^ 1) * 2 * N);
+        load_tile<N, THREADS>(next, k, p.n_keys - start - N);
+        load_tile<N, THREADS>(next.below(N), v, p.n_keys - start - N);
+        commit_copies();
+
+        float weights[ROWS][N / 8][4] = {}, d_scores[ROWS][N / 8][4] = {};
+        add_product_of_rows<T>(weights, queries.below(own - first), keys);
+        add_product_of_rows<T>(d_scores, d_outs.below(own - first), keys.below(N));
+        hide<false>(weights, p, mask, batch, head, own, start);
+#pragma unroll
+        for (int m = 0; m < ROWS; ++m)
+#pragma unroll
+            for (int n = 0; n < N / 8; ++n)
+#pragma unroll
+                for (int i = 0; i < 4; ++i)
+                    differentiate(weights[m][n][i], d_scores[m][n][i], own_terms[m][i / 2], unit);
+        add_product<T>(sum, d_scores, keys);
+    }
+    const float scale = p.scale;
+#pragma unroll
+    for (int m = 0; m < ROWS; ++m)
+        store_rows<T, D>(d_q + top * D, sum[m], scale, scale, own + 16 * m, p.n_queries);
+}
+
+template <typename T, int D>
+__global__ void __launch_bounds__(256, 1)
+key_gradients(const T* d_out, const T* q, const T* k, const T* v, const unsigned char* mask, const float2* terms, T* d_k,
+              T* d_v, Problem p) {
+    constexpr int N = QUERIES<D>, THREADS = 256;  // a warp keeps 16 keys
+    extern __shared__ float4 memory[];
+    const Tile<D> keys{shared_address(memory)}, values = keys.below(KEPT), taken = values.below(KEPT);
+    const Shared shared_terms = taken.below(4 * N).start;
+    const float2* taken_terms = (const float2*)((const char*)memory + (2 * KEPT + 4 * N) * taken.ROW);
+    const int first = blockIdx.x * KEPT, last = min(first + KEPT, p.n_keys) - 1, batch = blockIdx.z;
+    const int own = first + threadIdx.x / 32 * 16;  // the first key of this warp
+    const int begin = first_query(p, first) / N * N, end = end_query(p, last), group = p.heads / p.kv_heads;
+    const long long top = place(batch, p.kv_heads, blockIdx.y, p.n_keys, 0, D);
+    const float unit = float(p.scale) * LOG2_E;
+
+    auto load_queries = [&](int stage, int head, int query) {
+        const long long row = place(batch, p.heads, head, p.n_queries, query, 1);
+        const Tile<D> to = taken.below(stage * 2 * N);
+        load_tile<N, THREADS>(to, q + row * D, p.n_queries - query);
+        load_tile<N, THREADS>(to.below(N), d_out + row * D, p.n_queries - query);
+        if (threadIdx.x < N)
+            copy_8_bytes(shared_terms + (stage * N + threadIdx.x) * 8, terms + row + threadIdx.x,
+                         query + (int)threadIdx.x < p.n_queries);
+    };
+    int head = blockIdx.y * group, query = begin;
+    load_tile<KEPT, THREADS>(keys, k + top + (long long)first * D, p.n_keys - first);
+    load_tile<KEPT, THREADS>(values, v + top + (long long)first * D, p.n_keys - first);
+    load_queries(0, head, query);
+    commit_copies();
+
+    float d_key[1][D / 8][4] = {}, d_value[1][D / 8][4] = {};
+    const int steps = begin < end ? (end - begin + N - 1) / N * group : 0;  // the queries of all heads that share the keys
+    for (int step = 0, stage = 0; step < steps; ++step, stage ^= 1) {
+        wait_copies<0>();
+        __syncthreads();  // these queries have come, and no warp needs those before them any more
+        const int next_query = query + N < end ? query + N : begin, next_head = head + (next_query == begin);
+        if (step + 1 < steps) load_queries(stage ^ 1, next_head, next_query);
+        commit_copies();
+
+        const Tile<D> queries = taken.below(stage * 2 * N), d_outs = queries.below(N);
+        float weights[1][N / 8][4] = {}, d_scores[1][N / 8][4] = {};  // transposed: a row is a key
+        add_product_of_rows<T>(weights, keys.below(own - first), queries);
+        add_product_of_rows<T>(d_scores, values.below(own - first), d_outs);
+        hide<true>(weights, p, mask, batch, head, query, own);
+#pragma unroll
+        for (int n = 0; n < N / 8; ++n)
+#pragma unroll
+            for (int i = 0; i < 4; ++i)
+                differentiate(weights[0][n][i], d_scores[0][n][i], taken_terms[stage * N + column_of(n, i % 2)], unit);
+        add_product<T>(d_value, weights, d_outs);
+        add_product<T>(d_key, d_scores, queries);
+        head = next_head, query = next_query;
+    }
+    const float scale = p.scale;
+    store_rows<T, D>(d_k + top, d_key[0], scale, scale, own, p.n_keys);
+    store_rows<T, D>(d_v + top, d_value[0], 1, 1, own, p.n_keys);
+}
