@@ -94,16 +94,16 @@ def key_gradients(q, k, v, mask, strides, d_out, lse, sums, d_k, d_v, scale, hea
     for member in range(0, heads[0] // heads[1]):
         head = kv_head * (heads[0] // heads[1]) + member
         tiles = tile_k, tile_v, q, d_out, lse, sums, keys, head
-        sums_kv = _add_queries(sums_kv, tiles, problem, scale, start, whole, True, D, BLOCK_Q)
-        sums_kv = _add_queries(sums_kv, tiles, problem, scale, whole, ragged, False, D, BLOCK_Q)
-        sums_kv = _add_queries(sums_kv, tiles, problem, scale, ragged, end, True, D, BLOCK_Q)
+        sums_kv = _add_queries(sums_kv, tiles, problem, scale * LOG2E, start, whole, True, D, BLOCK_Q)
+        sums_kv = _add_queries(sums_kv, tiles, problem, scale * LOG2E, whole, ragged, False, D, BLOCK_Q)
+        sums_kv = _add_queries(sums_kv, tiles, problem, scale * LOG2E, ragged, end, True, D, BLOCK_Q)
     _store(d_k, kv_head, keys, lengths[1], sums_kv[0] * scale, D)
     _store(d_v, kv_head, keys, lengths[1], sums_kv[1], D)
 
 
 @triton.jit
 @no_type_check
-def _add_queries(sums_kv, tiles, problem, scale, start, end,
+def _add_queries(sums_kv, tiles, problem, scale * LOG2E, start, end,
                  PARTLY: tl.constexpr, D: tl.constexpr, BLOCK: tl.constexpr):  # fmt: skip
     """Walk along the queries from `start` to `end`; the weights come out transposed, (keys, queries)."""
     d_k, d_v = sums_kv
@@ -113,11 +113,11 @@ def _add_queries(sums_kv, tiles, problem, scale, start, end,
         rows = first + tl.arange(0, BLOCK)
         tile_q = _load(q, head, rows, lengths[0], D, PARTLY)
         scores = tl.dot(k, tile_q.T, input_precision="ieee")
-        exponents = scores * scale - _load_row(lse, head, rows, lengths[0], PARTLY)[None, :]
+        exponents = scores * scale - _load_row(lse, head, rows, lengths[0], PARTLY)[None, :] * LOG2E
         if PARTLY:
             visible = _visible(rows[None, :], keys[:, None], head, problem)
             exponents = tl.where(visible, exponents, float("-inf"))
-        weights = tl.exp2(exponents * LOG2E)
+        weights = tl.exp2(exponents)
         tile_d = _load(d_out, head, rows, lengths[0], D, PARTLY)
         d_v = tl.dot(weights.to(tile_d.dtype), tile_d, d_v, input_precision="ieee")  # out = weights @ v
         d_weights = tl.dot(v, tile_d.T, input_precision="ieee")
@@ -141,9 +141,9 @@ def query_gradients(q, k, v, mask, strides, d_out, lse, sums, d_q, scale, heads,
     tile = tl.zeros((BLOCK_Q, D), tl.float32)
     last = tl.minimum(first + BLOCK_Q, lengths[0]) - 1
     start, whole, ragged, end = _spans(first, last, band[0], band[1], lengths[1], mask is None, BLOCK_K)
-    tile = _add_keys_backward(tile, tiles, problem, scale, start, whole, True, D, BLOCK_K)
-    tile = _add_keys_backward(tile, tiles, problem, scale, whole, ragged, False, D, BLOCK_K)
-    tile = _add_keys_backward(tile, tiles, problem, scale, ragged, end, True, D, BLOCK_K)
+    tile = _add_keys_backward(tile, tiles, problem, scale * LOG2E, start, whole, True, D, BLOCK_K)
+    tile = _add_keys_backward(tile, tiles, problem, scale * LOG2E, whole, ragged, False, D, BLOCK_K)
+    tile = _add_keys_backward(tile, tiles, problem, scale * LOG2E, ragged, end, True, D, BLOCK_K)
     _store(d_q, head, rows, lengths[0], tile * scale, D)
 
 
@@ -157,11 +157,11 @@ def _add_keys_backward(d_q, tiles, problem, scale, start, end,
     for first in tl.range(start, end, BLOCK):
         keys = first + tl.arange(0, BLOCK)
         tile_k = _load(k, kv_head, keys, lengths[1], D, PARTLY)
-        exponents = tl.dot(q, tile_k.T, input_precision="ieee") * scale - lse[:, None]
+        exponents = tl.dot(q, tile_k.T, input_precision="ieee") * scale - lse[:, None] * LOG2E
         if PARTLY:
             visible = _visible(rows[:, None], keys[None, :], head, problem)
             exponents = tl.where(visible, exponents, float("-inf"))
-        weights = tl.exp2(exponents * LOG2E)
+        weights = tl.exp2(exponents)
         tile_v = _load(v, kv_head, keys, lengths[1], D, PARTLY)
         d_weights = tl.dot(d_out, tile_v.T, input_precision="ieee")
         d_scores = weights * (d_weights - sums[:, None])

@@ -174,6 +174,32 @@ def test_autocast_rounds_what_attention_is_given(rng):
     assert torch.equal(out, expected)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_gradients_under_autocast_come_back_in_float32(rng, dtype):
+    q, k, v, d_out = draw(rng, torch.float32)
+    leaves, rounded = ([x.to(kind).requires_grad_() for x in (q, k, v)] for kind in (torch.float32, dtype))
+    with torch.autocast(DEVICE, dtype=dtype):
+        out, _ = flash_attention(*leaves, rung=3)
+    found = torch.autograd.grad(out, leaves, d_out.to(dtype))
+    expected = torch.autograd.grad(flash_attention(*rounded, rung=3)[0], rounded, d_out.to(dtype))
+    for x, y in zip(found, expected, strict=True):
+        assert x.dtype == torch.float32
+        assert torch.equal(x, y.float())
+
+
+def test_hidden_rows_of_a_mask_and_arrays_that_are_views(rng):
+    q, k, v, d_out = draw(rng)
+    mask = torch.tensor(rng.random((13, 9)) < 0.5, device=DEVICE).T
+    mask[3] = False
+    views = [x.mT.contiguous().mT for x in (q, k, v)]
+    assert not views[0].is_contiguous()
+    out, lse, d_q, *_ = found = run(flash_attention, (*views, d_out), mask, rung=3)
+    assert_all_equal64(found, run(step02_torch.flash_attention, (q, k, v, d_out), mask))
+    assert not out[..., 3, :].any()
+    assert not d_q[..., 3, :].any()
+    assert (lse[..., 3] == -np.inf).all()
+
+
 def test_tf32_has_no_part_in_it(rng):
     q, k, v, _ = draw(rng, torch.float32, size=64, size_v=64)
     torch.set_float32_matmul_precision("medium")
