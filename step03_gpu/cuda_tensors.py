@@ -184,8 +184,8 @@ def sdpa(backend: str, q, k, v, *, causal: bool = False, scale: float | None = N
     Run PyTorch's own attention on one named kernel: what ours are compared with.
 
     Left alone, PyTorch takes the first backend of a fixed order that accepts the call, which need not be the
-    fastest: on an H100 its FlashAttention 2 was timed at half of cuDNN's rate (pytorch issue 142132). A comparison that does not pin the
-    backend compares with something it cannot name.
+    fastest: on an H100 its FlashAttention 2 was timed at half of cuDNN's rate (pytorch issue 142132). So a
+    comparison names its backend.
 
     Parameters
     ----------

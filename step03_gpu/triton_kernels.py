@@ -103,7 +103,7 @@ def key_gradients(q, k, v, mask, strides, d_out, lse, sums, d_k, d_v, scale, hea
 
 @triton.jit
 @no_type_check
-def _add_queries(sums_kv, tiles, problem, scale * LOG2E, start, end,
+def _add_queries(sums_kv, tiles, problem, scale, start, end,
                  PARTLY: tl.constexpr, D: tl.constexpr, BLOCK: tl.constexpr):  # fmt: skip
     """Walk along the queries from `start` to `end`; the weights come out transposed, (keys, queries)."""
     d_k, d_v = sums_kv
