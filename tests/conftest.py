@@ -68,3 +68,11 @@ def unchecked():
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture
+def cupy_double(monkeypatch):
+    """Let step 3 find a CuPy whose arrays are the host's, but refuse to meet them."""
+    from tests.device_array import install
+
+    install(monkeypatch)

@@ -6,8 +6,9 @@ import pytest
 from step01_numpy.common.cases import BERT, GPT_2, LLAMA
 from step01_numpy.common.configuration import ModelConfig
 from step01_numpy.common.parity import Evaluation, slopes
+from step01_numpy.common.run_configuration import TrainingConfig
 from step01_numpy.common.stage import Stage
-from tests.test_training import DeviceArray
+from tests.device_array import ATTENTIONS, DeviceArray
 from tests.test_transformer import reseeded, shaken
 from tests.tolerances import assert_all_equal64, assert_equal64
 
@@ -206,13 +207,18 @@ def test_bad_configurations(field, value, message):
 
 
 @pytest.mark.usefixtures("unchecked")  # for speed
+@pytest.mark.usefixtures("cupy_double")
+@pytest.mark.parametrize("attention", ATTENTIONS)
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_step01s_models_run_on_arrays_that_are_not_numpys(rng, variant):
-    """Forward, backward and decoding of padded texts: no step goes over the host."""
+def test_step01s_models_run_on_arrays_that_are_not_numpys(rng, variant, attention):
+    """Forward, backward, an update and decoding of padded texts: no step goes over the host."""
     import step01_numpy as stage
 
     config = configuration(variant)
-    models = [stage.LanguageModel(config, rng=np.random.default_rng(0)).double() for _ in range(2)]
+    attentions = stage.STANDARD, ATTENTIONS[attention]
+    models = [
+        stage.LanguageModel(config, attend=x, rng=np.random.default_rng(0)).double() for x in attentions
+    ]
     models[1].convert(DeviceArray)
     inputs = (TOKENS, LEFT), (DeviceArray(TOKENS), DeviceArray(LEFT))
     expected, found = (model(*x) for model, x in zip(models, inputs, strict=True))
@@ -222,6 +228,12 @@ def test_step01s_models_run_on_arrays_that_are_not_numpys(rng, variant):
     models[1].backward(DeviceArray(d_out))
     for ours, device in zip(*(model.parameters() for model in models), strict=True):
         assert_equal64(device.grad.host, ours.grad)
+    for model in models if models[0].head is not None else ():
+        adamw = stage.AdamW(model.named_parameters())
+        stage.training_step(model, (TOKENS, LEFT, TOKENS), adamw, TrainingConfig(warmup=2), step=1)
+    for ours, device in zip(*(model.named_parameters() for model in models), strict=True):
+        if not ours[0].endswith("w_k.bias"):  # its gradient is rounding, which AdamW would enlarge
+            assert_equal64(device[1].data.host, ours[1].data, ours[0])
     if variant in DECODERS:
         caches = [stage.start(model, *x) for model, x in zip(models, inputs, strict=True)]
         rows = np.array([2, 0, 0])

@@ -11,8 +11,9 @@ from step01_numpy.common.recurrent_configuration import RecurrentConfig
 from step01_numpy.common.run_configuration import TrainingConfig
 from step01_numpy.common.search import beam_search
 from step01_numpy.common.stage import Stage
+from tests.device_array import DeviceArray
 from tests.test_generation import Decoding, Uncached
-from tests.test_training import DeviceArray, optimizer, sentences, translate
+from tests.test_training import optimizer, sentences, translate
 from tests.test_transformer import SOURCE, TARGET, reseeded, shaken
 from tests.tolerances import assert_all_equal64, assert_equal64
 

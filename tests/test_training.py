@@ -12,6 +12,7 @@ from step01_numpy.common.run_configuration import TrainingConfig
 from step01_numpy.common.search import greedy
 from step01_numpy.common.stage import Stage
 from step01_numpy.common.tokenizer import EOS
+from tests.device_array import ATTENTIONS, DeviceArray
 from tests.test_transformer import SOURCE, TARGET, VARIANTS, build, configuration, reseeded, shaken
 from tests.tolerances import assert_all_equal64, assert_equal64
 
@@ -202,83 +203,17 @@ def test_training_continues_in_another_stage(stage, variant):
     assert_all_equal64(model.state(), reference.state())
 
 
-class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
-    """
-    An array as strict as CuPy's: it meets its like and numbers; NumPy's only in `np.array(…, like=)`.
-
-    What step01's models do with it, they can do on a GPU.
-    """
-
-    def __init__(self, host):
-        self.host = np.asarray(host)
-
-    shape, dtype, ndim = (
-        property(lambda x, name=name: getattr(x.host, name)) for name in ("shape", "dtype", "ndim")
-    )
-
-    def __array__(self, *_, **__):
-        raise TypeError("an array of the device became one of the host unasked")
-
-    def __array_ufunc__(self, ufunc, method, *inputs, out=(), **options):
-        if method != "__call__" or options:
-            return NotImplemented  # CuPy has no `where=`, and other methods for few functions
-        result = ufunc(*off_device(inputs), **({"out": off_device(out)} if out else {}))
-        return out[0] if out else back_on_device(result)
-
-    def __array_function__(self, function, types, args, kwargs):
-        to_device = function in (np.array, np.asarray) and not isinstance(args[0], DeviceArray)
-        args = args if to_device else off_device(args)
-        return back_on_device(function(*args, **off_device(kwargs)))
-
-    def __getattr__(self, name):
-        found = getattr(self.host, name)
-        if not callable(found):
-            return back_on_device(found)
-        return lambda *args, **kwargs: back_on_device(found(*off_device(args), **off_device(kwargs)))
-
-    def __getitem__(self, key):
-        return back_on_device(self.host[off_device(key)])
-
-    def __setitem__(self, key, value):
-        self.host[off_device(key)] = off_device(value)
-
-    def __len__(self):
-        return len(self.host)
-
-    def __bool__(self):
-        return bool(self.host)
-
-    def __int__(self):
-        return int(self.host)
-
-    def __float__(self):
-        return float(self.host)
-
-
-def off_device(x):
-    if isinstance(x, np.ndarray):
-        raise TypeError("an array of the host met one of the device")
-    if isinstance(x, tuple | list):
-        return type(x)(off_device(item) for item in x)
-    if isinstance(x, dict):
-        return {name: off_device(item) for name, item in x.items()}
-    return x.host if isinstance(x, DeviceArray) else x
-
-
-def back_on_device(x):
-    if isinstance(x, tuple):
-        return tuple(back_on_device(item) for item in x)
-    return DeviceArray(x) if isinstance(x, np.ndarray | np.generic) else x
-
-
 @pytest.mark.usefixtures("unchecked")  # for speed
+@pytest.mark.usefixtures("cupy_double")
+@pytest.mark.parametrize("attention", ATTENTIONS)
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_step01s_models_run_on_arrays_that_are_not_numpys(rng, variant):
-    """Forward, backward, an update and decoding: no step goes over the host."""
+def test_step01s_models_run_on_arrays_that_are_not_numpys(rng, variant, attention):
+    """Forward, backward, an update and decoding, with step 1's attention and step 3's: none over the host."""
     import step01_numpy as stage
 
     config, training = configuration(**VARIANTS[variant]), TrainingConfig(warmup=2)
-    models = [stage.Transformer(config, rng=np.random.default_rng(0)).double() for _ in range(2)]
+    attentions = stage.STANDARD, ATTENTIONS[attention]
+    models = [stage.Transformer(config, attend=x, rng=np.random.default_rng(0)).double() for x in attentions]
     models[1].convert(DeviceArray)
     source, target = DeviceArray(SOURCE), DeviceArray(TARGET)
     logits, found = models[0](SOURCE, TARGET), models[1](source, target)
