@@ -144,7 +144,7 @@ def test_tiles_of_any_size(rng, blocks):
         np.testing.assert_allclose(x, y, rtol=0, atol=1e-5)
 
 
-TWICE = pytest.mark.skipif(INTERPRETED, reason="the interpreter rounds twice what a GPU fuses into one step")
+TWICE = pytest.mark.skipif(module.INTERPRETED, reason="the interpreter rounds twice what a GPU fuses into one step")
 
 
 @pytest.mark.parametrize("size", [4, pytest.param(30, marks=TWICE)])
