@@ -7,6 +7,7 @@ stays float32 (`input_precision="ieee"`): Triton's own default would be TF32.
 """
 
 from importlib.util import find_spec
+from math import log
 
 import torch
 from jaxtyping import Bool, Float
@@ -97,8 +98,9 @@ class _TritonAttention(torch.autograd.Function):
         launch = _launcher(q, k, blocks)
         launch(FORWARD, q, k, v, *problem[:2], out, lse, scale, *problem[2:], over="BLOCK_Q")
         ctx.save_for_backward(q, k, v, out, lse)
-        ctx.mark_non_differentiable(lse)
-        return out, lse
+        nats = lse * log(2)  # the kernels count in bits
+        ctx.mark_non_differentiable(nats)
+        return out, nats
 
     @staticmethod
     @torch.autograd.function.once_differentiable

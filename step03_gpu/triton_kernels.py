@@ -4,7 +4,9 @@ Flash attention's kernels in Triton: a program for each block of queries or keys
 All arrays are contiguous, heads flattened into one axis: q (B·H, L, D), k and v (B·H_kv, S, D), lse and sums
 (B·H, L); D is a power of two. Tuples of integers: lengths (L, S), heads (H, H_kv), band (low, high), strides
 of the mask (B, H, L, S). Query i sees key j when i + low <= j <= i + high and the mask, if any, agrees.
-Tiles that are seen whole take a loop without comparisons; tiles that nobody sees are not visited.
+lse is in bits, log2 Σ 2^scores, as the forward summed it: by way of nats and back, each rounding, it would
+no longer fit the scores that the backward makes again. Tiles that are seen whole take a loop without
+comparisons; tiles that nobody sees are not visited.
 
 The annotations are Triton's; `no_type_check` keeps other readers of annotations away.
 """
@@ -35,9 +37,9 @@ def forward(q, k, v, mask, strides, out, lse, scale, heads, lengths, band,
     sums = _add_keys(sums, tiles, problem, scale * LOG2E, whole, ragged, False, D, BLOCK_K)
     total_out, total, largest = _add_keys(sums, tiles, problem, scale * LOG2E, ragged, end, True, D, BLOCK_K)
     safe = tl.where(total == 0, 1.0, total)
-    nats = tl.where(total == 0, float("-inf"), (largest + tl.log2(safe)) / LOG2E)
+    bits = tl.where(total == 0, float("-inf"), largest + tl.log2(safe))
     _store(out, head, rows, lengths[0], total_out / safe[:, None], D)
-    tl.store(lse + head * lengths[0] + rows, nats, mask=rows < lengths[0])
+    tl.store(lse + head * lengths[0] + rows, bits, mask=rows < lengths[0])
 
 
 @triton.jit
@@ -112,8 +114,13 @@ def _add_queries(sums_kv, tiles, problem, scale, start, end,
     for first in tl.range(start, end, BLOCK):
         rows = first + tl.arange(0, BLOCK)
         tile_q = _load(q, head, rows, lengths[0], D, PARTLY)
-        scores = tl.dot(k, tile_q.T, input_precision="ieee")
-        exponents = scores * scale - _load_row(lse, head, rows, lengths[0], PARTLY)[None, :] * LOG2E
+        if (
+            k.dtype == tl.float32
+        ):  # in the forward's order: another one rounds otherwise, and lse would not fit
+            scores = tl.dot(tile_q, k.T, input_precision="ieee").T
+        else:
+            scores = tl.dot(k, tile_q.T)
+        exponents = scores * scale - _load_row(lse, head, rows, lengths[0], PARTLY)[None, :]
         if PARTLY:
             visible = _visible(rows[None, :], keys[:, None], head, problem)
             exponents = tl.where(visible, exponents, float("-inf"))
@@ -157,7 +164,7 @@ def _add_keys_backward(d_q, tiles, problem, scale, start, end,
     for first in tl.range(start, end, BLOCK):
         keys = first + tl.arange(0, BLOCK)
         tile_k = _load(k, kv_head, keys, lengths[1], D, PARTLY)
-        exponents = tl.dot(q, tile_k.T, input_precision="ieee") * scale - lse[:, None] * LOG2E
+        exponents = tl.dot(q, tile_k.T, input_precision="ieee") * scale - lse[:, None]
         if PARTLY:
             visible = _visible(rows[:, None], keys[None, :], head, problem)
             exponents = tl.where(visible, exponents, float("-inf"))
