@@ -25,7 +25,7 @@ def forward(rung: int, q, k, v, mask, *, scale=None, **visible):
     q, k, v, mask, scale
         As in `flash_attention`, and so are `causal`, `window` and `offset`.
     """
-    fitted, mask = [_fit(x, _size(q, v)) for x in (q, k, v)], _fit_mask(mask, q)
+    fitted, mask = [_fit(x, _size(q, v)) for x in (q, k, v)], fit_mask(mask, q)
     problem = state_problem(*fitted[:2], mask, scale=scale_or_default(scale, q), **visible)
     out, lse = attend(rung, *fitted, mask, problem)
     return _cut(out, (*q.shape[:-1], v.shape[-1])), lse.reshape(q.shape[:-1])
@@ -45,7 +45,7 @@ def backward(rung: int, d_out, q, k, v, out, lse, mask, *, scale=None, **visible
         What the forward returned.
     """
     d_out, out = (x.astype(q.dtype, copy=False) for x in (d_out, out))
-    fitted, mask = [_fit(x, _size(q, v)) for x in (d_out, q, k, v, out)], _fit_mask(mask, q)
+    fitted, mask = [_fit(x, _size(q, v)) for x in (d_out, q, k, v, out)], fit_mask(mask, q)
     lse = _fit(lse.astype(wide(q.dtype), copy=False)[..., None], 1)[..., 0]
     problem = state_problem(*fitted[1:3], mask, scale=scale_or_default(scale, q), **visible)
     gradients = attend_backward(rung, *fitted, lse, mask, problem)
@@ -149,7 +149,7 @@ def _fit(x, size):
     return fitted.reshape(shape)
 
 
-def _fit_mask(mask, q):
+def fit_mask(mask, q):
     """Return the mask with four axes, each of its own size or of size 1 where it is broadcast."""
     if mask is None:
         return None

@@ -22,7 +22,8 @@ from step01_numpy.common.stage import Stage  # noqa: E402
 
 STAGES = ["step01_numpy", "step02_torch", "step03_gpu"]
 RUNGS = "tests.step03_rungs"  # step 3 once more, with its kernels on the emulator
-ATTENDING = {"test_attention", "test_bad_input", "test_flash_attention", "test_heads", "test_onnx", "test_parity"}
+FAMILY = ("attention", "bad_input", "flash_attention", "heads", "onnx", "parity")
+ATTENDING = {f"test_{name}" for name in FAMILY}
 
 
 def pytest_addoption(parser):

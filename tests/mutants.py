@@ -16,12 +16,13 @@ import pytest
 
 from tests.mutant_table import TRANSFORMERS
 from tests.mutants_embedding import EMBEDDING
+from tests.mutants_kernels import KERNELS, applied_to_kernel
 from tests.mutants_loading import LOADING
 from tests.mutants_recurrent import RECURRENT
 from tests.mutants_searching import SEARCHING
 from tests.mutants_texts import TEXTS
 
-MUTANTS = [*TRANSFORMERS, *RECURRENT, *LOADING, *SEARCHING, *TEXTS, *EMBEDDING]
+MUTANTS = [*TRANSFORMERS, *RECURRENT, *LOADING, *SEARCHING, *TEXTS, *EMBEDDING, *KERNELS]
 
 
 @contextlib.contextmanager
@@ -47,7 +48,8 @@ def applied(mutant):
 
 def run(mutant):
     """Run the test that must fail, on the stage that is mutated; return pytest's exit code."""
-    stage = mutant.target.split(".")[0]
+    kernel = mutant.target.endswith((".cu", ".cuh"))
+    stage = "tests.step03_rungs" if kernel else mutant.target.split(".")[0]
     arguments = [
         mutant.killer,
         "-x",
@@ -68,7 +70,8 @@ def main(words):
         line = f"{mutant.name:42} {mutant.target:58} {mutant.killer}"
         if words and not any(word in line for word in words):
             continue
-        with applied(mutant):
+        kernel = mutant.target.endswith((".cu", ".cuh"))
+        with applied_to_kernel(mutant) if kernel else applied(mutant):
             code = run(mutant)
         killed = code == pytest.ExitCode.TESTS_FAILED
         survivors += not killed

@@ -1,8 +1,8 @@
 """
-Step 3 with its kernels forced: a stage for the tests, whose flash attention runs rungs 3 and 4 on the emulator.
+Step 3 with its kernels forced: a stage for the tests, whose flash attention runs rungs 3 and 4, emulated.
 
-What no rung covers, a bias or a soft cap, goes the way of array operations, as it does on a GPU; `TAKEN` counts
-which way calls went. The layers attend with flash attention when not told otherwise.
+What no rung covers, a bias or a soft cap, goes the way of array operations, as it does on a GPU; `TAKEN`
+counts which way calls went. The layers attend with flash attention when not told otherwise.
 """
 
 from collections import Counter

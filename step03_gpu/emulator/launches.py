@@ -97,7 +97,7 @@ def argument(kernel: str, i: int, x) -> tuple[Argument, object]:
     raise EmulatorError(f"{kernel}: argument {i} is a Python {type(x).__name__}; {advice}")
 
 
-def run_program(path: Path, index: int, launch: Launch, arrays: list) -> None:
+def run_program(path: Path, index: int, launch: Launch, arrays: tuple) -> None:
     """
     Run a checked kernel in a process of its own; its arrays travel through files.
 
