@@ -27,7 +27,8 @@ def lacking(q) -> str | None:
     major, minor = divmod(int(q.device.compute_capability), 10)
     if major + minor / 10 >= COMPUTE_CAPABILITY:
         return None
-    return f"rung 5 takes a GPU of compute capability {COMPUTE_CAPABILITY} or later; this one has {major}.{minor}"
+    needed = f"a GPU of compute capability {COMPUTE_CAPABILITY} or later"
+    return f"rung 5 takes {needed}; this one has {major}.{minor}"
 
 
 def tensor_cores(q, k, v, mask, problem):
@@ -65,7 +66,7 @@ def _kernels(file, q, *templates):
 
 
 def _with_positive_scale(q, problem):
-    """Move the scale's sign into q: in the kernel, the largest score before the scale is the largest after."""
+    """Move the scale's sign into q: the largest score before the scale is then the largest after it."""
     scale = float(problem["scale"])
     positive = problem.copy()
     positive["scale"] = max(abs(scale), SMALLEST_SCALE)
