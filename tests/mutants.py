@@ -22,10 +22,13 @@ from tests.mutants_kernels import KERNELS, applied_to_kernel
 from tests.mutants_loading import LOADING
 from tests.mutants_recurrent import RECURRENT
 from tests.mutants_searching import SEARCHING
+from tests.mutants_tensor_cores import TENSOR_CORES
 from tests.mutants_texts import TEXTS
 from tests.ranks import MUTANT
 
-MUTANTS = [*TRANSFORMERS, *RECURRENT, *LOADING, *SEARCHING, *TEXTS, *EMBEDDING, *KERNELS, *DISTRIBUTED]
+MUTANTS = [
+    *TRANSFORMERS, *RECURRENT, *LOADING, *SEARCHING, *TEXTS, *EMBEDDING, *KERNELS, *TENSOR_CORES, *DISTRIBUTED,
+]  # fmt: skip
 
 
 @contextlib.contextmanager

@@ -1,4 +1,14 @@
-// Rung 5, backward.
+// Rung 5, backward: rung 4's two loops on tensor cores.
+//
+// New:    a block that keeps keys computes scores and d_weights transposed, a row for each key: so both are at once the left
+//         operands of d_v and d_k, and nothing but inputs passes through shared memory. What is taken is there twice: one
+//         tile in use, one on its way.
+// Gain:   7 products, 14 L S D FLOP, at the rate of tensor cores; no atomics, the same bits in every run.
+// Bound:  of the compiled code for sm_90 at D = 128, not measured. For keys a warp's tile has 128 products and 80 ldmatrix:
+//         8 warps spend 2600 clocks of shared memory on 1650 of tensor cores, some 350 TFLOP/s at most. For queries,
+//         32 to a warp, 192 products and 80 ldmatrix: 2560 on 2460, at most 570. Together, as others count (5 products,
+//         10 L S D FLOP), at most 300 TFLOP/s; half to two thirds of that are expected, 150 to 200.
+// Dao 2023, algorithm 2 and section 3.1.2, arXiv:2307.08691.
 #include "warp_tiles.cuh"
 
 constexpr int KEPT = 128;  // rows that a block keeps: its queries, or its keys
@@ -37,13 +47,12 @@ query_gradients(const T* d_out, const T* q, const T* k, const T* v, const unsign
     const int begin = first_key(p, first) / N * N, end = end_key(p, last);
     const long long top = place(batch, p.heads, head, p.n_queries, 0, 1);
     const float unit = float(p.scale) * LOG2_E;
-    k += place(batch, p.kv_heads, kv_head(p, head), p.n_keys, begin, D);
-    v += place(batch, p.kv_heads, kv_head(p, head), p.n_keys, begin, D);
+    long long tile = place(batch, p.kv_heads, kv_head(p, head), p.n_keys, begin, D);  // where it begins, in k and in v
 
     load_tile<KEPT, THREADS>(queries, q + (top + first) * D, p.n_queries - first);
     load_tile<KEPT, THREADS>(d_outs, d_out + (top + first) * D, p.n_queries - first);
-    load_tile<N, THREADS>(taken, k, p.n_keys - begin);
-    load_tile<N, THREADS>(taken.below(N), v, p.n_keys - begin);
+    load_tile<N, THREADS>(taken, k + tile, p.n_keys - begin);
+    load_tile<N, THREADS>(taken.below(N), v + tile, p.n_keys - begin);
     commit_copies();
 
     float2 own_terms[ROWS][2];
@@ -56,10 +65,10 @@ query_gradients(const T* d_out, const T* q, const T* k, const T* v, const unsign
     for (int start = begin, stage = 0; start < end; start += N, stage ^= 1) {
         wait_copies<0>();
         __syncthreads();  // these keys have come, and no warp needs those before them any more
-        k += N * D, v += N * D;
+        tile += N * D;
         const Tile<D> keys = taken.below(stage * 2 * N), next = taken.below((stage ^ 1) * 2 * N);
-        load_tile<N, THREADS>(next, k, p.n_keys - start - N);
-        load_tile<N, THREADS>(next.below(N), v, p.n_keys - start - N);
+        load_tile<N, THREADS>(next, k + tile, p.n_keys - start - N);
+        load_tile<N, THREADS>(next.below(N), v + tile, p.n_keys - start - N);
         commit_copies();
 
         float weights[ROWS][N / 8][4] = {}, d_scores[ROWS][N / 8][4] = {};

@@ -54,7 +54,7 @@ struct Tile {
 template <int ROWS, int THREADS, int D, typename T>
 __device__ __forceinline__ void load_tile(Tile<D> tile, const T* from, int rows) {
     constexpr int CHUNKS = Tile<D>::PERIOD / 16, AT_ONCE = THREADS / CHUNKS;
-    const int row = threadIdx.x / CHUNKS, chunk = threadIdx.x % CHUNKS;
+    const int thread = fresh((int)threadIdx.x), row = thread / CHUNKS, chunk = thread % CHUNKS;
     const Shared to = tile.start + tile.place_of(row, chunk);
     from += row * D + chunk * 8;
 #pragma unroll
