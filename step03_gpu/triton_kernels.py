@@ -114,9 +114,7 @@ def _add_queries(sums_kv, tiles, problem, scale, start, end,
     for first in tl.range(start, end, BLOCK):
         rows = first + tl.arange(0, BLOCK)
         tile_q = _load(q, head, rows, lengths[0], D, PARTLY)
-        if (
-            k.dtype == tl.float32
-        ):  # in the forward's order: another one rounds otherwise, and lse would not fit
+        if k.dtype == tl.float32:  # in the forward's order, or it rounds otherwise and lse does not fit
             scores = tl.dot(tile_q, k.T, input_precision="ieee").T
         else:
             scores = tl.dot(k, tile_q.T)
