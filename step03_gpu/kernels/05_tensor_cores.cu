@@ -9,7 +9,7 @@
 //         bytes, serve four instructions; with 16 queries a warp it would be two, and shared memory the bound.
 // Bound:  tensor cores, then what stands between two products. Of the compiled code for sm_90 at D = 128, not measured:
 //         255 registers and 64 KiB a block, so 8 warps a multiprocessor; a warp's tile is some 1000 instructions, of
-//         them 256 products (6.4 clocks at the rate that this instruction reaches on Hopper, some 60 % of the peak),
+//         them 256 products (taken as 6.4 clocks each, 60 % of the peak, since this is not Hopper's fastest way),
 //         80 ldmatrix, 68 ex2, 128 multiplications that are left out in most tiles. Two warps share a scheduler:
 //         3300 clocks of products, 1100 of ex2, 1500 of the rest. Expected from 330 (nothing overlaps) to at most
 //         590 TFLOP/s (all does) at 132 multiprocessors and 1.75 GHz.

@@ -85,9 +85,10 @@ query_gradients(const T* d_out, const T* q, const T* k, const T* v, const unsign
         add_product<T>(sum, d_scores, keys);
     }
     const float scale = p.scale;
+    d_q += place(batch, p.heads, fresh(head), p.n_queries, 0, D);
 #pragma unroll
     for (int m = 0; m < ROWS; ++m)
-        store_rows<T, D>(d_q + top * D, sum[m], scale, scale, own + 16 * m, p.n_queries);
+        store_rows<T, D>(d_q, sum[m], scale, scale, own + 16 * m, p.n_queries);
 }
 
 template <typename T, int D>

@@ -1,6 +1,6 @@
 // The machine's instructions that CUDA C++ has no name for, one function each and nothing else.
 //
-// Sections are those of the PTX ISA. Needs sm_80; includes nothing, so that NVRTC compiles it without headers.
+// Described in the PTX ISA, each under its own name. Needs sm_80; includes nothing, so that NVRTC compiles it without headers.
 // On a CPU the file of the same name in emulator/include takes its place.
 
 // An address in shared memory: 32 bits, so that offsets cost half of what they do with pointers.
@@ -20,7 +20,7 @@ template <typename T> __device__ __forceinline__ T fresh(T x) {
     return x;
 }
 
-// ---- conversions, rounding to nearest even (cvt, 9.7.9.21) ----
+// ---- conversions, rounding to nearest even (cvt) ----
 
 __device__ __forceinline__ float half_to_float(unsigned short bits) {
     float x;
@@ -47,14 +47,14 @@ __device__ __forceinline__ unsigned pack_bfloat(float first, float second) {
     return pair;
 }
 
-// 2^x to two units in the last place; 2^-inf is 0 (ex2, 9.7.3.21)
+// 2^x to two units in the last place; 2^-inf is 0 (ex2)
 __device__ __forceinline__ float exp2_approximate(float x) {
     float y;
     asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
     return y;
 }
 
-// ---- tensor cores: c (16 x 8, float) += a (16 x 16) · b (16 x 8) by one warp (mma.m16n8k16, 9.7.14.5.8) ----
+// ---- tensor cores: c (16 x 8, float) += a (16 x 16) · b (16 x 8) by one warp (mma.m16n8k16) ----
 // Lane l holds, with g = l / 4 and t = l % 4, pairs of neighbours in one register:
 //   a[0] row g,     columns 2t, 2t + 1      a[2] row g,     columns 2t + 8, 2t + 9
 //   a[1] row g + 8, columns 2t, 2t + 1      a[3] row g + 8, columns 2t + 8, 2t + 9
@@ -75,7 +75,7 @@ __device__ __forceinline__ void mma_bfloat(float (&c)[4], const unsigned (&a)[4]
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 
-// ---- four 8 x 8 matrices of 16-bit numbers from shared memory (ldmatrix, 9.7.14.5.15) ----
+// ---- four 8 x 8 matrices of 16-bit numbers from shared memory (ldmatrix) ----
 // Lane l gives the address of row l % 8 of matrix l / 8: 16 bytes, aligned. r[i] is matrix i: lane l gets
 // row l / 4, columns 2 (l % 4) and the next; transposed, the same of the matrix turned over its diagonal.
 
@@ -93,7 +93,7 @@ __device__ __forceinline__ void load_matrices_transposed(unsigned (&r)[4], Share
                  : "memory");
 }
 
-// ---- global to shared memory, past the registers and while the thread goes on (cp.async, 9.7.9.25.3) ----
+// ---- global to shared memory, past the registers and while the thread goes on (cp.async) ----
 // With `exists` false nothing is read and zeros are written. The thread sees its copies after wait_copies,
 // the others after a barrier that follows.
 

@@ -1,6 +1,6 @@
 // The instructions of kernels/ptx.cuh, played on the CPU: the same functions, the same lanes, the same alignment.
 //
-// Where a number lies is that of the PTX ISA 9.0; the order in which a tensor core sums, and how it rounds on the way,
+// Where a number lies is that of the PTX ISA; the order in which a tensor core sums, and how it rounds on the way,
 // is documented nowhere: here float32 sums in the order of the columns.
 
 // An address in shared memory. On the GPU it is a number of 32 bits.
@@ -24,7 +24,7 @@ inline void check_address(const void* address, size_t bytes, const char* call, c
 
 }  // namespace emulator
 
-// ---- conversions, rounding to nearest even (cvt, 9.7.9.21); a NaN keeps its first digits ----
+// ---- conversions, rounding to nearest even (cvt); a NaN keeps its first digits ----
 
 inline float half_to_float(unsigned short bits) { return emulator::float_of_half(bits); }
 inline unsigned short float_to_half(float x) { return emulator::half_of_float(x); }
@@ -36,13 +36,13 @@ inline unsigned pack_bfloat(float first, float second) {
     return emulator::bfloat_of_float(first) | emulator::bfloat_of_float(second) << 16;
 }
 
-// ex2.approx.ftz, 9.7.3.21: where the result would be subnormal it is 0
+// ex2.approx.ftz: where the result would be subnormal it is 0
 inline float exp2_approximate(float x) {
     float y = exp2f(x);
     return y < 0x1p-126f ? 0 : y;
 }
 
-// ---- tensor cores: mma.m16n8k16, 9.7.14.5.8. Lane l, with g = l / 4 and t = l % 4, brings
+// ---- tensor cores: "Matrix Fragments for mma.m16n8k16 with floating point type". Lane l, with g = l / 4 and t = l % 4, brings
 //   a: rows g and g + 8, of each columns 2t, 2t + 1 and 2t + 8, 2t + 9, in the registers
 //      a[0]: row g, left   a[1]: row g + 8, left   a[2]: row g, right   a[3]: row g + 8, right
 //   b: of column g rows 2t, 2t + 1 in b0 and 2t + 8, 2t + 9 in b1
@@ -83,7 +83,7 @@ inline void mma_bfloat(float (&c)[4], const unsigned (&a)[4], unsigned b0, unsig
     emulator::mma<emulator::float_of_bfloat>(c, a, b0, b1, place);
 }
 
-// ---- four 8 x 8 matrices from shared memory: ldmatrix.x4, 9.7.14.5.15. Lane l names row l % 8 of matrix l / 8 and
+// ---- four 8 x 8 matrices from shared memory: "Warp-level matrix load instruction: ldmatrix". Lane l names row l % 8 of matrix l / 8 and
 // gets of each matrix row l / 4, columns 2 (l % 4) and the next; with .trans those of the transposed matrix. ----
 
 namespace emulator {
@@ -115,7 +115,7 @@ inline void load_matrices_transposed(unsigned (&r)[4], Shared row, emulator::Pla
     emulator::load_matrices(r, row, true, place);
 }
 
-// ---- global to shared memory, asynchronously (cp.async, 9.7.9.25.3). On a GPU the bytes arrive some time between the
+// ---- global to shared memory, asynchronously (cp.async). On a GPU the bytes arrive some time between the
 // copy and the wait. Here the target is poisoned at once and filled as late as possible: whoever reads too early, or
 // copies to where somebody still reads, finds the poison. ----
 
