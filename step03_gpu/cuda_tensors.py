@@ -25,7 +25,7 @@ from step03_gpu import flash_attention as attend_by_arrays
 from step03_gpu import flash_attention_backward as differentiate_by_arrays
 from step03_gpu.rungs import HEAD_SIZES, TYPES
 
-__all__ = ["BACKENDS", "as_array", "as_tensor", "flash_attention", "sdpa"]
+__all__ = ["BACKENDS", "as_array", "as_tensor", "covered", "flash_attention", "sdpa"]
 
 BACKENDS = ("flash", "cudnn", "efficient", "math")
 
@@ -68,7 +68,7 @@ def flash_attention(
         Naming the argument, what was expected and what came.
     """
     q, k, v = _autocast(q), _autocast(k), _autocast(v)
-    if rung == 0 or (rung is None and not _covered(q, v, bias, softcap)):
+    if rung == 0 or (rung is None and not covered(q, v, bias, softcap)):
         options = {"causal": causal, "window": window, "offset": offset, "scale": scale}
         return attend_by_tensors(q, k, v, mask, bias=bias, softcap=softcap, **options)
     if not torch.compiler.is_compiling():  # compiled, the shapes are checked when the operator runs
@@ -225,7 +225,8 @@ def _stream(tensor):
         yield
 
 
-def _covered(q, v, bias, softcap) -> bool:
+def covered(q: Tensor, v: Tensor, bias=None, softcap=None) -> bool:
+    """Tell whether a call is of CUDA tensors, and one that kernels cover."""
     small = max(q.shape[-1], v.shape[-1]) <= HEAD_SIZES[-1]
     known = str(q.dtype).removeprefix("torch.") in TYPES
     return q.is_cuda and known and small and bias is None and softcap is None

@@ -20,6 +20,7 @@ from tests.mutants_distributed import DISTRIBUTED
 from tests.mutants_embedding import EMBEDDING
 from tests.mutants_kernels import KERNELS, applied_to_kernel
 from tests.mutants_loading import LOADING
+from tests.mutants_operators import OPERATORS
 from tests.mutants_recurrent import RECURRENT
 from tests.mutants_searching import SEARCHING
 from tests.mutants_tensor_cores import TENSOR_CORES
@@ -27,7 +28,7 @@ from tests.mutants_texts import TEXTS
 from tests.ranks import MUTANT
 
 MUTANTS = [*TRANSFORMERS, *RECURRENT, *LOADING, *SEARCHING, *TEXTS, *EMBEDDING]
-MUTANTS += [*KERNELS, *TENSOR_CORES, *DISTRIBUTED]
+MUTANTS += [*KERNELS, *TENSOR_CORES, *OPERATORS, *DISTRIBUTED]
 
 
 @contextlib.contextmanager

@@ -96,7 +96,7 @@ def test_a_wrong_contestant_shows_a_large_error(monkeypatch):
     def upside_down(q, k, v, causal):
         return torch.nn.functional.scaled_dot_product_attention(q, k, v.flip(-2))
 
-    wrong = {"wrong": contestants._of_tensors(upside_down)}
+    wrong = {"wrong": contestants.of_tensors(upside_down)}
     monkeypatch.setattr(measure, "contestants", lambda dtype: wrong)
     rows, _ = measure.measure(Case("float32", (1, 1), 33, 32, False), "cpu")
     assert min(row.error for row in rows) > 0.1
@@ -106,7 +106,7 @@ def test_what_refuses_is_told(monkeypatch):
     def refuse(*_):
         raise RuntimeError("no such card\nat line 7")
 
-    monkeypatch.setattr(measure, "contestants", lambda dtype: {"broken": contestants._of_tensors(refuse)})
+    monkeypatch.setattr(measure, "contestants", lambda dtype: {"broken": contestants.of_tensors(refuse)})
     monkeypatch.setattr(measure, "release", lambda device: None)
     rows, refused = measure.measure(Case("float32", (1, 1), 5, 32, False), "cpu")
     assert (rows, refused) == ([], {"broken": "no such card"})

@@ -1,5 +1,7 @@
 """The kernels as operators of PyTorch: autograd, compiler, modules, precision. On CPU tensors, emulated."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -258,6 +260,24 @@ def test_kernels_follow_pytorchs_stream(rng):
             out, _ = flash_attention(*late[:3], rung=3)
         torch.cuda.synchronize()
         np.testing.assert_allclose(out.cpu().numpy(), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "options", "covered"),
+    [
+        ((2, 3, 64), torch.float32, (None, None), True),
+        ((2, 3, 128), torch.bfloat16, (None, None), True),
+        ((2, 3, 129), torch.float32, (None, None), False),
+        ((2, 3, 64), torch.float32, (torch.zeros(1), None), False),
+        ((2, 3, 64), torch.float32, (None, 2.0), False),
+        ((2, 3, 64), torch.float8_e5m2, (None, None), False),
+    ],
+)
+@pytest.mark.usefixtures("unchecked")
+def test_what_a_gpu_is_given(shape, dtype, options, covered):
+    """By what is known of a tensor on a GPU, which need not be here."""
+    q = SimpleNamespace(shape=shape, dtype=dtype, is_cuda=True)
+    assert cuda_tensors.covered(q, q, *options) is covered
 
 
 def test_kernels_are_for_cuda_tensors_unless_asked(rng, monkeypatch):

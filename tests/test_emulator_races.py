@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from step03_gpu.emulator import EmulatorError, RawModule, compare_orders
+from step03_gpu.emulator import EmulatorError, RawModule, compare_orders, warp_order
 
 RACES = r"""
 extern "C" __global__ void across_warps(const float* x, float* y, int bad) {
@@ -60,3 +60,31 @@ def test_sums_in_any_order_agree_to_a_tolerance(rng):
         compare_orders(kernel, (1,), (128,), (x, y, np.int32(0)))
     compare_orders(kernel, (1,), (128,), (x, y, np.int32(0)), tolerance=1e-5)
     assert abs(y[0] - x.sum()) < 1e-4
+
+
+ORDER = r"""
+extern "C" __global__ void record(int* order, int* n) { order[atomicAdd(n, 1)] = threadIdx.x; }
+extern "C" __global__ void unlike_masks(int* y) {
+    unsigned mask = threadIdx.x < 16 ? 0xffffffffu : 0xfffffffeu;
+    y[threadIdx.x] = __shfl_sync(mask, threadIdx.x, 5);
+}
+"""
+
+
+def test_the_orders_are_what_they_are_called():
+    kernel = RawModule(code=ORDER, name_expressions=("record", "unlike_masks")).get_function("record")
+    found = {}
+    for name in ("forward", "reverse", "random"):
+        order, n = np.zeros(96, np.int32), np.zeros(1, np.int32)
+        with warp_order(name):
+            kernel((1,), (96,), (order, n))
+        found[name] = order // 32  # warps
+        assert sorted(order) == list(range(96))
+    assert list(found["forward"]) == [0] * 32 + [1] * 32 + [2] * 32
+    assert list(found["reverse"]) == [2] * 32 + [1] * 32 + [0] * 32
+
+
+def test_lanes_that_name_unlike_masks():
+    kernel = RawModule(code=ORDER, name_expressions=("record", "unlike_masks")).get_function("unlike_masks")
+    with pytest.raises(EmulatorError, match=r"unlike_masks.*mask"):
+        kernel((1,), (32,), (np.zeros(32, np.int32),))

@@ -33,14 +33,14 @@ class Contestant(NamedTuple):
 
 def contestants(dtype: str) -> dict[str, Contestant]:
     """Return all that take `dtype`, by name."""
-    found = {f"SDPA {name}": _of_tensors(partial(_sdpa, name)) for name in BACKENDS}
-    found["array operations"] = _of_arrays(scaled_dot_product_attention, attention_backward)
+    found = {f"SDPA {name}": of_tensors(partial(_sdpa, name)) for name in BACKENDS}
+    found["array operations"] = of_arrays(scaled_dot_product_attention, attention_backward)
     for n, rung in RUNGS.items():
         if dtype in rung.dtypes:
             flash = (partial(function, rung=n) for function in (flash_attention, flash_attention_backward))
-            found[f"rung {n}"] = _of_arrays(*flash)._replace(directions=_own(n))
+            found[f"rung {n}"] = of_arrays(*flash)._replace(directions=_own(n))
     triton = _triton(dtype)
-    return found if triton is None else {**found, "Triton": _of_tensors(triton)}
+    return found if triton is None else {**found, "Triton": of_tensors(triton)}
 
 
 def _own(n):
@@ -50,7 +50,7 @@ def _own(n):
     return tuple(name for name, own in (("forward", first), ("backward", last)) if own)
 
 
-def _of_tensors(attention):
+def of_tensors(attention):
     """Time what autograd differentiates."""
 
     def forward(q, k, v, causal):
@@ -68,7 +68,7 @@ def _with_graph(out, inputs):
     return out.detach(), (out, inputs)
 
 
-def _of_arrays(attention, attention_backward):
+def of_arrays(attention, attention_backward):
     """Time functions of arrays on the same memory: what tensors hold is not copied."""
 
     def forward(q, k, v, causal):
