@@ -1,4 +1,4 @@
-"""Every kernel compiles for its GPUs, and tensor cores' within the registers; needs nvcc, but no GPU."""
+"""Every kernel compiles for its GPUs, and but for one file within the registers; needs nvcc, but no GPU."""
 
 import re
 import shutil
@@ -11,6 +11,7 @@ import pytest
 from step03_gpu.kernels import FOLDER, source
 
 FILES = sorted(path.name for path in FOLDER.glob("*.cu"))
+SPILLING = ("04_tiled_backward.cu",)  # 4 to 36 bytes for d_k and d_v, in some types and on some architectures
 ARCHITECTURES = ("sm_80", "sm_90", "sm_100")
 KERNEL = re.compile(
     r"^template <typename T(, int D)?>\s*__global__ void\s+(?:__launch_bounds__\([^)]*\)\s*)?(\w+)\(", re.M
@@ -34,11 +35,11 @@ def disassembler():
 def instances(file, text):
     """Return each kernel of a file, in the types and head sizes that it is launched with.
 
-    Of the rungs without tensor cores the smallest and the largest size, which take a minute as it is.
+    Of the rungs without tensor cores only two sizes: all of them would take minutes.
     """
     tensor_cores = file.startswith("05")
     types = ("float16", "bfloat16") if tensor_cores else ("float", "double", "float16", "bfloat16")
-    sizes = (32, 64, 96, 128) if tensor_cores else (32, 128)
+    sizes = (32, 64, 96, 128) if tensor_cores else (64, 128)
     found = KERNEL.findall(text)
     assert len(found) == text.count("__global__ void"), f"{file}: a kernel is written in a way not known here"
     return [
@@ -78,12 +79,12 @@ def run(*command):
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_it_compiles_and_tensor_cores_spill_no_register(compile_for, file):
+def test_it_compiles_and_spills_no_register(compile_for, file):
     for architecture in ARCHITECTURES:
         _, report = compile_for(file, architecture)
-        if file.startswith("05"):
-            spills = {match[:2]: int(match[2]) for match in USED.findall(report)}
-            assert len(spills) >= 4, report
+        spills = {match[:2]: int(match[2]) for match in USED.findall(report)}
+        assert len(spills) >= 2, report
+        if file not in SPILLING:
             assert not any(spills.values()), f"{architecture}: {spills}"
 
 
