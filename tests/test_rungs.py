@@ -10,7 +10,7 @@ import torch
 import step01_numpy
 import step03_gpu
 from step01_numpy.common.stage import Stage
-from step03_gpu import flash_attention, flash_attention_backward, on_rung
+from step03_gpu import flash_attention, flash_attention_backward, from_numpy, on_rung, to_numpy
 from step03_gpu.emulator import warp_order
 from tests import onnx_cases, step03_rungs
 from tests.test_attention import allowed, torch_attention
@@ -30,9 +30,11 @@ def qkv(rng, n_queries=L, n_keys=S, heads=(2, 4), kv_heads=(2, 2), size=32, size
 
 
 def run(rung, d_out, arrays, mask=None, **options):
-    """Return out, lse and the gradients."""
+    """Return out, lse and the gradients, computed on the GPU if there is one."""
+    d_out, mask, *arrays = (x if x is None else from_numpy(x) for x in (d_out, mask, *arrays))
     out, lse = flash_attention(*arrays, mask, **options, rung=rung)
-    return out, lse, *flash_attention_backward(d_out, *arrays, out, lse, mask, **options, rung=rung)
+    gradients = flash_attention_backward(d_out, *arrays, out, lse, mask, **options, rung=rung)
+    return tuple(to_numpy(x) for x in (out, lse, *gradients))
 
 
 def check(rng, rung, arrays, mask=None, **options):

@@ -17,7 +17,7 @@ def run_tests(seconds: int) -> tuple[bool, str]:
 
     Parameters
     ----------
-    seconds : float
+    seconds : int
         After which they are stopped.
 
     Returns
@@ -29,7 +29,8 @@ def run_tests(seconds: int) -> tuple[bool, str]:
     files = [str(path) for name in STAGED + OWN for path in sorted(TESTS.glob(f"test_{name}*.py"))]
     if not files:
         return False, f"no tests beside the package, in {TESTS.name}/: run this from a checkout"
-    command = [sys.executable, "-m", "pytest", "--stage=step03_gpu", "-rf", "--no-header", *files]
+    stages = ("--stage=step03_gpu", "--stage=tests.step03_rungs")
+    command = [sys.executable, "-m", "pytest", *stages, "-rf", "--no-header", *files]
     start = time.monotonic()
     try:
         done = subprocess.run(command, cwd=TESTS.parent, capture_output=True, text=True, timeout=seconds)
