@@ -55,17 +55,14 @@ def of_tensors(attention):
 
     def forward(q, k, v, causal):
         inputs = [x.detach().requires_grad_() for x in (q, k, v)]
-        return attention(*inputs, causal), inputs
+        out = attention(*inputs, causal)
+        return out.detach(), (out, inputs)
 
     def backward(d_out, saved):
         out, inputs = saved
         return torch.autograd.grad(out, inputs, d_out, retain_graph=True)
 
-    return Contestant(lambda *args: _with_graph(*forward(*args)), backward)
-
-
-def _with_graph(out, inputs):
-    return out.detach(), (out, inputs)
+    return Contestant(forward, backward)
 
 
 def of_arrays(attention, attention_backward):
