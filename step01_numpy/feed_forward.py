@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 from step01_numpy.arrays import Array
 from step01_numpy.common.normal_distribution import normal_distribution
-from step01_numpy.parameters import Layer, Linear
+from step01_numpy.parameters import FusedLinear, Layer, Linear
 from step01_numpy.recurrent import sigmoid
 
 
@@ -125,12 +125,12 @@ class FeedForward(Layer):
         self.w_1 = Linear(d_model, d_ff, bias=bias, rng=rng)
         self.w_2 = Linear(d_ff, d_model, bias=bias, rng=rng)
         self.w_3 = Linear(d_model, d_ff, bias=bias, rng=rng) if gated else None
+        self.w_13 = FusedLinear(self.w_1, self.w_3) if gated else None
 
     def forward(self, x: Float[Array, "*rows d_model"]) -> Float[Array, "*rows d_model"]:
         """Transform each row of x, (..., d_model)."""
-        hidden = self.w_1(x)
+        hidden, gate = (self.w_1(x), None) if self.w_13 is None else self.w_13(x)
         active = self.activate(hidden)
-        gate = None if self.w_3 is None else self.w_3(x)
         self.saved = hidden, active, gate
         return self.w_2(active if gate is None else active * gate)
 

@@ -4,13 +4,16 @@ from jaxtyping import Float, Int
 
 from step01_numpy.arrays import Array
 from step01_numpy.common import checks
-from step01_numpy.parameters import Layer, linear
+from step01_numpy.parameters import FusedLinear, Layer, linear
 
 
 def prepare(model: Layer) -> Layer:
-    """Lay out a model's weights for decoding, in place, and return it."""
+    """Lay out a model's weights for decoding, fused where they multiply the same row; return the model."""
     for parameter in model.parameters():
         parameter.data = lay_out(parameter.data)
+    for layer in model.modules():
+        if isinstance(layer, FusedLinear):
+            layer.fuse()
     return model
 
 
@@ -23,7 +26,7 @@ def lay_out(weight: Float[Array, "..."]) -> Float[Array, "..."]:
     """
     if len(weight.shape) != 2:
         return weight
-    tall = weight.shape[0] >= weight.shape[1]
+    tall = weight.shape[0] > weight.shape[1]
     turned = weight.T if tall else weight
     turned = turned if turned.flags.c_contiguous else turned.copy()
     return turned.T if tall else turned

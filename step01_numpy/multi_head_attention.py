@@ -6,7 +6,7 @@ from jaxtyping import Bool, Float, Int
 from step01_numpy.arrays import Array
 from step01_numpy.attention import STANDARD, Attend
 from step01_numpy.common import checks
-from step01_numpy.parameters import Layer, Linear
+from step01_numpy.parameters import FusedLinear, Layer, Linear
 from step01_numpy.rotary import Rotary
 
 
@@ -135,6 +135,7 @@ class MultiHeadAttention(Layer):
         self.w_k = Linear(d_model, d_kv, bias=bias, rng=rng)
         self.w_v = Linear(d_model, d_kv, bias=bias, rng=rng)
         self.w_o = Linear(d_model, d_model, bias=bias, rng=rng)
+        self.w_qkv = FusedLinear(self.w_q, self.w_k, self.w_v)
 
     def forward(
         self,
@@ -174,8 +175,7 @@ class MultiHeadAttention(Layer):
             if context is not None:
                 raise ValueError("context is given; rotary positions serve self-attention only")
             positions = self._positions(x, positions, cache)
-        q = self._rotate(split_heads(self.w_q(x), self.n_heads), positions)
-        k, v = self._keys_and_values(x, context, positions, cache)
+        q, k, v = self._project(x, context, positions, cache)
         if cache is not None and mask is not None:
             mask = mask[..., -k.shape[-2] :]
         out, kept = self.attend.forward(q, k, v, mask, **options)
@@ -197,14 +197,18 @@ class MultiHeadAttention(Layer):
         d_context = self.w_k.backward(merge_heads(d_k)) + self.w_v.backward(merge_heads(d_v))
         return (d_x + d_context, None) if context is None else (d_x, d_context)
 
-    def _keys_and_values(self, x, context, positions, cache):
-        if context is not None and cache is not None and cache.length:
-            return cache.keys, cache.values
-        source = x if context is None else context
-        k = split_heads(self.w_k(source), self.n_kv_heads)
-        v = split_heads(self.w_v(source), self.n_kv_heads)
-        k = self._rotate(k, positions)
-        return (k, v) if cache is None else cache.append(k, v)
+    def _project(self, x, context, positions, cache):
+        """Return the queries of x, and the keys and values that they may see, those of the cache included."""
+        if context is None:
+            q, k, v = self.w_qkv(x)
+        elif cache is not None and cache.length:
+            return split_heads(self.w_q(x), self.n_heads), cache.keys, cache.values
+        else:
+            q, k, v = self.w_q(x), self.w_k(context), self.w_v(context)
+        q = self._rotate(split_heads(q, self.n_heads), positions)
+        k = self._rotate(split_heads(k, self.n_kv_heads), positions)
+        v = split_heads(v, self.n_kv_heads)
+        return (q, k, v) if cache is None else (q, *cache.append(k, v))
 
     def _rotate(self, x, positions):
         return x if self.rotary is None else self.rotary.forward(x, positions)

@@ -53,6 +53,12 @@ class Layer:
             elif isinstance(value, list):
                 yield from ((f"{name}.{i}", x) for i, x in enumerate(value) if isinstance(x, Layer))
 
+    def modules(self) -> Iterator["Layer"]:
+        """Yield this layer and all inside it."""
+        yield self
+        for _, layer in self.children():
+            yield from layer.modules()
+
     def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
         """Yield each weight with its dotted name, this layer's own first."""
         for name, value in vars(self).items():
@@ -72,9 +78,8 @@ class Layer:
 
     def train(self, mode: bool = True) -> "Layer":
         """Switch dropout on, or off with `mode=False`, in this layer and all inside it."""
-        self.training = mode
-        for _, layer in self.children():
-            layer.train(mode)
+        for layer in self.modules():
+            layer.training = mode
         return self
 
     def eval(self) -> "Layer":
@@ -155,6 +160,46 @@ class Linear(Layer):
         if self.bias is not None:
             self.bias.accumulate(d_bias)
         return d_x
+
+
+class FusedLinear(Layer):
+    """
+    Linear maps of the same rows; once fused, their weights lie side by side and one product serves them all.
+
+    Parameters
+    ----------
+    maps : Linear
+        `fuse` turns their weights into views. Given another array, each map makes its own product again.
+    """
+
+    def __init__(self, *maps: Linear):
+        self.maps = maps  # a tuple: the weights are named by the layer that owns the maps
+        self.weight = self.bias = None
+
+    def fuse(self) -> None:
+        """Lay the weights side by side, (d_in, sum of the maps' d_out), and the biases."""
+        self.weight = np.concatenate([x.weight.data for x in self.maps]).T.copy()
+        self.bias = None if self.maps[0].bias is None else np.concatenate([x.bias.data for x in self.maps])
+        ends = np.cumsum([len(x.weight.data) for x in self.maps]).tolist()
+        self.parts = [slice(start, end) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+        for x, part in zip(self.maps, self.parts, strict=True):
+            x.weight.data = self.weight[:, part].T
+            if x.bias is not None:
+                x.bias.data = self.bias[part]
+
+    def forward(self, x: Float[Array, "... d_in"]) -> list[Float[Array, "... d_out"]]:
+        """Return what each map makes of x; their backward passes are their own."""
+        if not self._is_fused():
+            return [linear_map(x) for linear_map in self.maps]
+        checks.features("x", x, len(self.weight))
+        for linear_map in self.maps:
+            linear_map.saved = x
+        out = linear(x, self.weight.T, self.bias)
+        return [out[..., part] for part in self.parts]
+
+    def _is_fused(self):
+        views = ((x.weight.data.base, x.bias is None or x.bias.data.base is self.bias) for x in self.maps)
+        return self.weight is not None and all(base is self.weight and bias for base, bias in views)
 
 
 def linear(

@@ -27,7 +27,7 @@ def softmax(scores: Float[Array, "..."], axis: int = -1) -> Float[Array, "..."]:
     weights = exp(scores - max) / sum(exp(scores - max)). The maximum changes nothing but keeps exp in range.
     """
     exp, total, _ = _exp_and_sum(widen(scores), axis)
-    exp /= np.where(total == 0, 1, total)
+    exp /= np.maximum(total, 1)  # the largest score adds 1 to it: only an empty row's total is below
     return exp.astype(scores.dtype, copy=False)
 
 

@@ -4,7 +4,7 @@ from jaxtyping import Float
 from torch.nn import functional
 
 from step02_torch.arrays import Array
-from step02_torch.parameters import Layer, Linear
+from step02_torch.parameters import FusedLinear, Layer, Linear
 
 
 def relu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
@@ -84,8 +84,10 @@ class FeedForward(Layer):
         self.w_1 = Linear(d_model, d_ff, bias=bias, rng=rng)
         self.w_2 = Linear(d_ff, d_model, bias=bias, rng=rng)
         self.w_3 = Linear(d_model, d_ff, bias=bias, rng=rng) if gated else None
+        self.w_13 = FusedLinear(self.w_1, self.w_3) if gated else None
 
     def forward(self, x: Float[Array, "*rows d_model"]) -> Float[Array, "*rows d_model"]:
         """Transform each row of x, (..., d_model)."""
-        active = self.activate(self.w_1(x))
-        return self.w_2(active if self.w_3 is None else active * self.w_3(x))
+        hidden, gate = (self.w_1(x), None) if self.w_13 is None else self.w_13(x)
+        active = self.activate(hidden)
+        return self.w_2(active if gate is None else active * gate)

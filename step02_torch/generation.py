@@ -5,13 +5,16 @@ from jaxtyping import Float, Int
 
 from step01_numpy.common import checks
 from step02_torch.arrays import Array
-from step02_torch.parameters import Layer, linear
+from step02_torch.parameters import FusedLinear, Layer, linear
 
 
 def prepare(model: Layer) -> Layer:
-    """Lay out a model's weights for decoding, in place, and return it."""
+    """Lay out a model's weights for decoding, fused where they multiply the same row; return the model."""
     for parameter in model.parameters():
         parameter.data = lay_out(parameter.data)
+    for layer in model.modules():
+        if isinstance(layer, FusedLinear):
+            layer.fuse()
     return model
 
 
@@ -24,7 +27,7 @@ def lay_out(weight: Float[Array, "..."]) -> Float[Array, "..."]:
     """
     if weight.ndim != 2:
         return weight
-    tall = weight.shape[0] >= weight.shape[1]
+    tall = weight.shape[0] > weight.shape[1]
     return weight.T.contiguous().T if tall else weight.contiguous()
 
 

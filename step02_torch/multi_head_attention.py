@@ -6,7 +6,7 @@ from jaxtyping import Bool, Float, Int
 from step01_numpy.common import checks
 from step02_torch.arrays import Array
 from step02_torch.attention import STANDARD, Attend
-from step02_torch.parameters import Layer, Linear
+from step02_torch.parameters import FusedLinear, Layer, Linear
 from step02_torch.rotary import Rotary
 
 
@@ -107,6 +107,7 @@ class MultiHeadAttention(Layer):
         self.w_k = Linear(d_model, d_kv, bias=bias, rng=rng)
         self.w_v = Linear(d_model, d_kv, bias=bias, rng=rng)
         self.w_o = Linear(d_model, d_model, bias=bias, rng=rng)
+        self.w_qkv = FusedLinear(self.w_q, self.w_k, self.w_v)
 
     def forward(
         self,
@@ -145,21 +146,24 @@ class MultiHeadAttention(Layer):
             if context is not None:
                 raise ValueError("context is given; rotary positions serve self-attention only")
             positions = self._positions(x, positions, cache)
-        q = self._rotate(split_heads(self.w_q(x), self.n_heads), positions)
-        k, v = self._keys_and_values(x, context, positions, cache)
+        q, k, v = self._project(x, context, positions, cache)
         if cache is not None and mask is not None:
             mask = mask[..., -k.shape[-2] :]
         out, _ = self.attend(q, k, v, mask, causal=causal, window=window, bias=bias)
         return self.w_o(merge_heads(out))
 
-    def _keys_and_values(self, x, context, positions, cache):
-        if context is not None and cache is not None and cache.length:
-            return cache.keys, cache.values
-        source = x if context is None else context
-        k = split_heads(self.w_k(source), self.n_kv_heads)
-        v = split_heads(self.w_v(source), self.n_kv_heads)
-        k = self._rotate(k, positions)
-        return (k, v) if cache is None else cache.append(k, v)
+    def _project(self, x, context, positions, cache):
+        """Return the queries of x, and the keys and values that they may see, those of the cache included."""
+        if context is None:
+            q, k, v = self.w_qkv(x)
+        elif cache is not None and cache.length:
+            return split_heads(self.w_q(x), self.n_heads), cache.keys, cache.values
+        else:
+            q, k, v = self.w_q(x), self.w_k(context), self.w_v(context)
+        q = self._rotate(split_heads(q, self.n_heads), positions)
+        k = self._rotate(split_heads(k, self.n_kv_heads), positions)
+        v = split_heads(v, self.n_kv_heads)
+        return (q, k, v) if cache is None else (q, *cache.append(k, v))
 
     def _rotate(self, x, positions):
         return x if self.rotary is None else self.rotary.forward(x, positions)

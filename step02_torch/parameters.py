@@ -12,7 +12,7 @@ from step01_numpy.common import checks
 from step01_numpy.parameters import NO_DRAW
 from step02_torch.arrays import Array, from_numpy
 
-__all__ = ["NO_DRAW", "Layer", "Linear", "Parameter", "linear", "normal", "uniform"]
+__all__ = ["NO_DRAW", "FusedLinear", "Layer", "Linear", "Parameter", "linear", "normal", "uniform"]
 
 
 class Layer(Module):
@@ -65,6 +65,51 @@ class Linear(Layer):
         """Return x Wᵀ + b, (..., d_out)."""
         checks.features("x", x, self.d_in)
         return linear(x, self.weight, self.bias)
+
+
+class FusedLinear(Layer):
+    """
+    Linear maps of the same rows; once fused, their weights lie side by side and one product serves them all.
+
+    Parameters
+    ----------
+    maps : Linear
+        `fuse` turns their weights into views. Given another tensor, or where gradients are wanted, each map
+        makes its own product.
+    """
+
+    def __init__(self, *maps: Linear):
+        super().__init__()
+        self.maps = maps  # a tuple: the weights are named by the layer that owns the maps
+        self.weight = self.bias = None
+
+    @torch.no_grad()
+    def fuse(self) -> None:
+        """Lay the weights side by side, (d_in, sum of the maps' d_out), and the biases."""
+        self.weight = torch.cat([x.weight for x in self.maps]).T.contiguous()
+        self.bias = None if self.maps[0].bias is None else torch.cat([x.bias for x in self.maps])
+        self.sizes = [len(x.weight) for x in self.maps]
+        for i, x in enumerate(self.maps):
+            x.weight.data = self.weight.split(self.sizes, dim=1)[i].T
+            if self.bias is not None:
+                x.bias.data = self.bias.split(self.sizes)[i]
+
+    def forward(self, x: Float[Array, "... d_in"]) -> list[Float[Array, "... d_out"]]:
+        """Return what each map makes of x."""
+        if torch.is_grad_enabled() or not self._is_fused():
+            return [linear_map(x) for linear_map in self.maps]
+        checks.features("x", x, len(self.weight))
+        return list(linear(x, self.weight.T, self.bias).split(self.sizes, dim=-1))
+
+    def _is_fused(self):
+        return self.weight is not None and all(
+            _same_memory(x.weight, self.weight) and (x.bias is None or _same_memory(x.bias, self.bias))
+            for x in self.maps
+        )
+
+
+def _same_memory(x, y):
+    return x.untyped_storage().data_ptr() == y.untyped_storage().data_ptr()
 
 
 def uniform(bound: float, shape: tuple, rng=None) -> Float[Array, "..."]:

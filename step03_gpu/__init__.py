@@ -13,6 +13,7 @@ from step03_gpu.arrays import (
 )
 from step03_gpu.parameters import (
     NO_DRAW,
+    FusedLinear,
     Layer,
     Linear,
     Parameter,
@@ -62,7 +63,8 @@ from step03_gpu.merge import merge_attention, merge_attention_backward
 __all__ = [
     "Array", "array_module", "default_device", "from_numpy", "lookup_backward", "random_generator",
     "to_device", "to_numpy", "widen",
-    "NO_DRAW", "Layer", "Linear", "Parameter", "linear", "linear_backward", "normal", "uniform",
+    "NO_DRAW", "FusedLinear", "Layer", "Linear", "Parameter", "linear", "linear_backward",
+    "normal", "uniform",
     "log_sum_exp", "log_sum_exp_backward", "softmax", "softmax_backward",
     "causal_mask", "combine_masks", "hide", "key_positions", "padding_mask", "sliding_window_mask",
     "STANDARD", "Attend", "attention_backward", "attention_scores", "cap", "cap_backward", "record",

@@ -167,6 +167,24 @@ def test_norm_takes_an_eps(stage, rng, name):
     assert abs(layer.forward(x) - stage.layer(name, D).forward(x)).max() > 0.01
 
 
+@pytest.mark.parametrize(("name", "n"), [("layer_norm", 2), ("rms_norm", 1)])
+def test_norms_sum_sixteen_bits_in_float32(stage, rng, name, n):
+    """The square of 300 is no float16, and the sum of 4,096 of its like would lose the last of them."""
+    x = rng.normal(1000, 300, size=(3, 4096)).astype(np.float16)
+    weights = [rng.normal(size=4096).astype(np.float16) for _ in range(n)]
+    wide = [w.astype(np.float64) for w in weights]
+    expected = stage.call(name, x.astype(np.float64), *wide)
+    found = stage.call(name, x, *weights)
+    assert found.dtype == np.float16
+    np.testing.assert_allclose(found, expected, rtol=2**-10, atol=2**-10)
+    d_out = rng.normal(size=x.shape).astype(np.float16)
+    gradients = stage.gradients(name, d_out, x, *weights)
+    expected = stage.gradients(name, d_out.astype(np.float64), x.astype(np.float64), *wide)
+    for ours, exact in zip(gradients, expected, strict=True):
+        assert ours.dtype == np.float16
+        np.testing.assert_allclose(ours, exact, rtol=2**-7, atol=2**-7)  # PyTorch rounds in between
+
+
 def test_norms_start_as_ones_and_zeros(stage):
     state = {name: x.tolist() for name, x in stage.layer("LayerNorm", 3).state().items()}
     assert state == {"weight": [1.0, 1.0, 1.0], "bias": [0.0, 0.0, 0.0]}

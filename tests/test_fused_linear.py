@@ -1,0 +1,99 @@
+"""Fused projections: one product gives what several gave, and follows the weights that it was made of."""
+
+from contextlib import nullcontext
+from importlib import import_module
+
+import numpy as np
+import pytest
+import torch
+
+from tests.tolerances import assert_all_equal64, assert_equal64
+
+LAYERS = {
+    "MultiHeadAttention": ((12, 6, 2), {"bias": True}, "w_qkv"),
+    "FeedForward": ((6, 10), {"activation": "silu", "gated": True}, "w_13"),
+    "FeedForward without biases": ((6, 10), {"activation": "silu", "gated": True, "bias": False}, "w_13"),
+}
+
+
+def build(stage, case, seed=3):
+    """Build a layer of the case; return it, its fused projection, and an input."""
+    args, options, attribute = LAYERS[case]
+    rng = np.random.default_rng(seed)
+    layer = stage.layer(case.split()[0], *args, rng=rng, **options)
+    return layer, getattr(layer.layer, attribute), rng.normal(size=(2, 3, args[0]))
+
+
+def count_products(stage, layer, x, monkeypatch):
+    """Return how many linear maps the layer computes without gradients, and its output."""
+    calls = []
+    modules = [import_module(f"{name}.parameters") for name in {stage.name, "step01_numpy"}]
+    for module in modules:
+        original = module.linear
+        counted = lambda *args, original=original: calls.append(1) or original(*args)  # noqa: E731
+        monkeypatch.setattr(module, "linear", counted)
+    with torch.no_grad():
+        out = layer.forward(x)
+    monkeypatch.undo()
+    return len(calls), out
+
+
+@pytest.mark.parametrize("case", LAYERS)
+def test_one_product_gives_what_each_gave(stage, case, monkeypatch):
+    layer, fused, x = build(stage, case)
+    before, expected = count_products(stage, layer, x, monkeypatch)
+    state = layer.state()
+    fused.fuse()
+    after, found = count_products(stage, layer, x, monkeypatch)
+    assert (before, after) == ((4, 2) if "Head" in case else (3, 2))
+    assert_equal64(found, expected)
+    assert {name: weight.tolist() for name, weight in layer.state().items()} == {
+        name: weight.tolist() for name, weight in state.items()
+    }
+
+
+@pytest.mark.parametrize("case", LAYERS)
+def test_gradients_after_fusing(stage, case, rng):
+    (layer, fused, x), (twin, _, _) = build(stage, case), build(stage, case)
+    d_out = rng.normal(size=twin.forward(x).shape)
+    expected = twin.gradients(d_out, x)
+    fused.fuse()
+    assert_all_equal64(layer.gradients(d_out, x), expected)
+
+
+@pytest.mark.parametrize("case", LAYERS)
+@pytest.mark.parametrize("name", ["weight", "bias"])
+def test_new_weights_reach_the_product(stage, case, name, monkeypatch):
+    """Of one map alone, in an array of its own, or in place as an optimizer does."""
+    layer, fused, x = build(stage, case)
+    if name == "bias" and "without" in case:
+        pytest.skip("it has no biases")
+    for products, change in ((2, _change_in_place), (4 if "Head" in case else 3, _replace)):
+        fused.fuse()
+        parameter = getattr(fused.maps[-1], name)
+        change(parameter)
+        twin, _, _ = build(stage, case, seed=4)
+        expected = twin.load(layer.state()).forward(x)
+        count, found = count_products(stage, layer, x, monkeypatch)
+        assert_equal64(found, expected)
+        assert count == products
+
+
+def _change_in_place(parameter):
+    with torch.no_grad() if isinstance(parameter, torch.Tensor) else nullcontext():
+        parameter.data *= 2
+
+
+def _replace(parameter):
+    parameter.data = parameter.data * 3
+
+
+@pytest.mark.parametrize("case", LAYERS)
+def test_a_wrong_size_is_named(stage, case):
+    _, fused, x = build(stage, case)
+    fused.fuse()
+    with (
+        torch.no_grad(),
+        pytest.raises(ValueError, match=r"x has shape \(2, 3, 5\); expected \(\.\.\., \d+\)"),
+    ):
+        fused(stage.array(x[..., :5]))
