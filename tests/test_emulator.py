@@ -226,17 +226,29 @@ def test_compiled_once(monkeypatch, tmp_path):
     assert cache_folder().is_dir()  # where the folder cannot be made, a temporary one
 
 
-@pytest.mark.skipif(not shutil.which("clang++"), reason="no clang++ here")
-def test_clang():
-    run = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        __file__,
-        "-k",
-        "template or shuffles",
-    ]
-    subprocess.run(run, env=os.environ | {"CXX": "clang++"}, check=True)
+@pytest.mark.parametrize(("name", "number"), [("clang", "14.0.6"), ("g++ (Debian)", "9")])
+def test_too_old_a_compiler_is_not_taken(monkeypatch, tmp_path, name, number):
+    program = tmp_path / "clang++"
+    program.write_text(f'#!/bin/sh\n[ "$1" = --version ] && echo "{name} {number}" || echo {number}\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    compiler.cache_clear()
+    with pytest.raises(EmulatorError, match=r"install g\+\+ 11 or later or clang\+\+ 16 or later"):
+        RawModule(code=LINE).get_function("scale")
+    compiler.cache_clear()
+
+
+CLANGS = [name for name in ("clang++", *(f"clang++-{n}" for n in range(16, 30))) if shutil.which(name)]
+
+
+@pytest.mark.parametrize(
+    "name", CLANGS or [pytest.param("clang++", marks=pytest.mark.skip("no clang++ here"))]
+)
+def test_clang(name):
+    """What it computes, and that it names the lines of faults: its AddressSanitizer is not g++'s."""
+    if compiler(name)[0] != shutil.which(name):
+        pytest.skip(f"{name} is older than 16")
+    files = [__file__, __file__.replace("emulator", "emulator_faults")]
+    run = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files]
+    run += ["-k", "template or shuffles or out_of_bounds"]
+    subprocess.run(run, env=os.environ | {"CXX": name}, check=True)

@@ -264,7 +264,8 @@ def test_a_prepared_model_says_the_same(stage, rng, variant):
     expected = model.forward(TOKENS)
     assert stage.get("prepare")(model.layer) is model.layer
     fused = [x.weight is not None for x in model.layer.modules() if isinstance(x, stage.get("FusedLinear"))]
-    assert fused and all(fused)
+    assert fused
+    assert all(fused)
     decoding = Decoding(model, TOKENS[:, :0])
     for position, tokens in enumerate(TOKENS.T):
         assert_equal64(decoding.step(tokens), expected[:, position], f"position {position}")

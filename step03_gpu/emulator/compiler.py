@@ -57,11 +57,15 @@ def _static(match):
 
 @cache
 def compiler(wanted: str | None) -> tuple[str, str]:
-    """Return the path and the version of the C++ compiler: the one wanted, g++ or clang++."""
+    """Return the path and the version of the C++ compiler: the one wanted, g++ or clang++, none too old."""
     for name in (wanted, "g++", "clang++"):
         if name and (path := shutil.which(name)):
-            version = subprocess.run([path, "--version"], capture_output=True, text=True, check=False)
-            return path, version.stdout
+            version, number = (
+                subprocess.run([path, option], capture_output=True, text=True, check=False).stdout
+                for option in ("--version", "-dumpversion")
+            )
+            if int(number.split(".")[0]) >= (16 if "clang" in version else 11):
+                return path, version
     raise EmulatorError(
         "no C++ compiler found, and the emulator needs one: install g++ 11 or later or clang++ 16 or later "
         "(Debian, Ubuntu: apt install g++; macOS: xcode-select --install), or name one in CXX"

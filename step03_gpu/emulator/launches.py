@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 from contextvars import ContextVar
@@ -115,7 +116,7 @@ def run_program(path: Path, index: int, launch: Launch, arrays: tuple) -> None:
                 file.write(a)
                 file.write(b"" if x is None else x.tobytes())
         options = "detect_leaks=0:redzone=2048:max_redzone=2048:detect_stack_use_after_return=0"
-        environment = os.environ | {"ASAN_OPTIONS": options}
+        environment = _symbolizer() | os.environ | {"ASAN_OPTIONS": options}
         run = subprocess.run([path, given, results], env=environment, stderr=subprocess.PIPE, check=False)
         if run.returncode:
             raise EmulatorError(_message(run.stderr.decode(errors="replace")))
@@ -123,6 +124,12 @@ def run_program(path: Path, index: int, launch: Launch, arrays: tuple) -> None:
             for x in arrays:
                 if x is not None and x.ndim and x.flags.writeable:
                     x.reshape(-1).view(np.uint8)[:] = np.frombuffer(file.read(x.nbytes), np.uint8)
+
+
+def _symbolizer():
+    """Name the program that turns addresses into lines: clang's AddressSanitizer cannot do without."""
+    found = shutil.which("llvm-symbolizer") or shutil.which("addr2line")
+    return {"ASAN_SYMBOLIZER_PATH": found} if found else {}
 
 
 def _message(report):

@@ -13,14 +13,14 @@ class Result:
     One line of the report: `ours` and `theirs` in `unit`, their ratio, and the ratio that was promised.
 
     For times the ratio is ours / theirs and should be at most `target`; for rates (higher is better) it
-    should be at least `target`.
+    should be at least `target`. None: nothing was promised, the line is there to be read.
     """
 
     name: str
     unit: str
     ours: float
     theirs: float | None
-    target: float
+    target: float | None
     higher_is_better: bool = False
 
     @property
@@ -28,7 +28,9 @@ class Result:
         return self.ours if self.theirs is None else self.ours / self.theirs
 
     @property
-    def reached(self) -> bool:
+    def reached(self) -> bool | None:
+        if self.target is None:
+            return None
         return self.ratio >= self.target if self.higher_is_better else self.ratio <= self.target
 
     def as_dict(self) -> dict:
@@ -37,11 +39,10 @@ class Result:
     def __str__(self):
         theirs = "" if self.theirs is None else f"{self.theirs:10.4g}"
         sign = ">=" if self.higher_is_better else "<="
-        verdict = "reached" if self.reached else "MISSED"
-        return (
-            f"{self.name:46} {self.ours:10.4g} {theirs:>10} {self.unit:9} "
-            f"ratio {self.ratio:6.2f}  wanted {sign} {self.target:g}  {verdict}"
-        )
+        line = f"{self.name:46} {self.ours:10.4g} {theirs:>10} {self.unit:9} ratio {self.ratio:6.2f}"
+        if self.target is None:
+            return line
+        return f"{line}  wanted {sign} {self.target:g}  {'reached' if self.reached else 'MISSED'}"
 
 
 HEADER = f"{'benchmark':46} {'ours':>10} {'theirs':>10} unit"
