@@ -4,7 +4,7 @@ from jaxtyping import Float, Int
 
 from step01_numpy.arrays import Array
 from step01_numpy.common import checks
-from step01_numpy.parameters import FusedLinear, Layer, linear
+from step01_numpy.parameters import Layer, linear
 
 
 def prepare(model: Layer) -> Layer:
@@ -12,8 +12,7 @@ def prepare(model: Layer) -> Layer:
     for parameter in model.parameters():
         parameter.data = lay_out(parameter.data)
     for layer in model.modules():
-        if isinstance(layer, FusedLinear):
-            layer.fuse()
+        layer.fuse()
     return model
 
 

@@ -135,7 +135,11 @@ class MultiHeadAttention(Layer):
         self.w_k = Linear(d_model, d_kv, bias=bias, rng=rng)
         self.w_v = Linear(d_model, d_kv, bias=bias, rng=rng)
         self.w_o = Linear(d_model, d_model, bias=bias, rng=rng)
-        self.w_qkv = FusedLinear(self.w_q, self.w_k, self.w_v)
+        self.w_qkv = FusedLinear()
+
+    def fuse(self) -> None:
+        """Make queries, keys and values by one product from now on, in self-attention."""
+        self.w_qkv.fuse(self.w_q, self.w_k, self.w_v)
 
     def forward(
         self,
@@ -200,7 +204,7 @@ class MultiHeadAttention(Layer):
     def _project(self, x, context, positions, cache):
         """Return the queries of x, and the keys and values that they may see, those of the cache included."""
         if context is None:
-            q, k, v = self.w_qkv(x)
+            q, k, v = self.w_qkv(x, self.w_q, self.w_k, self.w_v)
         elif cache is not None and cache.length:
             return split_heads(self.w_q(x), self.n_heads), cache.keys, cache.values
         else:

@@ -100,6 +100,9 @@ class Layer:
             parameter.data, parameter.grad = change(parameter.data), None
         return self
 
+    def fuse(self) -> None:
+        """Lay weights that multiply the same rows side by side, where a layer has such."""
+
     def state_dict(self) -> dict[str, Array]:
         """Return the weights' arrays by name."""
         return {name: parameter.data for name, parameter in self.named_parameters()}
@@ -162,44 +165,35 @@ class Linear(Layer):
         return d_x
 
 
-class FusedLinear(Layer):
-    """
-    Linear maps of the same rows; once fused, their weights lie side by side and one product serves them all.
+class FusedLinear:
+    """Linear maps of the same rows, as one product: of weights that `fuse` has laid side by side."""
 
-    Parameters
-    ----------
-    maps : Linear
-        `fuse` turns their weights into views. Given another array, each map makes its own product again.
-    """
-
-    def __init__(self, *maps: Linear):
-        self.maps = maps  # a tuple: the weights are named by the layer that owns the maps
+    def __init__(self):
         self.weight = self.bias = None
 
-    def fuse(self) -> None:
-        """Lay the weights side by side, (d_in, sum of the maps' d_out), and the biases."""
-        self.weight = np.concatenate([x.weight.data for x in self.maps]).T.copy()
-        self.bias = None if self.maps[0].bias is None else np.concatenate([x.bias.data for x in self.maps])
-        ends = np.cumsum([len(x.weight.data) for x in self.maps]).tolist()
+    def fuse(self, *maps: Linear) -> None:
+        """Lay weights side by side, (d_in, sum of d_out), and biases; the maps keep theirs, as views."""
+        self.weight = np.concatenate([x.weight.data for x in maps]).T.copy()
+        self.bias = None if maps[0].bias is None else np.concatenate([x.bias.data for x in maps])
+        ends = np.cumsum([len(x.weight.data) for x in maps]).tolist()
         self.parts = [slice(start, end) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
-        for x, part in zip(self.maps, self.parts, strict=True):
+        for x, part in zip(maps, self.parts, strict=True):
             x.weight.data = self.weight[:, part].T
             if x.bias is not None:
                 x.bias.data = self.bias[part]
 
-    def forward(self, x: Float[Array, "... d_in"]) -> list[Float[Array, "... d_out"]]:
-        """Return what each map makes of x; their backward passes are their own."""
-        if not self._is_fused():
-            return [linear_map(x) for linear_map in self.maps]
+    def __call__(self, x: Float[Array, "... d_in"], *maps: Linear) -> list[Float[Array, "... d_out"]]:
+        """Return what each map makes of x: one by one if they are not fused, or have got other weights."""
+        if self.weight is None or not all(map(self._holds, maps)):
+            return [linear_map(x) for linear_map in maps]
         checks.features("x", x, len(self.weight))
-        for linear_map in self.maps:
-            linear_map.saved = x
+        for linear_map in maps:
+            linear_map.saved = x  # the backward passes are the maps' own
         out = linear(x, self.weight.T, self.bias)
         return [out[..., part] for part in self.parts]
 
-    def _is_fused(self):
-        views = ((x.weight.data.base, x.bias is None or x.bias.data.base is self.bias) for x in self.maps)
-        return self.weight is not None and all(base is self.weight and bias for base, bias in views)
+    def _holds(self, x):
+        return x.weight.data.base is self.weight and (x.bias is None or x.bias.data.base is self.bias)
 
 
 def linear(

@@ -84,10 +84,15 @@ class FeedForward(Layer):
         self.w_1 = Linear(d_model, d_ff, bias=bias, rng=rng)
         self.w_2 = Linear(d_ff, d_model, bias=bias, rng=rng)
         self.w_3 = Linear(d_model, d_ff, bias=bias, rng=rng) if gated else None
-        self.w_13 = FusedLinear(self.w_1, self.w_3) if gated else None
+        self.w_13 = FusedLinear()
+
+    def fuse(self) -> None:
+        """Make what is gated and its gate by one product from now on."""
+        if self.w_3 is not None:
+            self.w_13.fuse(self.w_1, self.w_3)
 
     def forward(self, x: Float[Array, "*rows d_model"]) -> Float[Array, "*rows d_model"]:
         """Transform each row of x, (..., d_model)."""
-        hidden, gate = (self.w_1(x), None) if self.w_13 is None else self.w_13(x)
+        hidden, gate = (self.w_1(x), None) if self.w_3 is None else self.w_13(x, self.w_1, self.w_3)
         active = self.activate(hidden)
         return self.w_2(active if gate is None else active * gate)

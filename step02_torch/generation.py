@@ -5,7 +5,7 @@ from jaxtyping import Float, Int
 
 from step01_numpy.common import checks
 from step02_torch.arrays import Array
-from step02_torch.parameters import FusedLinear, Layer, linear
+from step02_torch.parameters import Layer, linear
 
 
 def prepare(model: Layer) -> Layer:
@@ -13,7 +13,7 @@ def prepare(model: Layer) -> Layer:
     for parameter in model.parameters():
         parameter.data = lay_out(parameter.data)
     for layer in model.modules():
-        if isinstance(layer, FusedLinear):
+        if isinstance(layer, Layer):
             layer.fuse()
     return model
 

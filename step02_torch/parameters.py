@@ -18,6 +18,9 @@ __all__ = ["NO_DRAW", "FusedLinear", "Layer", "Linear", "Parameter", "linear", "
 class Layer(Module):
     """A module whose `load_state_dict` also takes the NumPy arrays of the other stages."""
 
+    def fuse(self) -> None:
+        """Lay weights that multiply the same rows side by side, where a module has such."""
+
     def load_state_dict(self, state: dict, *, copy: bool = True) -> None:
         """
         Take the weights from `state`, arrays of any stage by name, in this module's dtype and on its device.
@@ -67,45 +70,33 @@ class Linear(Layer):
         return linear(x, self.weight, self.bias)
 
 
-class FusedLinear(Layer):
-    """
-    Linear maps of the same rows; once fused, their weights lie side by side and one product serves them all.
+class FusedLinear:
+    """Linear maps of the same rows, as one product: of weights that `fuse` has laid side by side."""
 
-    Parameters
-    ----------
-    maps : Linear
-        `fuse` turns their weights into views. Given another tensor, or where gradients are wanted, each map
-        makes its own product.
-    """
-
-    def __init__(self, *maps: Linear):
-        super().__init__()
-        self.maps = maps  # a tuple: the weights are named by the layer that owns the maps
+    def __init__(self):
         self.weight = self.bias = None
 
     @torch.no_grad()
-    def fuse(self) -> None:
-        """Lay the weights side by side, (d_in, sum of the maps' d_out), and the biases."""
-        self.weight = torch.cat([x.weight for x in self.maps]).T.contiguous()
-        self.bias = None if self.maps[0].bias is None else torch.cat([x.bias for x in self.maps])
-        self.sizes = [len(x.weight) for x in self.maps]
-        for i, x in enumerate(self.maps):
+    def fuse(self, *maps: Linear) -> None:
+        """Lay weights side by side, (d_in, sum of d_out), and biases; the maps keep theirs, as views."""
+        self.weight = torch.cat([x.weight for x in maps]).T.contiguous()
+        self.bias = None if maps[0].bias is None else torch.cat([x.bias for x in maps])
+        self.sizes = [len(x.weight) for x in maps]
+        for i, x in enumerate(maps):
             x.weight.data = self.weight.split(self.sizes, dim=1)[i].T
-            if self.bias is not None:
+            if x.bias is not None:
                 x.bias.data = self.bias.split(self.sizes)[i]
 
-    def forward(self, x: Float[Array, "... d_in"]) -> list[Float[Array, "... d_out"]]:
-        """Return what each map makes of x."""
-        if torch.is_grad_enabled() or not self._is_fused():
-            return [linear_map(x) for linear_map in self.maps]
+    def __call__(self, x: Float[Array, "... d_in"], *maps: Linear) -> list[Float[Array, "... d_out"]]:
+        """Return what each map makes of x: one by one if not fused, with other weights, or for gradients."""
+        if self.weight is None or torch.is_grad_enabled() or not all(map(self._holds, maps)):
+            return [linear_map(x) for linear_map in maps]
         checks.features("x", x, len(self.weight))
         return list(linear(x, self.weight.T, self.bias).split(self.sizes, dim=-1))
 
-    def _is_fused(self):
-        return self.weight is not None and all(
-            _same_memory(x.weight, self.weight) and (x.bias is None or _same_memory(x.bias, self.bias))
-            for x in self.maps
-        )
+    def _holds(self, x):
+        same_bias = x.bias is None or _same_memory(x.bias, self.bias)
+        return _same_memory(x.weight, self.weight) and same_bias
 
 
 def _same_memory(x, y):

@@ -10,18 +10,18 @@ import torch
 from tests.tolerances import assert_all_equal64, assert_equal64
 
 LAYERS = {
-    "MultiHeadAttention": ((12, 6, 2), {"bias": True}, "w_qkv"),
-    "FeedForward": ((6, 10), {"activation": "silu", "gated": True}, "w_13"),
-    "FeedForward without biases": ((6, 10), {"activation": "silu", "gated": True, "bias": False}, "w_13"),
+    "MultiHeadAttention": ((12, 6, 2), {"bias": True}, ("w_q", "w_k", "w_v")),
+    "FeedForward": ((6, 10), {"activation": "silu", "gated": True}, ("w_1", "w_3")),
+    "FeedForward without biases": ((6, 10), {"gated": True, "bias": False}, ("w_1", "w_3")),
 }
 
 
 def build(stage, case, seed=3):
-    """Build a layer of the case; return it, its fused projection, and an input."""
-    args, options, attribute = LAYERS[case]
+    """Build a layer of the case; return it, its maps of the same rows, and an input."""
+    args, options, maps = LAYERS[case]
     rng = np.random.default_rng(seed)
     layer = stage.layer(case.split()[0], *args, rng=rng, **options)
-    return layer, getattr(layer.layer, attribute), rng.normal(size=(2, 3, args[0]))
+    return layer, [getattr(layer.layer, name) for name in maps], rng.normal(size=(2, 3, args[0]))
 
 
 def count_products(stage, layer, x, monkeypatch):
@@ -40,10 +40,10 @@ def count_products(stage, layer, x, monkeypatch):
 
 @pytest.mark.parametrize("case", LAYERS)
 def test_one_product_gives_what_each_gave(stage, case, monkeypatch):
-    layer, fused, x = build(stage, case)
+    layer, _, x = build(stage, case)
     before, expected = count_products(stage, layer, x, monkeypatch)
     state = layer.state()
-    fused.fuse()
+    layer.layer.fuse()
     after, found = count_products(stage, layer, x, monkeypatch)
     assert (before, after) == ((4, 2) if "Head" in case else (3, 2))
     assert_equal64(found, expected)
@@ -54,10 +54,10 @@ def test_one_product_gives_what_each_gave(stage, case, monkeypatch):
 
 @pytest.mark.parametrize("case", LAYERS)
 def test_gradients_after_fusing(stage, case, rng):
-    (layer, fused, x), (twin, _, _) = build(stage, case), build(stage, case)
+    (layer, _, x), (twin, _, _) = build(stage, case), build(stage, case)
     d_out = rng.normal(size=twin.forward(x).shape)
     expected = twin.gradients(d_out, x)
-    fused.fuse()
+    layer.layer.fuse()
     assert_all_equal64(layer.gradients(d_out, x), expected)
 
 
@@ -65,18 +65,31 @@ def test_gradients_after_fusing(stage, case, rng):
 @pytest.mark.parametrize("name", ["weight", "bias"])
 def test_new_weights_reach_the_product(stage, case, name, monkeypatch):
     """Of one map alone, in an array of its own, or in place as an optimizer does."""
-    layer, fused, x = build(stage, case)
+    layer, maps, x = build(stage, case)
     if name == "bias" and "without" in case:
         pytest.skip("it has no biases")
     for products, change in ((2, _change_in_place), (4 if "Head" in case else 3, _replace)):
-        fused.fuse()
-        parameter = getattr(fused.maps[-1], name)
+        layer.layer.fuse()
+        parameter = getattr(maps[-1], name)
         change(parameter)
         twin, _, _ = build(stage, case, seed=4)
         expected = twin.load(layer.state()).forward(x)
         count, found = count_products(stage, layer, x, monkeypatch)
         assert_equal64(found, expected)
         assert count == products
+
+
+@pytest.mark.parametrize("case", LAYERS)
+def test_a_map_in_place_of_another(stage, case, monkeypatch):
+    """As an adapter takes the place of a projection: it is asked, not what was fused before it came."""
+    (layer, _, x), (other, _, _) = build(stage, case), build(stage, case, seed=4)
+    layer.layer.fuse()
+    name = LAYERS[case][2][-1]
+    setattr(layer.layer, name, getattr(other.layer, name))
+    expected = other.load(layer.state()).forward(x)
+    count, found = count_products(stage, layer, x, monkeypatch)
+    assert_equal64(found, expected)
+    assert count == (4 if "Head" in case else 3)
 
 
 def _change_in_place(parameter):
@@ -90,10 +103,10 @@ def _replace(parameter):
 
 @pytest.mark.parametrize("case", LAYERS)
 def test_a_wrong_size_is_named(stage, case):
-    _, fused, x = build(stage, case)
-    fused.fuse()
+    layer, _, x = build(stage, case)
+    layer.layer.fuse()
     with (
         torch.no_grad(),
         pytest.raises(ValueError, match=r"x has shape \(2, 3, 5\); expected \(\.\.\., \d+\)"),
     ):
-        fused(stage.array(x[..., :5]))
+        layer.forward(x[..., :5])
