@@ -39,6 +39,10 @@ def kernel(name, file, old, new, test):
     return Mutant(name, file, old, new, f"tests/test_rungs.py::{test}")
 
 
+def watched(name, file, old, new):
+    return Mutant(name, file, old, new, "tests/test_rungs_checked.py")
+
+
 SHARED, NAIVE, ONLINE, TILES = "attention.cuh", "01_naive.cu", "02_online_softmax.cu", "tiles.cuh"
 TILED, BACKWARD = "03_tiled.cu", "04_tiled_backward.cu"
 ORDERS, LENGTHS = "test_the_order_of_warps_changes_no_bit", "test_lengths_around_tile_edges"
@@ -70,5 +74,8 @@ KERNELS = [
     kernel("a kernel forgets the row sum", BACKWARD, "(d_weight - delta)", "d_weight", LENGTHS),
     kernel("hidden weights made again", BACKWARD, "seen ? exponential(score * scale - zero_if_hidden(lse)) : W(0)", "exponential(score * scale - zero_if_hidden(lse))", LENGTHS),
     kernel("bfloat16 cut, not rounded", SHARED, "bits + 0x7fff + (bits >> 16 & 1)", "bits", "test_results_of_16_bits_are_those_of_float32_rounded_once"),
+    watched("a tile reads the row behind the last", TILES, "first + row < end", "first + row <= end"),
+    watched("rung 5 copies the row behind the last", "warp_tiles.cuh", "row + down < rows", "row + down <= rows"),
+    watched("a warp for a query that is none", ONLINE, "i >= p.n_queries", "i > p.n_queries"),
     kernel("padding of a tile not cleared", TILES, "if (first + row < end) from", "from", "test_hidden_rows_are_exactly_zero"),
 ]  # fmt: skip

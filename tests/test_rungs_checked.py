@@ -31,13 +31,14 @@ def test_every_access_is_inside(rng, monkeypatch, rung, dtype, n_queries, n_keys
     q, d_out = (rng.normal(size=(1, 2, n_queries, size)).astype(dtype) for _ in range(2))
     arrays = q, *(rng.normal(size=(1, 1, n_keys, size)).astype(dtype) for _ in range(2))
     masks = None, rng.random((n_queries, n_keys)) < 0.8
-    unwatched = [attend(rung, arrays, d_out, mask, options) for mask in masks]
     launch.kernels.cache_clear()
-    monkeypatch.setattr(emulator, "RawModule", partial(emulator.RawModule, checked=True))
-    try:
-        watched = [attend(rung, arrays, d_out, mask, options) for mask in masks]
-    finally:
-        launch.kernels.cache_clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(emulator, "RawModule", partial(emulator.RawModule, checked=True))
+        try:
+            watched = [attend(rung, arrays, d_out, mask, options) for mask in masks]
+        finally:
+            launch.kernels.cache_clear()
+    unwatched = [attend(rung, arrays, d_out, mask, options) for mask in masks]
     for ours, expected in zip(watched, unwatched, strict=True):
         for x, y in zip(ours, expected, strict=True):
             np.testing.assert_array_equal(x, y)
