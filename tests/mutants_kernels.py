@@ -40,7 +40,7 @@ def kernel(name, file, old, new, test):
 
 
 def watched(name, file, old, new):
-    return Mutant(name, file, old, new, "tests/test_rungs_checked.py")
+    return Mutant(name, file, old, new, "tests/test_emulator_rungs.py")
 
 
 SHARED, NAIVE, ONLINE, TILES = "attention.cuh", "01_naive.cu", "02_online_softmax.cu", "tiles.cuh"
