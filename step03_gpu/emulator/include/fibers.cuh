@@ -85,6 +85,8 @@ namespace emulator {
 
 constexpr size_t STACK_BYTES = 256 * 1024;  // memory is taken only where a stack is touched
 constexpr size_t GUARD_BYTES = 64 * 1024;   // below it, unreadable: a stack that grows too large stops the program
+constexpr size_t APART_BYTES = 576;         // a warp's stacks begin so far apart within their pages: at the same place,
+                                            // they would drive each other out of the cache
 
 struct Fiber {
     void* stopped_at = nullptr;
@@ -98,7 +100,8 @@ inline void allocate_stack(Fiber& fiber) {
     if (memory == MAP_FAILED) throw "no memory for the stacks of a block's threads";
     mprotect(memory, GUARD_BYTES, PROT_NONE);
     fiber.stack = memory + GUARD_BYTES;
-    fiber.bytes = STACK_BYTES;
+    static size_t n_stacks = 0;
+    fiber.bytes = STACK_BYTES - n_stacks++ % 32 * APART_BYTES;
 }
 
 // Lay the fiber's stack out as if it had been left just before the first line of `entry`.
