@@ -41,14 +41,14 @@ struct alignas(16) Slot {
 struct Thread {
     Fiber fiber;
     uint3 index;
+    int lane;
     State state;
     const char* call;  // what it waits in: "__syncthreads", "__shfl_sync"
     Place place;
     unsigned mask;   // of a warp's collective: the lanes that take part
     bool exited_ok;  // whether lanes that the mask names may have exited
     int predicate;   // what it brings to a barrier
-    Slot slots[2];   // what it brings to a collective, in turns: the last one may still be read by the others
-    int turn;
+    int turn;        // which of its two slots it brought something in last
 };
 
 inline Thread threads[MAX_THREADS];
@@ -57,8 +57,9 @@ inline Thread* current;         // the thread that runs
 inline Fiber scheduler;         // the stack that all of them return to
 inline Thread* turns[33];       // the threads of the running warp that are about to run, then null
 inline Thread** turn;
-inline const Slot* exchanged[32];    // what each lane of the running warp brought to its last collective
-inline unsigned exchanged_mask[32];  // and which lanes took part in it
+inline Slot slots[32][2];          // what each lane of the running warp brings to a collective, in turns: the others
+                                   // may still read the last one
+inline const Slot* exchanged[32];  // what each brought to the last one that is complete
 inline int barrier_or, barrier_count, barrier_arrived;
 inline unsigned long block_number;  // counts all blocks of all launches
 inline Order order;
@@ -165,9 +166,7 @@ inline void barrier(const char* call, int predicate, const Place& place) {
     wait(State::at_barrier, call, place);
 }
 
-inline int lane_of(const Thread& thread) { return (&thread - threads) % warpSize; }
-
-// What the lanes of a warp brought to a collective. Valid until this thread's next collective.
+// What the lanes of a warp brought to a collective. Valid until this thread waits again.
 template <typename T>
 struct Lanes {
     unsigned mask;  // the lanes that brought something
@@ -180,21 +179,21 @@ template <typename T>
 Lanes<T> warp_exchange(const T& value, unsigned mask = 0xFFFFFFFF, const char* call = "warp_exchange",
                        bool exited_ok = false, const Place& place = Place::current()) {
     static_assert(sizeof(T) <= sizeof(Slot), "a lane brings 128 bytes at most to an exchange");
-    if (!(mask >> lane_of(*current) & 1))
-        EMULATOR_FAULT(place, "%s: mask 0x%08x does not name the calling lane, %d", call, mask, lane_of(*current));
+    if (!(mask >> current->lane & 1))
+        EMULATOR_FAULT(place, "%s: mask 0x%08x does not name the calling lane, %d", call, mask, current->lane);
     current->mask = mask;
     current->exited_ok = exited_ok;
     current->turn ^= 1;
-    memcpy(current->slots[current->turn].bytes, &value, sizeof(T));
+    memcpy(slots[current->lane][current->turn].bytes, &value, sizeof(T));
     wait(State::in_collective, call, place);
-    return {exchanged_mask[lane_of(*current)]};
+    return {current->mask};
 }
 
 // ---- The scheduler -----------------------------------------------------------------------------------------------
 
-// Calls visit(0) ... visit(n - 1) in the chosen order.
+// Calls visit(0) ... visit(n - 1) in the chosen order. Inlined, since it comes by each lane at each collective.
 template <typename Visit>
-void in_order(int n, Visit visit) {
+__attribute__((always_inline)) inline void in_order(int n, Visit visit) {
     int at = 0, step = 1;  // a step that shares no divisor with n comes by everywhere
     if (order == Order::reverse) at = step = n - 1;
     if (order == Order::random) {
@@ -211,16 +210,20 @@ void in_order(int n, Visit visit) {
 
 inline bool same(const char* a, const char* b) { return a == b || strcmp(a, b) == 0; }
 
-// Whether all lanes that the mask of `thread` names wait in the same call; if not, `missing` is one that does not.
-inline bool complete(Thread* warp, int lanes, const Thread& thread, const Thread*& missing) {
+// The lanes that take part in the collective of `thread`: those that its mask names. None if one of them does not wait
+// in the same call; then it is `missing`.
+inline unsigned complete(Thread* warp, int lanes, const Thread& thread, const Thread*& missing) {
+    unsigned mask = 0;
     for (int lane = 0; lane < lanes; lane++) {
         const Thread& other = warp[lane];
-        if (!(thread.mask >> lane & 1) || (other.state == State::exited && thread.exited_ok)) continue;
-        if (other.state == State::in_collective && other.mask == thread.mask && same(other.call, thread.call)) continue;
-        missing = &other;
-        return false;
+        if (other.state == State::in_collective && other.mask == thread.mask && same(other.call, thread.call)) {
+            mask |= 1u << lane;
+        } else if (thread.mask >> lane & 1 && !(other.state == State::exited && thread.exited_ok)) {
+            missing = &other;
+            return 0;
+        }
     }
-    return true;
+    return mask;
 }
 
 // Let the lanes go whose collective is complete. Returns whether there were any.
@@ -229,25 +232,19 @@ inline bool release_collectives(Thread* warp, int lanes) {
     bool released = false;
     for (int first = 0; first < lanes; first++) {
         if (warp[first].state != State::in_collective) continue;
-        if (!complete(warp, lanes, warp[first], missing)) {
-            stuck = &warp[first];
-            continue;
-        }
-        unsigned mask = 0;
+        unsigned mask = complete(warp, lanes, warp[first], missing);
+        if (!mask) stuck = &warp[first];
         for (int lane = first; lane < lanes; lane++) {
-            Thread& thread = warp[lane];
-            if (!(warp[first].mask >> lane & 1) || thread.state == State::exited) continue;
-            exchanged[lane] = &thread.slots[thread.turn];
-            thread.state = State::ready;
-            mask |= 1u << lane;
+            if (!(mask >> lane & 1)) continue;
+            exchanged[lane] = &slots[lane][warp[lane].turn];
+            warp[lane].state = State::ready;
+            warp[lane].mask = mask;
+            released = true;
         }
-        for (int lane = first; lane < lanes; lane++)
-            if (mask >> lane & 1) exchanged_mask[lane] = mask;
-        released = true;
     }
     if (released || !stuck) return released;
     report(*stuck, stuck->place, "%s with mask 0x%08x waits for lane %d for ever: that lane %s", stuck->call,
-           stuck->mask, lane_of(*missing), where(*missing));
+           stuck->mask, missing->lane, where(*missing));
     throw Fault{};
 }
 
@@ -264,11 +261,11 @@ inline void run_turns() {
 // Run one warp until each of its threads has returned or waits for the block.
 inline void run_warp(Thread* warp, int lanes) {
     do {
-        turn = turns;
+        Thread** end = turns;
         in_order(lanes, [&](int lane) {
-            if (warp[lane].state == State::ready) *turn++ = &warp[lane];
+            if (warp[lane].state == State::ready) *end++ = &warp[lane];
         });
-        *turn = nullptr;
+        *end = nullptr;
         run_turns();
     } while (release_collectives(warp, lanes));
 }
@@ -307,7 +304,7 @@ inline void run_block(size_t shared_bytes) {
     poison(dynamic_shared, shared_bytes);
     for (int i = 0; i < n_threads; i++) {
         threads[i].state = State::ready;
-        threads[i].turn = 0;
+        threads[i].lane = i % warpSize;
         threads[i].index = {i % blockDim.x, i / blockDim.x % blockDim.y, i / (blockDim.x * blockDim.y)};
         start(threads[i].fiber, thread_main);
     }

@@ -87,7 +87,7 @@ inline unsigned ballot(unsigned mask, int predicate, const char* call, const Pla
     return votes;
 }
 
-inline int own_lane() { return lane_of(*current); }
+inline int own_lane() { return current->lane; }
 
 }  // namespace emulator
 
