@@ -235,12 +235,14 @@ def test_step01s_models_run_on_arrays_that_are_not_numpys(rng, variant, attentio
         if not ours[0].endswith("w_k.bias"):  # its gradient is rounding, which AdamW would enlarge
             assert_equal64(device[1].data.host, ours[1].data, ours[0])
     if variant in DECODERS:
+        models = [stage.prepare(model) for model in models]
         caches = [stage.start(model, *x) for model, x in zip(models, inputs, strict=True)]
         rows = np.array([2, 0, 0])
         for cache, order in zip(caches, (rows, DeviceArray(rows)), strict=True):
             cache.reorder(order)
-        logits = stage.step(models[0], TOKENS[:, 0], caches[0])
-        assert_equal64(stage.step(models[1], DeviceArray(TOKENS[:, 0]), caches[1]).host, logits)
+        for tokens in TOKENS.T[:3]:
+            logits = stage.step(models[0], tokens, caches[0])
+            assert_equal64(stage.step(models[1], DeviceArray(tokens), caches[1]).host, logits)
 
 
 @pytest.mark.parametrize("shape", [(5, 3), (3, 5), (4, 4), (6,), (2, 3, 4)])
