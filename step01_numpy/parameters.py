@@ -181,10 +181,11 @@ class FusedLinear:
             x.weight.data = self.weight[:, part].T
             if x.bias is not None:
                 x.bias.data = self.bias[part]
+        self.views = [(x.weight.data, None if x.bias is None else x.bias.data) for x in maps]
 
     def __call__(self, x: Float[Array, "... d_in"], *maps: Linear) -> list[Float[Array, "... d_out"]]:
         """Return what each map makes of x: one by one if they are not fused, or have got other weights."""
-        if self.weight is None or not all(map(self._holds, maps)):
+        if self.weight is None or not all(map(self._holds, maps, self.views)):
             return [linear_map(x) for linear_map in maps]
         checks.features("x", x, len(self.weight))
         for linear_map in maps:
@@ -192,8 +193,10 @@ class FusedLinear:
         out = linear(x, self.weight.T, self.bias)
         return [out[..., part] for part in self.parts]
 
-    def _holds(self, x):
-        return x.weight.data.base is self.weight and (x.bias is None or x.bias.data.base is self.bias)
+    def _holds(self, x, view):
+        weight, bias = view
+        same_bias = x.bias is None or (x.bias.data is bias and bias.base is self.bias)
+        return x.weight.data is weight and weight.base is self.weight and same_bias
 
 
 def linear(

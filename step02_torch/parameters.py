@@ -86,21 +86,19 @@ class FusedLinear:
             x.weight.data = self.weight.split(self.sizes, dim=1)[i].T
             if x.bias is not None:
                 x.bias.data = self.bias.split(self.sizes)[i]
+        self.views = [(x.weight.data, None if x.bias is None else x.bias.data) for x in maps]
 
     def __call__(self, x: Float[Array, "... d_in"], *maps: Linear) -> list[Float[Array, "... d_out"]]:
         """Return what each map makes of x: one by one if not fused, with other weights, or for gradients."""
-        if self.weight is None or torch.is_grad_enabled() or not all(map(self._holds, maps)):
+        if self.weight is None or torch.is_grad_enabled() or not all(map(_holds, maps, self.views)):
             return [linear_map(x) for linear_map in maps]
         checks.features("x", x, len(self.weight))
         return list(linear(x, self.weight.T, self.bias).split(self.sizes, dim=-1))
 
-    def _holds(self, x):
-        same_bias = x.bias is None or _same_memory(x.bias, self.bias)
-        return _same_memory(x.weight, self.weight) and same_bias
 
-
-def _same_memory(x, y):
-    return x.untyped_storage().data_ptr() == y.untyped_storage().data_ptr()
+def _holds(x, view):
+    weight, bias = view
+    return x.weight.is_set_to(weight) and (x.bias is None or x.bias.is_set_to(bias))
 
 
 def uniform(bound: float, shape: tuple, rng=None) -> Float[Array, "..."]:

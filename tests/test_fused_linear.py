@@ -1,6 +1,7 @@
 """Fused projections: one product gives what several gave, and follows the weights that it was made of."""
 
 from contextlib import nullcontext
+from copy import deepcopy
 from importlib import import_module
 
 import numpy as np
@@ -90,6 +91,30 @@ def test_a_map_in_place_of_another(stage, case, monkeypatch):
     count, found = count_products(stage, layer, x, monkeypatch)
     assert_equal64(found, expected)
     assert count == (4 if "Head" in case else 3)
+
+
+@pytest.mark.parametrize("case", LAYERS)
+def test_a_map_that_takes_anothers_weights(stage, case, monkeypatch):
+    """They lie in the same memory, and yet not where the product takes them from."""
+    layer, maps, x = build(stage, case)
+    layer.layer.fuse()
+    maps[-1].weight.data = maps[-2].weight.data
+    twin, _, _ = build(stage, case, seed=4)
+    expected = twin.load(layer.state()).forward(x)
+    _, found = count_products(stage, layer, x, monkeypatch)
+    assert_equal64(found, expected)
+
+
+@pytest.mark.parametrize("case", LAYERS)
+def test_a_copied_layer_follows_its_own_weights(stage, case, monkeypatch):
+    layer, _, x = build(stage, case)
+    layer.layer.fuse()
+    layer.layer = deepcopy(layer.layer)
+    _change_in_place(getattr(layer.layer, LAYERS[case][2][-1]).weight)
+    twin, _, _ = build(stage, case, seed=4)
+    expected = twin.load(layer.state()).forward(x)
+    _, found = count_products(stage, layer, x, monkeypatch)
+    assert_equal64(found, expected)
 
 
 def _change_in_place(parameter):
