@@ -195,7 +195,8 @@ class FusedLinear:
 
     def _holds(self, x, view):
         weight, bias = view
-        same_bias = x.bias is None or (x.bias.data is bias and bias.base is self.bias)
+        given = None if x.bias is None else x.bias.data
+        same_bias = given is bias and (bias is None or bias.base is self.bias)
         return x.weight.data is weight and weight.base is self.weight and same_bias
 
 

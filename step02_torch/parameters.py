@@ -98,7 +98,8 @@ class FusedLinear:
 
 def _holds(x, view):
     weight, bias = view
-    return x.weight.is_set_to(weight) and (x.bias is None or x.bias.is_set_to(bias))
+    same_bias = x.bias is bias if x.bias is None or bias is None else x.bias.is_set_to(bias)
+    return x.weight.is_set_to(weight) and same_bias
 
 
 def uniform(bound: float, shape: tuple, rng=None) -> Float[Array, "..."]:

@@ -263,6 +263,8 @@ FAMILY = [
     model("fused product of weights that were replaced in step02", "step02_torch.parameters:FusedLinear.__call__", "not all(map(_holds, maps, self.views))", "False", "test_fused_linear.py::test_new_weights_reach_the_product"),
     model("a copied layer multiplies by the weights it was copied with", "step01_numpy.parameters:FusedLinear._holds", "weight.base is self.weight", "True", "test_fused_linear.py::test_a_copied_layer_follows_its_own_weights"),
     model("another's weights in the fused memory", "step01_numpy.parameters:FusedLinear._holds", "x.weight.data is weight", "x.weight.data.base is self.weight", "test_fused_linear.py::test_a_map_that_takes_anothers_weights"),
+    model("a bias that was taken away is still added", "step01_numpy.parameters:FusedLinear._holds", "given is bias and", "(given is None or given is bias) and", "test_fused_linear.py::test_a_bias_taken_away_or_given"),
+    model("a bias that was taken away is still added in step02", "step02_torch.parameters:_holds", "x.bias is bias if", "x.bias is None if", "test_fused_linear.py::test_a_bias_taken_away_or_given"),
     model("fused weights are copies", "step01_numpy.parameters:FusedLinear.fuse", "self.weight[:, part].T", "self.weight[:, part].T.copy()", "test_fused_linear.py::test_one_product_gives_what_each_gave"),
     model("a fused forward keeps no rows for its backward", "step01_numpy.parameters:FusedLinear.__call__", "linear_map.saved = x", "pass", "test_fused_linear.py::test_gradients_after_fusing"),
     model("gradients do not reach fused weights in step02", "step02_torch.parameters:FusedLinear.__call__", "torch.is_grad_enabled() or ", "", "test_fused_linear.py::test_gradients_after_fusing"),

@@ -106,6 +106,19 @@ def test_a_map_that_takes_anothers_weights(stage, case, monkeypatch):
 
 
 @pytest.mark.parametrize("case", LAYERS)
+def test_a_bias_taken_away_or_given(stage, case, monkeypatch):
+    """The twin was never fused, and lost or got the same bias."""
+    (layer, maps, x), (twin, twin_maps, _) = build(stage, case), build(stage, case)
+    _, biased, _ = build(stage, "FeedForward")
+    layer.layer.fuse()
+    for own in (maps, twin_maps):
+        own[-1].bias = biased[-1].bias if own[-1].bias is None else None
+    expected = twin.forward(x)
+    _, found = count_products(stage, layer, x, monkeypatch)
+    assert_equal64(found, expected)
+
+
+@pytest.mark.parametrize("case", LAYERS)
 def test_a_copied_layer_follows_its_own_weights(stage, case, monkeypatch):
     layer, _, x = build(stage, case)
     layer.layer.fuse()
