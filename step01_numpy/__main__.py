@@ -3,7 +3,7 @@
 import sys
 
 import step01_numpy
-from step01_numpy.common.command_line import main
+from step01_numpy.common.commands.command_line import main
 
 if __name__ == "__main__":
     sys.exit(main(step01_numpy))

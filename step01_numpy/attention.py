@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from step01_numpy.arrays import Array, to_numpy, widen
-from step01_numpy.common import checks
+from step01_numpy.common.support import checks
 from step01_numpy.masks import combine_masks, hide
 from step01_numpy.softmax import softmax
 

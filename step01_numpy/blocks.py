@@ -7,8 +7,8 @@ from jaxtyping import Bool, Float, Int
 
 from step01_numpy.arrays import Array
 from step01_numpy.attention import STANDARD, Attend
-from step01_numpy.common import checks
-from step01_numpy.common.configuration import ModelConfig
+from step01_numpy.common.configuration.model import ModelConfig
+from step01_numpy.common.support import checks
 from step01_numpy.feed_forward import ACTIVATIONS, FeedForward
 from step01_numpy.layers import NORMS, Dropout, Embedding
 from step01_numpy.multi_head_attention import MultiHeadAttention

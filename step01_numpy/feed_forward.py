@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from step01_numpy.arrays import Array
-from step01_numpy.common.normal_distribution import normal_distribution
+from step01_numpy.common.support.normal_distribution import normal_distribution
 from step01_numpy.parameters import FusedLinear, Layer, Linear
 from step01_numpy.recurrent import sigmoid
 

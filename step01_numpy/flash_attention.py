@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 
 from step01_numpy.arrays import Array, widen
 from step01_numpy.attention import Attend, cap, cap_backward, scale_or_default
-from step01_numpy.common import checks, host
+from step01_numpy.common.support import checks, host
 from step01_numpy.masks import sliding_window_mask
 
 _ROWS, _ROWS_OF_BAND, _KEYS = 512, 192, 704  # tiles of this size stay in a core's cache; a band of visible

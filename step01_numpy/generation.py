@@ -3,7 +3,7 @@
 from jaxtyping import Float, Int
 
 from step01_numpy.arrays import Array
-from step01_numpy.common import checks
+from step01_numpy.common.support import checks
 from step01_numpy.parameters import Layer, linear
 
 

@@ -6,8 +6,8 @@ from jaxtyping import Bool, Float, Int
 from step01_numpy.arrays import Array, random_generator
 from step01_numpy.attention import STANDARD, Attend
 from step01_numpy.blocks import Head
-from step01_numpy.common import checks
-from step01_numpy.common.configuration import ModelConfig
+from step01_numpy.common.configuration.model import ModelConfig
+from step01_numpy.common.support import checks
 from step01_numpy.layers import Embedding
 from step01_numpy.parameters import Layer, Parameter, linear, linear_backward
 from step01_numpy.transformer import DecoderCache, Stack

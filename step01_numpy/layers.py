@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from step01_numpy.arrays import Array, lookup_backward, random_generator, widen
-from step01_numpy.common import checks
+from step01_numpy.common.support import checks
 from step01_numpy.parameters import Layer, Parameter, normal
 
 

@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from step01_numpy.arrays import Array
-from step01_numpy.common import checks
+from step01_numpy.common.support import checks
 
 
 def causal_mask(

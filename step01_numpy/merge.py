@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Float
 
 from step01_numpy.arrays import Array, widen
-from step01_numpy.common import checks
+from step01_numpy.common.support import checks
 from step01_numpy.softmax import log_sum_exp, softmax, softmax_backward
 
 

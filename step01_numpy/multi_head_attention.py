@@ -5,7 +5,7 @@ from jaxtyping import Bool, Float, Int
 
 from step01_numpy.arrays import Array
 from step01_numpy.attention import STANDARD, Attend
-from step01_numpy.common import checks
+from step01_numpy.common.support import checks
 from step01_numpy.parameters import FusedLinear, Layer, Linear
 from step01_numpy.rotary import Rotary
 

@@ -4,8 +4,8 @@ from math import cos, pi, sqrt
 
 import numpy as np
 
-from step01_numpy.common import checks
-from step01_numpy.common.run_configuration import TrainingConfig
+from step01_numpy.common.support import checks
+from step01_numpy.common.training.configuration import TrainingConfig
 
 
 class AdamW:

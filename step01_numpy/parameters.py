@@ -7,9 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from step01_numpy.arrays import Array, random_generator
-from step01_numpy.common import checks
-
-NO_DRAW = object()  # in place of a generator: weights that are to be loaded are not drawn first
+from step01_numpy.common.support import checks
 
 
 class Parameter:
@@ -234,15 +232,11 @@ def linear_backward(
 
 def uniform(bound: float, shape: tuple, rng=None) -> Float[Array, "..."]:
     """Draw float32 numbers from [-bound, bound)."""
-    if rng is NO_DRAW:
-        return np.empty(shape, np.float32)
     rng = random_generator() if rng is None else rng
-    return rng.uniform(-bound, bound, shape).astype(np.float32)
+    return rng.uniform(-bound, bound, shape).astype(np.float32, copy=False)
 
 
 def normal(deviation: float, shape: tuple, rng=None) -> Float[Array, "..."]:
     """Draw float32 numbers from a normal distribution of mean 0."""
-    if rng is NO_DRAW:
-        return np.empty(shape, np.float32)
     rng = random_generator() if rng is None else rng
-    return rng.normal(0, deviation, shape).astype(np.float32)
+    return rng.normal(0, deviation, shape).astype(np.float32, copy=False)

@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from step01_numpy.arrays import Array, widen
-from step01_numpy.common import checks
+from step01_numpy.common.support import checks
 
 _SHORTEST = 1e-12  # a row shorter than this is not brought to length 1: nothing is divided by less
 

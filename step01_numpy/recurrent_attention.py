@@ -10,8 +10,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from step01_numpy.arrays import Array
-from step01_numpy.common import checks
-from step01_numpy.common.recurrent_configuration import RecurrentConfig
+from step01_numpy.common.configuration.recurrent import RecurrentConfig
+from step01_numpy.common.support import checks
 from step01_numpy.masks import hide
 from step01_numpy.parameters import Layer, Linear, Parameter, linear, linear_backward, uniform
 from step01_numpy.recurrent import sigmoid, summary, summary_backward

@@ -6,8 +6,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from step01_numpy.arrays import Array, random_generator, to_numpy
-from step01_numpy.common import checks
-from step01_numpy.common.recurrent_configuration import RecurrentConfig
+from step01_numpy.common.configuration.recurrent import RecurrentConfig
+from step01_numpy.common.support import checks
 from step01_numpy.layers import Dropout, Embedding
 from step01_numpy.parameters import Layer, Linear, Parameter, linear, linear_backward
 from step01_numpy.recurrent import (

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from step01_numpy.common.batches import PAD
-from step01_numpy.common.run_configuration import TrainingConfig
+from step01_numpy.common.text.batches import PAD
+from step01_numpy.common.training.configuration import TrainingConfig
 from step01_numpy.loss import linear_cross_entropy
 from step01_numpy.optimizer import AdamW, clip_gradients, learning_rate
 from step01_numpy.parameters import Layer

@@ -1,7 +1,7 @@
 """Step 2: the same attention as PyTorch modules; autograd does the backward. Imports in reading order."""
 
 from step02_torch.arrays import Array, from_numpy, random_generator, to_numpy, widen
-from step02_torch.parameters import NO_DRAW, FusedLinear, Layer, Linear, Parameter, linear, normal, uniform
+from step02_torch.parameters import FusedLinear, Layer, Linear, Parameter, linear, normal, uniform
 from step02_torch.softmax import log_sum_exp, softmax
 from step02_torch.masks import (
     causal_mask,
@@ -74,7 +74,7 @@ from step02_torch.generation import lay_out, prepare, start, step
 
 __all__ = [
     "Array", "from_numpy", "random_generator", "to_numpy", "widen",
-    "NO_DRAW", "FusedLinear", "Layer", "Linear", "Parameter", "linear", "normal", "uniform",
+    "FusedLinear", "Layer", "Linear", "Parameter", "linear", "normal", "uniform",
     "log_sum_exp", "softmax",
     "causal_mask", "combine_masks", "hide", "key_positions", "padding_mask", "sliding_window_mask",
     "STANDARD", "Attend", "attention_scores", "cap", "record", "repeat_heads", "scale_or_default",

@@ -5,7 +5,7 @@ from math import sqrt
 
 from jaxtyping import Bool, Float
 
-from step01_numpy.common import checks
+from step01_numpy.common.support import checks
 from step02_torch.arrays import Array, to_numpy, widen
 from step02_torch.masks import combine_masks, hide
 from step02_torch.softmax import softmax

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Bool, Float
 
-from step01_numpy.common import checks
+from step01_numpy.common.support import checks
 from step02_torch.arrays import Array, widen
 from step02_torch.attention import cap, scale_or_default
 from step02_torch.masks import combine_masks, hide

@@ -3,7 +3,7 @@
 import torch
 from jaxtyping import Float, Int
 
-from step01_numpy.common import checks
+from step01_numpy.common.support import checks
 from step02_torch.arrays import Array
 from step02_torch.parameters import Layer, linear
 

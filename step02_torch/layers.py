@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch.nn import functional
 
-from step01_numpy.common import checks
+from step01_numpy.common.support import checks
 from step02_torch.arrays import Array, from_numpy, random_generator
 from step02_torch.parameters import Layer, Parameter, normal
 

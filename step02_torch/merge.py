@@ -3,7 +3,7 @@
 import torch
 from jaxtyping import Float
 
-from step01_numpy.common import checks
+from step01_numpy.common.support import checks
 from step02_torch.arrays import Array, widen
 from step02_torch.softmax import log_sum_exp, softmax
 

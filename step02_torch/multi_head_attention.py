@@ -3,7 +3,7 @@
 import torch
 from jaxtyping import Bool, Float, Int
 
-from step01_numpy.common import checks
+from step01_numpy.common.support import checks
 from step02_torch.arrays import Array
 from step02_torch.attention import STANDARD, Attend
 from step02_torch.parameters import FusedLinear, Layer, Linear

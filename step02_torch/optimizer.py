@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from step01_numpy.common import checks
+from step01_numpy.common.support import checks
 from step01_numpy.optimizer import learning_rate
 from step02_torch.arrays import from_numpy, to_numpy
 

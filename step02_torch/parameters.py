@@ -8,11 +8,10 @@ from torch.nn import Module, Parameter
 from torch.nn.functional import linear
 
 from step01_numpy.arrays import random_generator
-from step01_numpy.common import checks
-from step01_numpy.parameters import NO_DRAW
+from step01_numpy.common.support import checks
 from step02_torch.arrays import Array, from_numpy
 
-__all__ = ["NO_DRAW", "FusedLinear", "Layer", "Linear", "Parameter", "linear", "normal", "uniform"]
+__all__ = ["FusedLinear", "Layer", "Linear", "Parameter", "linear", "normal", "uniform"]
 
 
 class Layer(Module):
@@ -104,8 +103,6 @@ def _holds(x, view):
 
 def uniform(bound: float, shape: tuple, rng=None) -> Float[Array, "..."]:
     """Draw float32 numbers from [-bound, bound)."""
-    if rng is NO_DRAW:
-        return torch.empty(shape)
     if rng is None:
         return torch.empty(shape).uniform_(-bound, bound)
     return from_numpy(rng.uniform(-bound, bound, shape)).float()
@@ -113,7 +110,5 @@ def uniform(bound: float, shape: tuple, rng=None) -> Float[Array, "..."]:
 
 def normal(deviation: float, shape: tuple, rng=None) -> Float[Array, "..."]:
     """Draw float32 numbers from a normal distribution of mean 0."""
-    if rng is NO_DRAW:
-        return torch.empty(shape)
     rng = random_generator() if rng is None else rng
     return from_numpy(rng.normal(0, deviation, shape)).float()

@@ -3,7 +3,7 @@
 import torch
 from jaxtyping import Bool, Float, Int
 
-from step01_numpy.common import checks
+from step01_numpy.common.support import checks
 from step02_torch.arrays import Array, widen
 
 _SHORTEST = 1e-12  # a row shorter than this is not brought to length 1: nothing is divided by less

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import sigmoid
 
-from step01_numpy.common import checks
+from step01_numpy.common.support import checks
 from step02_torch.arrays import Array
 from step02_torch.parameters import Layer, Linear, linear
 

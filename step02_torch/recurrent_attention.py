@@ -9,8 +9,8 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Bool, Float
 
-from step01_numpy.common import checks
-from step01_numpy.common.recurrent_configuration import RecurrentConfig
+from step01_numpy.common.configuration.recurrent import RecurrentConfig
+from step01_numpy.common.support import checks
 from step02_torch.arrays import Array
 from step02_torch.masks import hide
 from step02_torch.parameters import Layer, Linear, Parameter, linear, uniform

@@ -5,8 +5,8 @@ from math import sqrt
 import torch
 from jaxtyping import Bool, Float, Int
 
-from step01_numpy.common import checks
-from step01_numpy.common.recurrent_configuration import RecurrentConfig
+from step01_numpy.common.configuration.recurrent import RecurrentConfig
+from step01_numpy.common.support import checks
 from step02_torch.arrays import Array, random_generator, to_numpy
 from step02_torch.layers import Dropout, Embedding
 from step02_torch.parameters import Layer, Linear, Parameter, linear

@@ -5,7 +5,7 @@ from math import pi
 import torch
 from jaxtyping import Float, Int
 
-from step01_numpy.common import checks
+from step01_numpy.common.support import checks
 from step02_torch.arrays import Array
 from step02_torch.positions import frequencies
 

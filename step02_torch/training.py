@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 
-from step01_numpy.common.batches import PAD
-from step01_numpy.common.run_configuration import TrainingConfig
+from step01_numpy.common.text.batches import PAD
+from step01_numpy.common.training.configuration import TrainingConfig
 from step01_numpy.training import Progress
 from step02_torch.arrays import from_numpy
 from step02_torch.loss import linear_cross_entropy

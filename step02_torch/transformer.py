@@ -4,8 +4,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch.nn import ModuleList
 
-from step01_numpy.common import checks
-from step01_numpy.common.configuration import ModelConfig
+from step01_numpy.common.configuration.model import ModelConfig
+from step01_numpy.common.support import checks
 from step02_torch.arrays import Array, random_generator
 from step02_torch.attention import STANDARD, Attend
 from step02_torch.blocks import Block, Head, PositionalInput

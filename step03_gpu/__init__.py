@@ -12,7 +12,6 @@ from step03_gpu.arrays import (
     widen,
 )
 from step03_gpu.parameters import (
-    NO_DRAW,
     FusedLinear,
     Layer,
     Linear,
@@ -63,7 +62,7 @@ from step03_gpu.merge import merge_attention, merge_attention_backward
 __all__ = [
     "Array", "array_module", "default_device", "from_numpy", "lookup_backward", "random_generator",
     "to_device", "to_numpy", "widen",
-    "NO_DRAW", "FusedLinear", "Layer", "Linear", "Parameter", "linear", "linear_backward",
+    "FusedLinear", "Layer", "Linear", "Parameter", "linear", "linear_backward",
     "normal", "uniform",
     "log_sum_exp", "log_sum_exp_backward", "softmax", "softmax_backward",
     "causal_mask", "combine_masks", "hide", "key_positions", "padding_mask", "sliding_window_mask",

@@ -4,7 +4,7 @@ import sys
 
 import step01_numpy
 import step03_gpu
-from step01_numpy.common.command_line import main
+from step01_numpy.common.commands.command_line import main
 from step03_gpu import check
 
 if __name__ == "__main__":

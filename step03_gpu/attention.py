@@ -8,7 +8,7 @@ them: it is the traffic of those passes, not the arithmetic, that a fused kernel
 from jaxtyping import Bool, Float
 
 from step01_numpy.attention import Attend, attention_scores, repeat_heads_backward, scale_or_default
-from step01_numpy.common import checks
+from step01_numpy.common.support import checks
 from step03_gpu.arrays import Array, array_module, to_numpy, widen
 from step03_gpu.masks import combine_masks, hide
 from step03_gpu.softmax import softmax

@@ -10,8 +10,7 @@ from functools import partial
 
 from jaxtyping import Bool, Float
 
-from step01_numpy.common import checks
-from step03_gpu import fitting
+from step01_numpy.common.support import checks
 from step03_gpu.arrays import Array, array_module, widen
 from step03_gpu.attention import (
     Attend,
@@ -22,8 +21,9 @@ from step03_gpu.attention import (
     repeat_heads_backward,
     scale_or_default,
 )
+from step03_gpu.kernels import fitting
+from step03_gpu.kernels.rungs import choose
 from step03_gpu.masks import combine_masks, hide
-from step03_gpu.rungs import choose
 
 __all__ = ["FLASH", "flash_attention", "flash_attention_backward", "on_rung"]
 

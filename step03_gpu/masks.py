@@ -2,7 +2,7 @@
 
 from jaxtyping import Bool, Float, Int
 
-from step01_numpy.common import checks
+from step01_numpy.common.support import checks
 from step03_gpu.arrays import Array, array_module, from_numpy
 
 

@@ -22,12 +22,12 @@ STEP01 = [
 if find_spec("beartype"):  # a GPU machine may lack it, and the tests hold without
     jaxtyping.install_import_hook([*STEP01, "step02_torch", "step03_gpu"], "beartype.beartype")
 
-from step01_numpy.common.stage import Stage  # noqa: E402
+from step01_numpy.common.parity.stage import Stage  # noqa: E402
 
 STAGES = ["step01_numpy", "step02_torch", "step03_gpu"]
 RUNGS = "tests.step03_rungs"  # step 3 once more, with its kernels on the emulator
-FAMILY = ("attention", "bad_input", "flash_attention", "heads", "onnx", "parity")
-ATTENDING = {f"test_{name}" for name in FAMILY}
+FAMILY = ("attention", "bad_input", "flash_attention", "heads", "onnx")
+ATTENDING = {"tests.parity.test_parity", *(f"tests.attention.test_{name}" for name in FAMILY)}
 
 
 def pytest_addoption(parser):
@@ -41,7 +41,7 @@ def pytest_addoption(parser):
 
 def stages(metafunc):
     """Return the stages of a test module: those asked for, or all; the kernels where attention is tested."""
-    kernels = [RUNGS] if metafunc.module.__name__.removeprefix("tests.") in ATTENDING else []
+    kernels = [RUNGS] if metafunc.module.__name__ in ATTENDING else []
     return metafunc.config.getoption("stage") or [*STAGES, *kernels]
 
 

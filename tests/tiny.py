@@ -3,11 +3,11 @@
 import numpy as np
 
 import step01_numpy
-from step01_numpy.common.backend import Backend
-from step01_numpy.common.checkpoints import Checkpoint
-from step01_numpy.common.configuration import ModelConfig
-from step01_numpy.common.recurrent_configuration import RecurrentConfig
-from step01_numpy.common.tokenizer import Tokenizer
+from step01_numpy.common.configuration.model import ModelConfig
+from step01_numpy.common.configuration.recurrent import RecurrentConfig
+from step01_numpy.common.text.tokenizer import Tokenizer
+from step01_numpy.common.training.backend import Backend
+from step01_numpy.common.training.checkpoints import Checkpoint
 
 PAIRS = [
     ("They arrived late.", "Ils sont arrivés tard."),

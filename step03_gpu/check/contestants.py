@@ -7,9 +7,9 @@ from typing import NamedTuple
 import torch
 
 from step03_gpu.attention import attention_backward, scaled_dot_product_attention
-from step03_gpu.cuda_tensors import BACKENDS, as_array, as_tensor, sdpa
 from step03_gpu.flash_attention import flash_attention, flash_attention_backward
-from step03_gpu.rungs import RUNGS
+from step03_gpu.kernels.rungs import RUNGS
+from step03_gpu.tensors.operators import BACKENDS, as_array, as_tensor, sdpa
 
 
 class Contestant(NamedTuple):
@@ -86,7 +86,7 @@ def _sdpa(backend, q, k, v, causal):
 
 def _triton(dtype):
     try:
-        from step03_gpu.triton_attention import INTERPRETED, triton_attention
+        from step03_gpu.tensors.triton_attention import INTERPRETED, triton_attention
     except ImportError:
         return None
     if INTERPRETED and dtype == "bfloat16":  # Triton's interpreter computes it wrongly

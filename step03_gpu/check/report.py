@@ -7,9 +7,9 @@ from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from step01_numpy.common.files import write_atomically
+from step01_numpy.common.support.files import write_atomically
 from step03_gpu.check.measure import Row
-from step03_gpu.cuda_tensors import BACKENDS
+from step03_gpu.tensors.operators import BACKENDS
 
 PACKAGES = ("torch", "cupy-cuda13x", "cupy-cuda12x", "triton", "numpy")
 COLUMNS = ["", "direction", "ms", "TFLOP/s", "% of product"] + [f"vs {name}" for name in BACKENDS] + ["error"]

@@ -6,8 +6,12 @@ import sys
 import time
 from pathlib import Path
 
-STAGED = ("softmax", "masks", "attention", "heads", "positions", "flash_attention", "parity", "merge", "onnx")
-OWN = ("rungs", "tensor_cores", "cuda_tensors", "triton_attention")
+STAGED = (
+    *(f"attention/test_{name}.py" for name in ("softmax", "masks", "attention", "heads", "positions")),
+    *(f"attention/test_{name}.py" for name in ("flash_attention", "merge", "onnx")),
+    "parity/test_parity.py",
+)
+OWN = tuple(f"kernels/test_{name}.py" for name in ("rungs", "tensor_cores", "operators", "triton_attention"))
 TESTS = Path(__file__).parent.parent.parent / "tests"
 
 
@@ -26,7 +30,7 @@ def run_tests(seconds: int) -> tuple[bool, str]:
     summary : str
         pytest's last line, or why there is none, behind it the names of what failed.
     """
-    files = [str(path) for name in STAGED + OWN for path in sorted(TESTS.glob(f"test_{name}*.py"))]
+    files = [str(TESTS / name) for name in STAGED + OWN if (TESTS / name).exists()]
     if not files:
         return False, f"no tests beside the package, in {TESTS.name}/: run this from a checkout"
     stages = ("--stage=step03_gpu", "--stage=tests.step03_rungs")

@@ -8,13 +8,13 @@ import torch
 
 import step01_numpy
 import step02_torch
-from step01_numpy.common.backend import Backend
-from step01_numpy.common.pretrained_config import read_config
-from step01_numpy.common.pretrained_keys import TABLE
-from step01_numpy.common.pretrained_weights import read_state
-from step01_numpy.common.search import greedy
-from step01_numpy.common.weight_files import WeightFiles
-from step01_numpy.parameters import NO_DRAW
+from step01_numpy.common.decoding.search import greedy
+from step01_numpy.common.pretrained.config import read_config
+from step01_numpy.common.pretrained.keys import TABLE
+from step01_numpy.common.pretrained.weight_files import WeightFiles
+from step01_numpy.common.pretrained.weights import read_state
+from step01_numpy.common.support.undrawn import NO_DRAW
+from step01_numpy.common.training.backend import Backend
 from tests.benchmarks.timing import Result, interleave
 
 NEW, ROUNDS = 128, 5  # tokens

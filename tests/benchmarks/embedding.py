@@ -5,10 +5,10 @@ from importlib import import_module
 import torch
 from torch.nn import functional
 
-from step01_numpy.common.backend import Backend
-from step01_numpy.common.embedding import ROWS, Embedder
-from step01_numpy.common.parallel_text import read_parallel
-from step01_numpy.common.pretrained import load_model
+from step01_numpy.common.inference.embedding import ROWS, Embedder
+from step01_numpy.common.pretrained.directory import load_model
+from step01_numpy.common.text.parallel import read_parallel
+from step01_numpy.common.training.backend import Backend
 from tests.benchmarks.timing import Result, interleave
 
 LINES = 1000

@@ -11,12 +11,12 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-from step01_numpy.common.backend import Backend
-from step01_numpy.common.checkpoints import load
-from step01_numpy.common.files import write_atomically
-from step01_numpy.common.parallel_text import read_parallel
-from step01_numpy.common.pretrained import load_model
-from step01_numpy.common.translation import Translator
+from step01_numpy.common.inference.translation import Translator
+from step01_numpy.common.pretrained.directory import load_model
+from step01_numpy.common.support.files import write_atomically
+from step01_numpy.common.text.parallel import read_parallel
+from step01_numpy.common.training.backend import Backend
+from step01_numpy.common.training.checkpoints import load
 
 BINS = ((1, 5), (6, 7), (8, 9), (10, 11), (12, 13), (14, None))  # tokens of the source, both ends included
 STYLE = {

@@ -8,7 +8,7 @@ import torch
 
 import step01_numpy
 import step02_torch
-from step01_numpy.common.batches import PAD
+from step01_numpy.common.text.batches import PAD
 from tests.benchmarks.timing import Result
 from tests.benchmarks.translation import MODEL, TRAINING, corpus, torch_trainer
 

@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from step01_numpy.common.batches import PAD, Batches
-from step01_numpy.common.configuration import ModelConfig
-from step01_numpy.common.parallel_text import read_parallel
-from step01_numpy.common.run_configuration import TrainingConfig
-from step01_numpy.common.tokenizer import Tokenizer
+from step01_numpy.common.configuration.model import ModelConfig
+from step01_numpy.common.text.batches import PAD, Batches
+from step01_numpy.common.text.parallel import read_parallel
+from step01_numpy.common.text.tokenizer import Tokenizer
+from step01_numpy.common.training.configuration import TrainingConfig
 
 MODEL = ModelConfig(vocab_size=8000)  # 3 + 3 layers, d_model 128, d_ff 256, 4 heads, dropout 0.1
 TRAINING = TrainingConfig()  # 1,550 updates, warm-up 400 to 0.003, cosine, smoothing 0.1, 2,500 tokens

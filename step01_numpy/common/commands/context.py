@@ -8,13 +8,14 @@ from math import isfinite
 from pathlib import Path
 from types import ModuleType
 
-from step01_numpy.common.backend import Backend
-from step01_numpy.common.checkpoints import Checkpoint, load
-from step01_numpy.common.pretrained import load_model
-from step01_numpy.common.tasks import task_of
-from step01_numpy.common.translation import Translator
+from step01_numpy.common import shipped
+from step01_numpy.common.inference.translation import Translator
+from step01_numpy.common.pretrained.directory import load_model
+from step01_numpy.common.training.backend import Backend
+from step01_numpy.common.training.checkpoints import Checkpoint, load
+from step01_numpy.common.training.tasks import task_of
 
-SHIPPED = Path(__file__).parent.parent / "english_french.safetensors"
+SHIPPED = Path(shipped.__file__).with_name("english_french.safetensors")
 SHIPPED_RECURRENT = SHIPPED.with_name("english_french_recurrent.safetensors")
 
 

@@ -4,14 +4,14 @@ import argparse
 import json
 from pathlib import Path
 
-from step01_numpy.common.checkpoints import load
 from step01_numpy.common.commands.context import Context, add_json, positive_integer
-from step01_numpy.common.configuration import ModelConfig
-from step01_numpy.common.hub import locate
-from step01_numpy.common.known_models import KNOWN_MODELS, KnownModel
-from step01_numpy.common.pretrained_config import read_config
-from step01_numpy.common.scale_table import as_json, as_text
-from step01_numpy.common.sentence_vectors import read_pooling
+from step01_numpy.common.configuration.model import ModelConfig
+from step01_numpy.common.pretrained.config import read_config
+from step01_numpy.common.pretrained.hub import locate
+from step01_numpy.common.pretrained.sentence_vectors import read_pooling
+from step01_numpy.common.scale.known_models import KNOWN_MODELS, KnownModel
+from step01_numpy.common.scale.table import as_json, as_text
+from step01_numpy.common.training.checkpoints import load
 
 HELP = f"""Tell a model's parameters, bytes and FLOP, part by part, without making a weight.
 

@@ -11,9 +11,9 @@ import numpy as np
 
 from step01_numpy.common.commands.context import Context
 from step01_numpy.common.commands.translate import standard_input
-from step01_numpy.common.embedding import Embedder
-from step01_numpy.common.files import check_writable, write_atomically
-from step01_numpy.common.pretrained import load_model
+from step01_numpy.common.inference.embedding import Embedder
+from step01_numpy.common.pretrained.directory import load_model
+from step01_numpy.common.support.files import check_writable, write_atomically
 
 HELP = """Give each line a vector: the mean of an encoder's rows, brought to length 1.
 

@@ -6,7 +6,6 @@ import time
 
 import numpy as np
 
-from step01_numpy.common.checkpoints import load
 from step01_numpy.common.commands.context import (
     SHIPPED,
     Context,
@@ -17,11 +16,12 @@ from step01_numpy.common.commands.context import (
     progress_bar,
     translator,
 )
-from step01_numpy.common.hub import locate
-from step01_numpy.common.parallel_text import read_parallel
-from step01_numpy.common.prediction import predict
-from step01_numpy.common.pretrained_config import read_config
-from step01_numpy.common.tasks import task_of
+from step01_numpy.common.inference.prediction import predict
+from step01_numpy.common.pretrained.config import read_config
+from step01_numpy.common.pretrained.hub import locate
+from step01_numpy.common.text.parallel import read_parallel
+from step01_numpy.common.training.checkpoints import load
+from step01_numpy.common.training.tasks import task_of
 
 HELP = """Measure a model on a text: BLEU of a translator, nats per token of a language model.
 

@@ -12,9 +12,9 @@ from step01_numpy.common.commands.context import (
     positive_number,
 )
 from step01_numpy.common.commands.translate import standard_input
-from step01_numpy.common.pretrained import load_model
-from step01_numpy.common.sampling import Sampling
-from step01_numpy.common.writer import MAX_TOKENS, Writer
+from step01_numpy.common.decoding.sampling import Sampling
+from step01_numpy.common.inference.writer import MAX_TOKENS, Writer
+from step01_numpy.common.pretrained.directory import load_model
 
 HELP = """Continue prompts by a language model.
 

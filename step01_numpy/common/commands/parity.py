@@ -3,8 +3,8 @@
 import argparse
 
 from step01_numpy.common.commands.context import Context, add_json
-from step01_numpy.common.parity import check
-from step01_numpy.common.parity_table import as_json, as_text
+from step01_numpy.common.parity.comparison import check
+from step01_numpy.common.parity.table import as_json, as_text
 
 HELP = """Compare this stage with the ones below it, operation by operation; exit code 1 if they differ.
 

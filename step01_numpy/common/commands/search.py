@@ -6,9 +6,9 @@ from pathlib import Path
 
 from step01_numpy.common.commands.context import Context, add_json, positive_integer
 from step01_numpy.common.commands.embed import add_embedding_model
-from step01_numpy.common.embedding import Embedder, cosines, ranking
-from step01_numpy.common.parallel_text import read_lines
-from step01_numpy.common.pretrained import load_model
+from step01_numpy.common.inference.embedding import Embedder, cosines, ranking
+from step01_numpy.common.pretrained.directory import load_model
+from step01_numpy.common.text.parallel import read_lines
 
 HELP = """Rank documents by how near their vectors are to that of a query, as a retrieval system does.
 

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import numpy as np
 
-from step01_numpy.common.alignment import alignment, with_alignment
-from step01_numpy.common.backend import Backend
-from step01_numpy.common.checkpoints import Checkpoint, load
 from step01_numpy.common.commands.context import SHIPPED_RECURRENT, Context, add_model, read_translator
-from step01_numpy.common.files import check_writable, write_atomically
-from step01_numpy.common.heat_map import WIDTH, beside, heat_map, legend, shorten, side_by_side
-from step01_numpy.common.parity import Row, check
-from step01_numpy.common.parity_table import as_text as parity_text
-from step01_numpy.common.tasks import RECURRENT
-from step01_numpy.common.tour import Operation, Tour, tour
-from step01_numpy.common.tour_page import page
+from step01_numpy.common.display.alignment import alignment, with_alignment
+from step01_numpy.common.display.heat_map import WIDTH, beside, heat_map, legend, shorten, side_by_side
+from step01_numpy.common.display.page import page
+from step01_numpy.common.display.tour import Operation, Tour, tour
+from step01_numpy.common.parity.comparison import Row, check
+from step01_numpy.common.parity.table import as_text as parity_text
+from step01_numpy.common.support.files import check_writable, write_atomically
+from step01_numpy.common.training.backend import Backend
+from step01_numpy.common.training.checkpoints import Checkpoint, load
+from step01_numpy.common.training.tasks import RECURRENT
 
 TEXT = "The agreement on the European Economic Area was signed in August 1992."
 HELP = f"""Lead an English sentence through every kind of attention, with a trained model's own weights.

@@ -17,11 +17,11 @@ from step01_numpy.common.commands.context import (
     progress_bar,
 )
 from step01_numpy.common.commands.train_help import defaults, models
-from step01_numpy.common.files import check_writable
-from step01_numpy.common.recurrent_configuration import SCORES
-from step01_numpy.common.run_configuration import RunConfig, read_configuration
-from step01_numpy.common.tasks import RECURRENT, TASKS, TRANSFORMER
-from step01_numpy.common.trainer import Trainer
+from step01_numpy.common.configuration.recurrent import SCORES
+from step01_numpy.common.support.files import check_writable
+from step01_numpy.common.training.configuration import RunConfig, read_configuration
+from step01_numpy.common.training.tasks import RECURRENT, TASKS, TRANSFORMER
+from step01_numpy.common.training.trainer import Trainer
 
 HELP = """Train a model on a text, to translate or to predict tokens, and keep it in one file.
 
@@ -47,10 +47,11 @@ examples:
 
 The two models shipped in the package were made by (10 and 35 minutes on one busy core):
   python -m step01_numpy train --data embedded --slim \\
-      --config step01_numpy/common/english_french.json --out step01_numpy/common/english_french.safetensors
+      --config step01_numpy/common/shipped/english_french.json \\
+      --out step01_numpy/common/shipped/english_french.safetensors
   python -m step02_torch train --data embedded --slim \\
-      --config step01_numpy/common/english_french_recurrent.json \\
-      --out step01_numpy/common/english_french_recurrent.safetensors
+      --config step01_numpy/common/shipped/english_french_recurrent.json \\
+      --out step01_numpy/common/shipped/english_french_recurrent.safetensors
 """
 HELP = HELP.replace("MODELS", models()).replace("DEFAULTS", defaults().replace("{", "{{").replace("}", "}}"))
 SHOWN = 50  # updates over which the loss shown is the mean

@@ -4,9 +4,9 @@ import dataclasses
 import json
 import textwrap
 
-from step01_numpy.common.configuration import ACTIVATIONS, HEADS, NORMS, POSITIONS
-from step01_numpy.common.run_configuration import SCHEDULES, TokenizerConfig, TrainingConfig
-from step01_numpy.common.tasks import RECURRENT, TASKS, TRANSFORMER, Task
+from step01_numpy.common.configuration.model import ACTIVATIONS, HEADS, NORMS, POSITIONS
+from step01_numpy.common.training.configuration import SCHEDULES, TokenizerConfig, TrainingConfig
+from step01_numpy.common.training.tasks import RECURRENT, TASKS, TRANSFORMER, Task
 
 CHOICES = {
     "positions": POSITIONS,

@@ -1,0 +1,1 @@
+"""What is shown: heat maps, the tour and its page."""

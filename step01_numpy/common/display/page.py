@@ -1,0 +1,106 @@
+"""Write a tour as one HTML file without remote parts: the maps of every block and head, and the parity."""
+
+import json
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from string import Template
+
+import numpy as np
+
+from step01_numpy.common.display.alignment import ALIGNMENT
+from step01_numpy.common.display.tour import CROSS, Tour
+from step01_numpy.common.parity.comparison import Row
+from step01_numpy.common.parity.table import cells, pivot, verdict
+
+TEMPLATE = Path(__file__).parent / "page.html"
+
+
+def page(tours: Sequence[Tour], rows: Sequence[Row]) -> str:
+    """
+    Return the page.
+
+    Parameters
+    ----------
+    tours : sequence of Tour
+        One for each stage; the maps are the first one's.
+    rows : sequence of Row
+        The parity table; may be empty.
+    """
+    first = tours[0]
+    return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
+        text=escape(first.text),
+        translations=translations_list(first),
+        stage=escape(first.stage),
+        stages=stages_table(tours),
+        parity=parity_table(rows)
+        if rows
+        else "<p>Run the last stage's tour to have all stages compared.</p>",
+        data=embedded_json(maps_data(first)),
+    )
+
+
+def translations_list(tour: Tour) -> str:
+    """Return the translations as a definition list has them, with their models if there are several."""
+    several = len(tour.translations) > 1
+    names = [f"French, by {name}" if several else "French" for name in tour.translations]
+    pairs = zip(names, tour.translations.values(), strict=True)
+    return "\n".join(f'<dt>{escape(name)}</dt><dd lang="fr">{escape(x)}</dd>' for name, x in pairs)
+
+
+def maps_data(tour: Tour) -> list[dict]:
+    """Return the maps as the page's script reads them: weights in thousandths, and what stands beside."""
+    return [
+        {
+            "kind": kind,
+            "beside": [i for i, other in enumerate(tour.maps) if (kind, other) == (CROSS, ALIGNMENT)],
+            "rows": tour.labels[kind][0],
+            "columns": tour.labels[kind][1],
+            "blocks": np.rint(1000 * weights).astype(int).tolist(),
+        }
+        for kind, weights in tour.maps.items()
+    ]
+
+
+def embedded_json(data) -> str:
+    """Return JSON that no text in it can break out of, inside a script element."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def stages_table(tours: Sequence[Tour]) -> str:
+    """Return the table of the stages' numbers for this sentence."""
+    body = []
+    for number, operation in enumerate(tours[0].operations):
+        for tour in tours:
+            out = tour.operations[number].out
+            first = ", ".join(f"{x:.6f}" for x in out.reshape(-1, out.shape[-1])[0, :4])
+            apart = float(np.abs(out - operation.out).max())
+            body.append((operation.title, tour.stage, first, f"{apart:.1e}"))
+    for name in tours[0].translations:
+        body += [(f"Translation by {name}", tour.stage, tour.translations[name], "") for tour in tours]
+    return html_table(("Operation", "Stage", "First numbers of its output", "Largest difference"), body)
+
+
+def parity_table(rows: Sequence[Row]) -> str:
+    """Return the parity table."""
+    comparisons, operations = pivot(rows)
+    head = [
+        f"{stage} / {reference}: {x}" for stage, reference in comparisons for x in ("forward", "gradient")
+    ]
+    body = [
+        (name, *(x for comparison in comparisons for x in cells(found.get(comparison))))
+        for name, found in operations.items()
+    ]
+    return html_table(("Operation", *head), body) + f"<p>{escape(verdict(rows))}</p>"
+
+
+def html_table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    """Return a table with a row header in its first column; all text is escaped."""
+    columns = "".join(f'<th scope="col">{escape(x)}</th>' for x in head)
+    lines = []
+    for first, *rest in body:
+        cells = "".join(f"<td>{escape(x)}</td>" for x in rest)
+        lines.append(f'<tr><th scope="row">{escape(first)}</th>{cells}</tr>')
+    table = f"<thead><tr>{columns}</tr></thead>\n<tbody>\n{chr(10).join(lines)}\n</tbody>"
+    return f'<div class="wide" tabindex="0"><table class="plain">{table}</table></div>'

@@ -1,0 +1,120 @@
+"""Translate lines of text: tokens, batches of like length, search, and text again, in the order that came."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from step01_numpy.common.decoding.search import beam_search, greedy
+from step01_numpy.common.pretrained.directory import Pretrained
+from step01_numpy.common.text.batches import pad
+from step01_numpy.common.training.backend import Backend
+
+ROWS = 64  # of a batch, beams counted
+
+
+def longest_translation(source_length: int, max_positions: int) -> int:
+    """Return how many tokens a translation may have, <eos> included: runaway ones must end somewhere."""
+    return min(2 * source_length + 10, max_positions)
+
+
+class Translator:
+    """
+    A model and its tokenizer, at work for a stage.
+
+    Parameters
+    ----------
+    backend : Backend
+    pretrained : Pretrained
+    beam : int, optional
+        1 is greedy search; when not given, what the model's authors used.
+
+    Raises
+    ------
+    ValueError
+        For a model that does not translate.
+    """
+
+    def __init__(self, backend: Backend, pretrained: Pretrained, *, beam: int | None = None):
+        self.markers = pretrained.tokenizer.markers
+        if pretrained.config.family == "LanguageModel":
+            raise ValueError(
+                "model is a LanguageModel; expected one that translates, an encoder and a decoder"
+            )
+        if self.markers.first is None:
+            raise ValueError(
+                "model has no decoder_start_token_id; expected the token that begins a translation"
+            )
+        self.backend, self.model, self.tokenizer = backend, pretrained.model, pretrained.tokenizer
+        self.max_positions, self.defaults = pretrained.config.max_positions, pretrained.search
+        self.beam = self.defaults.beam if beam is None else beam
+
+    def translate(
+        self, lines: Sequence[str], *, first_line: int = 1, done: Callable | None = None
+    ) -> list[str]:
+        """
+        Return one line for each line; a blank one stays empty.
+
+        Parameters
+        ----------
+        lines : sequence of str
+        first_line : int
+            What an error calls the first of them.
+        done : callable, optional
+            Told after each batch how many lines it had.
+
+        Raises
+        ------
+        ValueError
+            For a line of more tokens than the model takes, naming it.
+        """
+        sources = self._encode(lines, first_line)
+        translations = [""] * len(lines)
+        order = sorted((i for i in range(len(lines)) if sources[i]), key=lambda i: len(sources[i]))
+        rows = max(1, ROWS // self.beam)
+        for chunk in (order[i : i + rows] for i in range(0, len(order), rows)):
+            for i, tokens in zip(chunk, self.search([sources[i] for i in chunk]), strict=True):
+                translations[i] = self.tokenizer.decode(tokens)
+            if done is not None:
+                done(len(chunk))
+        return translations
+
+    def search(self, sources: Sequence[Sequence[int]]) -> list[list[int]]:
+        """Translate tokens, as the tokenizer encodes a line; nothing but the text's own tokens comes back."""
+        limits = np.array([self._longest(len(source)) for source in sources])
+        options = {"first": self.markers.first, "eos": self.markers.eos, "never": self.markers.never}
+        with threadpool_limits(1):  # a step's products are so small that threads would wait for each other
+            decoding = self.backend.start(self.model, pad(sources, self.markers.pad)[0])
+            if self.beam == 1:
+                rows = greedy(decoding.step, len(sources), max_length=limits, **options)
+                last = limits - self.defaults.force_eos  # where an end is forced, it takes the last place
+                return [row[:n] for row, n in zip(rows, last, strict=True)]
+            found = beam_search(
+                decoding.step,
+                decoding.reorder,
+                len(sources),
+                self.beam,
+                max_length=limits,
+                force_eos=self.defaults.force_eos,
+                length_penalty=self.defaults.length_penalty,
+                early_stopping=self.defaults.early_stopping,
+                **options,
+            )
+            return [hypothesis.tokens for hypothesis in found]
+
+    def _longest(self, source_length):
+        if self.defaults.max_length is None:
+            return longest_translation(source_length, self.max_positions)
+        return min(self.defaults.max_length, self.max_positions)
+
+    def _encode(self, lines, first_line):
+        blank = self.tokenizer.encode("")
+        encoded = self.tokenizer.encode_batch([line.strip() for line in lines])
+        sources = [[] if ids == blank else ids for ids in encoded]
+        for number, source in enumerate(sources, first_line):
+            if len(source) > self.max_positions:
+                raise ValueError(
+                    f"line {number} has {len(source)} tokens, <eos> included; "
+                    f"expected at most {self.max_positions}, the model's max_positions"
+                )
+        return sources

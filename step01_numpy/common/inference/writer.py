@@ -1,0 +1,153 @@
+"""Continue prompts by a language model: tokens, batches, search or sampling, and text again."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from step01_numpy.common.decoding.continuation import ENDED, follow, gather
+from step01_numpy.common.decoding.sampling import Sampler, Sampling, generators
+from step01_numpy.common.decoding.search import beam_search
+from step01_numpy.common.decoding.streaming import pieces
+from step01_numpy.common.training.backend import Backend, Decoding
+
+ROWS = 32  # of a batch, beams counted
+MAX_TOKENS = 100  # where nothing else is asked for
+
+
+class Continuation(NamedTuple):
+    """
+    What a model wrote.
+
+    Attributes
+    ----------
+    prompt, text : str
+        What was given, and what follows it.
+    tokens : list of int
+        Of the text, without an end.
+    ended : bool
+        Whether the model ended it; else it was cut off.
+    """
+
+    prompt: str
+    text: str
+    tokens: list[int]
+    ended: bool
+
+
+class Writer:
+    """
+    A language model and its tokenizer, at work for a stage.
+
+    Parameters
+    ----------
+    backend : Backend
+    pretrained : Pretrained
+        A model with the architecture "decoder".
+    max_tokens : int, optional
+        The most tokens that follow a prompt, an end included; `MAX_TOKENS` if not given, or what the
+        longest prompt leaves room for.
+    rules : Sampling
+    seed : int
+    beam : int
+        The number of beams; 1 chooses by the rules.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        pretrained,
+        *,
+        max_tokens: int | None = None,
+        rules: Sampling = Sampling(),  # noqa: B008  (frozen)
+        seed: int = 0,
+        beam: int = 1,
+    ):
+        architecture = getattr(pretrained.config, "architecture", "encoder_decoder")
+        if architecture != "decoder":
+            raise ValueError(
+                f"the model's architecture is {architecture!r}; expected 'decoder', to write text"
+            )
+        self.backend, self.tokenizer = backend, pretrained.tokenizer
+        self.model = backend.prepare(pretrained.model)
+        self.max_positions, self.markers = pretrained.config.max_positions, pretrained.tokenizer.markers
+        self.max_tokens, self.rules, self.seed, self.beam = max_tokens, rules, seed, beam
+
+    def stream(self, prompt: str) -> Iterator[str]:
+        """Yield the text that follows a prompt as it comes, whole characters only."""
+        encoded = self.encode([prompt])
+        steps = self._follow(encoded, generators(self.seed, encoded), self._room(encoded))
+        tokens = (int(rows[0]) for rows in steps if rows[0] != ENDED)
+        return pieces(tokens, self.tokenizer.decode, self._shown(encoded[0]))
+
+    def write(self, prompts: Sequence[str]) -> Iterator[Continuation]:
+        """Yield what follows each of some prompts, batch by batch, the same as if each were alone."""
+        encoded = self.encode(prompts)
+        room, draws, size = self._room(encoded), generators(self.seed, encoded), max(1, ROWS // self.beam)
+        for i in range(0, len(encoded), size):
+            batch = slice(i, i + size)
+            found = self._tokens(encoded[batch], draws[batch], room)
+            for prompt, before, tokens in zip(prompts[batch], encoded[batch], found, strict=True):
+                text = "".join(pieces(tokens, self.tokenizer.decode, self._shown(before)))
+                yield Continuation(prompt, text, tokens, len(tokens) < room)
+
+    def encode(self, prompts: Sequence[str]) -> list[list[int]]:
+        """
+        Return the tokens of prompts; an empty one is the token that texts begin with.
+
+        Raises
+        ------
+        ValueError
+            For a prompt that is too long, or empty where the model knows no such token, naming it.
+        """
+        first = [] if self.markers.first is None else [self.markers.first]
+        encoded = [ids or first for ids in self.tokenizer.encode_batch(list(prompts))]
+        more = 1 if self.max_tokens is None else self.max_tokens
+        for number, ids in enumerate(encoded, 1):
+            if not ids:
+                raise ValueError(f"prompt {number} is empty; expected text to continue")
+            if len(ids) + more > self.max_positions:
+                raise ValueError(
+                    f"prompt {number} has {len(ids)} tokens, and {more} shall follow; "
+                    f"expected at most {self.max_positions} in all, the model's max_positions"
+                )
+        return encoded
+
+    def _room(self, encoded):
+        """Return the most tokens that may follow each prompt."""
+        room = self.max_positions - max(map(len, encoded), default=0)
+        return min(MAX_TOKENS, room) if self.max_tokens is None else self.max_tokens
+
+    def _tokens(self, encoded, draws, room):
+        if self.beam == 1:
+            return gather(self._follow(encoded, draws, room), len(encoded))
+        decoding, options = self._start(encoded), {"never": self.markers.never, "max_length": room}
+        options |= {"first": [ids[-1] for ids in encoded], "eos": self.markers.eos}
+        found = beam_search(decoding.step, decoding.reorder, len(encoded), self.beam, **options)
+        return [hypothesis.tokens for hypothesis in found]
+
+    def _follow(self, encoded, draws, room):
+        decoding, first = self._start(encoded), [ids[-1] for ids in encoded]
+        choose = Sampler(self.rules, draws, encoded, self.markers.never)
+        options = {"max_length": room, "first": first, "eos": self.markers.eos}
+        return follow(decoding.step, choose, len(encoded), **options)
+
+    def _start(self, encoded) -> Decoding:
+        """Read all but the last token of each prompt."""
+        tokens, mask = pad_left([ids[:-1] for ids in encoded], self.markers.pad)
+        return self.backend.start(self.model, tokens, mask)
+
+    def _shown(self, ids):
+        """Leave out the tokens that are no text."""
+        return [token for token in ids if token not in (self.markers.first, *self.markers.eos)]
+
+
+def pad_left(sequences: Sequence[Sequence[int]], pad: int) -> tuple[np.ndarray, np.ndarray]:
+    """Put sequences into one array, (B, longest), that ends with them; return it and where it is theirs."""
+    longest = max(len(sequence) for sequence in sequences)
+    tokens = np.full((len(sequences), longest), pad, dtype=np.int64)
+    mask = np.zeros(tokens.shape, dtype=bool)
+    for row, sequence in enumerate(sequences):
+        tokens[row, longest - len(sequence) :] = sequence
+        mask[row, longest - len(sequence) :] = True
+    return tokens, mask

@@ -1,0 +1,95 @@
+"""Read a Hugging Face config.json as a `ModelConfig`."""
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+from step01_numpy.common.configuration.model import ModelConfig
+from step01_numpy.common.pretrained.families import NO_HEAD, TABLE
+from step01_numpy.common.pretrained.fields import Family
+
+NOT_OURS = {
+    "auto_map": (None,),
+    "quantization_config": (None,),
+}  # code of its own; weights that are no floats
+
+
+class Description(NamedTuple):
+    """What a model's directory says of it: its `model_type`, our configuration, how to generate with it."""
+
+    model_type: str
+    config: ModelConfig
+    generation: dict  # all fields of config.json, and over them those of generation_config.json
+
+
+def read_config(directory: Path, *, headless: bool = False) -> Description:
+    """
+    Read config.json, and generation_config.json if there is one.
+
+    Parameters
+    ----------
+    directory : Path
+    headless : bool
+        Whether only the hidden rows are wanted, whatever head the file has.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where there is none.
+    ValueError
+        Naming the model type or the field that our models cannot honour, what was expected, and what came.
+    """
+    path = directory / "config.json"
+    theirs = read_json(path)
+    try:
+        model_type = theirs.get("model_type")
+        if model_type not in TABLE:
+            raise ValueError(f"model_type is {model_type!r}; supported are {', '.join(TABLE)}")
+        config = ModelConfig(**fields(theirs, headless=headless))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path}: {error}") from error
+    generation = read_json(directory / "generation_config.json", default={})
+    generation = theirs | {name: x for name, x in generation.items() if x is not None}
+    return Description(model_type, config, generation)
+
+
+def fields(theirs: dict, *, headless: bool = False) -> dict:
+    """
+    Return the fields of `ModelConfig` that say what a config.json says.
+
+    Parameters
+    ----------
+    theirs : dict
+        Its content, of a `model_type` in the table.
+    headless : bool
+    """
+    family = TABLE[theirs["model_type"]]
+    for name, values in (NOT_OURS | family.honoured).items():
+        if theirs.get(name, values[0]) not in values:
+            expected = " or ".join(json.dumps(value) for value in values)
+            raise ValueError(f"{name} is {json.dumps(theirs[name])}; expected {expected}")
+    found = {name: look_up(theirs) for name, look_up in family.fields.items()}
+    return found | family.constants | (NO_HEAD if headless else _head(theirs, family))
+
+
+def _head(theirs: dict, family: Family) -> dict:
+    for architecture in theirs.get("architectures") or [None]:
+        if architecture in family.heads:
+            return family.heads[architecture]
+    known = ", ".join(name for name in family.heads if name is not None)
+    raise ValueError(f"architectures is {theirs['architectures']}; expected one of {known}")
+
+
+def read_json(path: Path, *, default: dict | None = None) -> dict:
+    """Read a file that holds one JSON object; where it is missing return the default, if there is one."""
+    if not path.is_file() and default is not None:
+        return default
+    if not path.is_file():
+        raise FileNotFoundError(f"{path.parent} has no {path.name}; expected the directory of a model")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is no JSON ({error})") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} holds a {type(content).__name__}; expected an object")
+    return content

@@ -1,0 +1,147 @@
+"""The families of Hugging Face's models that ours can be, keyed by the `model_type` of config.json."""
+
+from step01_numpy.common.pretrained.fields import (
+    Family,
+    activation,
+    at,
+    equal,
+    joint_vocabulary,
+    n_heads,
+    nullable,
+    rotary,
+)
+
+LINEAR, NO_HEAD = {"head": "linear"}, {"head": "none", "tied": True}
+BERT = Family(
+    fields={
+        "vocab_size": at("vocab_size"),
+        "d_model": at("hidden_size"),
+        "n_heads": at("num_attention_heads"),
+        "d_ff": at("intermediate_size"),
+        "n_layers": at("num_hidden_layers"),
+        "dropout": at("hidden_dropout_prob", default=0.1),
+        "activation": activation("hidden_act", "gelu"),
+        "norm_eps": at("layer_norm_eps", default=1e-12),
+        "max_positions": at("max_position_embeddings", default=512),
+        "n_segments": at("type_vocab_size", default=2),
+        "tied": at("tie_word_embeddings", default=True),
+    },
+    constants={
+        "architecture": "encoder",
+        "norm_first": False,
+        "norm": "layer",
+        "positions": "learned",
+        "scale_embedding": False,
+        "embedding_norm": True,
+    },
+    heads={
+        None: NO_HEAD,
+        "BertModel": NO_HEAD,
+        "BertForMaskedLM": {"head": "transformed", "head_bias": True},
+        "BertForPreTraining": {"head": "transformed", "head_bias": True},
+    },
+    honoured={
+        "position_embedding_type": ("absolute", None),
+        "is_decoder": (False,),
+        "add_cross_attention": (False,),
+    },
+)
+GPT2 = Family(
+    fields={
+        "vocab_size": at("vocab_size"),
+        "d_model": at("n_embd", "hidden_size"),
+        "n_heads": at("n_head", "num_attention_heads"),
+        "d_ff": lambda config: config.get("n_inner") or 4 * at("n_embd", "hidden_size")(config),
+        "n_layers": at("n_layer", "num_hidden_layers"),
+        "dropout": at("resid_pdrop", default=0.1),
+        "activation": activation("activation_function", "gelu_new"),
+        "norm_eps": at("layer_norm_epsilon", default=1e-5),
+        "max_positions": at("n_positions", "max_position_embeddings", "n_ctx", default=1024),
+        "tied": at("tie_word_embeddings", default=True),
+    },
+    constants={
+        "architecture": "decoder",
+        "norm_first": True,
+        "norm": "layer",
+        "positions": "learned",
+        "scale_embedding": False,
+    },
+    heads={None: LINEAR, "GPT2LMHeadModel": LINEAR, "GPT2Model": NO_HEAD},
+    honoured={
+        "scale_attn_weights": (True,),
+        "scale_attn_by_inverse_layer_idx": (False,),
+        "add_cross_attention": (False,),
+    },
+)
+LLAMA = Family(
+    fields={
+        "vocab_size": at("vocab_size"),
+        "d_model": at("hidden_size"),
+        "n_heads": n_heads,
+        "n_kv_heads": at("num_key_value_heads", default=None),
+        "d_ff": at("intermediate_size"),
+        "n_layers": at("num_hidden_layers"),
+        "activation": activation("hidden_act", "silu"),
+        "norm_eps": at("rms_norm_eps", default=1e-6),
+        "max_positions": at("max_position_embeddings", default=2048),
+        "rotary_base": lambda config: rotary(config)["base"],
+        "rotary_scaling": lambda config: rotary(config)["scaling"],
+        "bias": equal("attention_bias", "mlp_bias", default=False),
+        "tied": at("tie_word_embeddings", default=False),
+    },
+    constants={
+        "architecture": "decoder",
+        "dropout": 0.0,
+        "norm_first": True,
+        "norm": "rms",
+        "gated": True,
+        "positions": "rotary",
+        "scale_embedding": False,
+    },
+    heads={None: LINEAR, "LlamaForCausalLM": LINEAR, "LlamaModel": NO_HEAD},
+    honoured={},
+)
+MISTRAL = Family(
+    fields=LLAMA.fields
+    | {
+        "n_kv_heads": at("num_key_value_heads", default=8),
+        "max_positions": at("max_position_embeddings", default=131072),
+        "window": nullable("sliding_window", 4096),  # null: none
+    },
+    constants=LLAMA.constants,
+    heads={None: LINEAR, "MistralForCausalLM": LINEAR, "MistralModel": NO_HEAD},
+    honoured={"layer_types": (None,)},
+)
+MARIAN = Family(
+    fields={
+        "vocab_size": joint_vocabulary,
+        "d_model": at("d_model"),
+        "n_heads": equal("encoder_attention_heads", "decoder_attention_heads"),
+        "d_ff": equal("encoder_ffn_dim", "decoder_ffn_dim"),
+        "n_layers": equal("encoder_layers", "decoder_layers"),
+        "dropout": at("dropout", default=0.1),
+        "activation": activation("activation_function", "gelu"),
+        "max_positions": at("max_position_embeddings", default=1024),
+        "scale_embedding": at("scale_embedding", default=False),
+        "tied": at("tie_word_embeddings", default=True),
+        "pad": at("pad_token_id"),
+    },
+    constants={
+        "architecture": "encoder_decoder",
+        "norm_first": False,
+        "norm": "layer",
+        "norm_eps": 1e-5,
+        "positions": "sinusoidal_halves",
+        "head_bias": True,
+    },
+    heads={None: LINEAR, "MarianMTModel": LINEAR},
+    honoured={
+        "share_encoder_decoder_embeddings": (True,),
+        "normalize_before": (False,),
+        "normalize_embedding": (False,),
+        "add_final_layer_norm": (False,),
+        "static_position_embeddings": (True,),
+        "is_decoder": (False,),
+    },
+)
+TABLE = {"bert": BERT, "gpt2": GPT2, "llama": LLAMA, "mistral": MISTRAL, "marian": MARIAN}

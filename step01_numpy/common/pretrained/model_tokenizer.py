@@ -1,0 +1,177 @@
+"""
+Text to ids and back, as a model expects them: special tokens included, whoever trained the model.
+
+The tokenizers all have this face: `encode`, `encode_batch`, `decode`, `tokens`, `vocab_size` and `markers`.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from step01_numpy.common.text.tokenizer import BOS, EOS, MASK, PAD, Tokenizer
+
+
+class Markers(NamedTuple):
+    """
+    The ids with a meaning of their own.
+
+    Attributes
+    ----------
+    pad : int
+        What rows are filled up with; 0 for models that have none, whose masks hide it.
+    first : int or None
+        What generation begins with: the beginning of a text, or of a translation.
+    eos : tuple of int
+        What ends a text.
+    mask : int or None
+        What a masked language model fills in.
+    never : tuple of int
+        What is never generated.
+    """
+
+    pad: int = 0
+    first: int | None = None
+    eos: tuple[int, ...] = ()
+    mask: int | None = None
+    never: tuple[int, ...] = ()
+
+
+AROUND = {"encoder_decoder": ([], [EOS]), "encoder": ([BOS], [EOS]), "decoder": ([EOS], [])}  # a text
+
+
+class OwnTokenizer:
+    """
+    The tokenizer of a checkpoint of ours.
+
+    Parameters
+    ----------
+    tokenizer : Tokenizer
+    architecture : str
+        The model's, which decides the special tokens around a text, as in its training.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, architecture: str):
+        self.tokenizer, (self._before, self._after) = tokenizer, AROUND[architecture]
+        first = EOS if architecture == "decoder" else BOS
+        self.markers = Markers(PAD, first, (EOS,), MASK if tokenizer.has_mask else None)
+        self.decode, self.tokens = tokenizer.decode, tokenizer.tokens
+
+    @property
+    def vocab_size(self) -> int:
+        """The number of tokens, special ones included."""
+        return self.tokenizer.vocab_size
+
+    def encode(self, text: str) -> list[int]:
+        """Return the ids of a text."""
+        return self.encode_batch([text])[0]
+
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the ids of many texts, faster than one by one."""
+        return [[*self._before, *ids, *self._after] for ids in self.tokenizer.encode_batch(texts)]
+
+
+class FastTokenizer:
+    """
+    A tokenizer of the library tokenizers.
+
+    Parameters
+    ----------
+    backend : tokenizers.Tokenizer
+    markers : Markers
+    """
+
+    def __init__(self, backend: Any, markers: Markers):
+        backend.no_truncation()  # files keep what they were once used with: MiniLM's cuts at 128
+        backend.no_padding()
+        self._backend, self.markers = backend, markers
+
+    @property
+    def vocab_size(self) -> int:
+        """One more than the largest id."""
+        return 1 + max(self._backend.get_vocab(with_added_tokens=True).values(), default=-1)
+
+    def encode(self, text: str) -> list[int]:
+        """Return the ids of a text, with the special tokens that the file puts around it."""
+        return self._backend.encode(text).ids
+
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the ids of many texts, faster than one by one."""
+        return [encoding.ids for encoding in self._backend.encode_batch(list(texts))]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of ids, special tokens left out."""
+        self.tokens(ids)
+        return self._backend.decode([int(index) for index in ids], skip_special_tokens=True)
+
+    def tokens(self, ids: Sequence[int]) -> list[str]:
+        """
+        Return the token behind each id, as the vocabulary spells it.
+
+        Raises
+        ------
+        ValueError
+            If there is no such id.
+        """
+        found = [self._backend.id_to_token(int(index)) if index >= 0 else None for index in ids]
+        return known(found, ids, self.vocab_size)
+
+
+class MarianTokenizer:
+    """
+    Marian's tokenizer: SentencePiece cuts the text, and a vocabulary of both languages numbers the pieces.
+
+    Parameters
+    ----------
+    source, target : sentencepiece.SentencePieceProcessor
+    vocabulary : dict
+        Ids by token.
+    markers : Markers
+    """
+
+    UNKNOWN = "<unk>"
+
+    def __init__(self, source: Any, target: Any, vocabulary: dict[str, int], markers: Markers):
+        self._source, self._target, self._ids, self.markers = source, target, vocabulary, markers
+        self._tokens = {index: token for token, index in vocabulary.items()}
+        self._special = {self.UNKNOWN, *(self._tokens.get(x) for x in (markers.pad, *markers.eos))}
+
+    @property
+    def vocab_size(self) -> int:
+        """One more than the largest id."""
+        return 1 + max(self._tokens, default=-1)
+
+    def encode(self, text: str) -> list[int]:
+        """Return the ids of a text to translate and the end; ">>fra<< " before it may name the language."""
+        language, mark, rest = text.partition("<<")
+        language = language.strip() + mark if mark and language.lstrip().startswith(">>") else ""
+        pieces = self._source.encode(rest if language else text, out_type=str)
+        unknown = self._ids[self.UNKNOWN]
+        ids = [self._ids.get(piece, unknown) for piece in ([language] if language else []) + pieces]
+        return [*ids, *self.markers.eos[:1]]
+
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the ids of many texts."""
+        return [self.encode(text) for text in texts]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of a translation's ids, special tokens left out."""
+        pieces = [token for token in self.tokens(ids) if token not in self._special]
+        return self._target.decode_pieces(pieces).replace("▁", " ").strip()
+
+    def tokens(self, ids: Sequence[int]) -> list[str]:
+        """
+        Return the token behind each id.
+
+        Raises
+        ------
+        ValueError
+            If there is no such id.
+        """
+        return known([self._tokens.get(int(index)) for index in ids], ids, self.vocab_size)
+
+
+def known(tokens: list, ids: Sequence[int], size: int) -> list[str]:
+    """Return the tokens, or refuse the first id that has none."""
+    for token, index in zip(tokens, ids, strict=True):
+        if token is None:
+            raise ValueError(f"ids holds {index}; expected ids from 0 to {size - 1}, the vocabulary's")
+    return tokens

@@ -1,0 +1,1 @@
+"""The scale of published models, on paper."""

@@ -1,0 +1,1 @@
+"""What can be trained, from first update to file."""

@@ -1,0 +1,140 @@
+"""A training from its first update to its checkpoint, and from a checkpoint on."""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from step01_numpy.common.configuration.model import Configuration
+from step01_numpy.common.text.tokenizer import Tokenizer
+from step01_numpy.common.training.backend import Backend
+from step01_numpy.common.training.checkpoints import Checkpoint, Training, load, save
+from step01_numpy.common.training.configuration import RunConfig, TrainingConfig
+from step01_numpy.common.training.tasks import TASKS, task_of
+
+
+class Trainer:
+    """
+    A model, its optimizer and its batches, which share one random generator.
+
+    Use `Trainer.new` or `Trainer.resumed`.
+
+    Attributes
+    ----------
+    task : Task
+        What the model is trained for.
+    step : int
+        Updates made.
+    dropped : int
+        Pairs left out, because they are longer than the model or a batch takes.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        data: list,
+        tokenizer: Tokenizer,
+        model: Configuration,
+        training: TrainingConfig,
+    ):
+        self.backend, self.tokenizer, self.model_config, self.config = backend, tokenizer, model, training
+        self.task, self.step = task_of(model), 0
+        rng = np.random.default_rng(training.seed)
+        self.model = backend.model(model, rng=rng)
+        self.optimizer = backend.optimizer(self.model, training)
+        longest = min(model.max_positions, training.tokens_per_batch)
+        self.batches, self.dropped = self.task.batches(
+            data, tokenizer, longest, tokens_per_batch=training.tokens_per_batch, rng=rng
+        )
+
+    @classmethod
+    def new(cls, backend: Backend, data: str | Path, config: RunConfig) -> "Trainer":
+        """Start: read the data as the task does, learn the vocabulary from them, and draw the weights."""
+        task, wanted = TASKS[config.task], config.tokenizer
+        read = task.read(data, "train")
+        tokenizer = Tokenizer.train(
+            task.texts(read), wanted.vocab_size, lowercase=wanted.lowercase, mask=task.masks
+        )
+        return cls(backend, read, tokenizer, config.model_config(tokenizer.vocab_size), config.training)
+
+    @classmethod
+    def resumed(
+        cls,
+        backend: Backend,
+        data: str | Path,
+        path: str | Path,
+        *,
+        task: str | None = None,
+        steps: int | None = None,
+    ) -> "Trainer":
+        """
+        Go on from a checkpoint, bit for bit when the data and the stage are those of its training.
+
+        Parameters
+        ----------
+        backend : Backend
+        data : str or Path
+            As the checkpoint's task reads it.
+        path : str or Path
+            The checkpoint.
+        task : str, optional
+            The task that the checkpoint is expected to be of.
+        steps : int, optional
+            A new number of updates, counted from the very first; it changes a cosine schedule.
+
+        Raises
+        ------
+        ValueError
+            For a checkpoint of another task, without the state of a training, or of a training with other
+            data.
+        """
+        checkpoint = load(path)
+        found = task_of(checkpoint.config)
+        if task not in (None, found.name):
+            raise ValueError(f"{path} holds a model of {found.name}; expected one of {task}")
+        if checkpoint.training is None:
+            raise ValueError(
+                f"{path} was saved slim, without the state of its training; it cannot be resumed"
+            )
+        kept = checkpoint.training
+        config = kept.config if steps is None else dataclasses.replace(kept.config, steps=steps)
+        read = found.read(data, "train")
+        trainer = cls(backend, read, checkpoint.tokenizer, checkpoint.config, config)
+        try:
+            trainer.model.load_state_dict(checkpoint.state)
+            trainer.optimizer.load_state_dict(kept.optimizer)
+            trainer.batches.load_state_dict(kept.batches)  # and with them the random generator
+        except (KeyError, ValueError) as error:
+            raise ValueError(f"{path} does not fit: {error}") from error
+        trainer.step = kept.step
+        return trainer
+
+    def run(self) -> Iterator:
+        """
+        Update until `config.steps` are reached or the caller stops asking; yields the stage's `Progress`.
+
+        Raises
+        ------
+        ValueError
+            When the loss is no longer finite.
+        """
+        if self.step >= self.config.steps:
+            return
+        updates = self.backend.train(self.model, self.batches, self.optimizer, self.config, self.step)
+        for progress in updates:
+            if not np.isfinite(progress.loss):
+                raise ValueError(
+                    f"the loss is {progress.loss} at step {progress.step}; try a lower peak_rate"
+                )
+            self.step = progress.step
+            yield progress
+            if self.step >= self.config.steps:
+                return
+
+    def save(self, path: str | Path, *, slim: bool = False) -> None:
+        """Write a checkpoint, with what `resumed` needs unless it shall be slim."""
+        optimizer = {} if slim else self.backend.state(self.optimizer)
+        training = Training(self.step, self.config, self.batches.state_dict(), optimizer)
+        state = self.backend.state(self.model)
+        save(path, Checkpoint(state, self.model_config, self.tokenizer, None if slim else training))

@@ -1,0 +1,1 @@
+"""Attention shared between devices: a sequence, heads, batches."""

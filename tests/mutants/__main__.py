@@ -1,0 +1,8 @@
+"""`python -m tests.mutants`."""
+
+import sys
+
+import tests.conftest  # noqa: F401  (installs the shape checker before the stages are imported)
+from tests.mutants.runner import main
+
+sys.exit(main(sys.argv[1:]))

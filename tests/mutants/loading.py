@@ -1,0 +1,52 @@
+"""Mutants of opening models: each wrong reading of a file, and the test that must fail."""
+
+# ruff: noqa: E501  (one mutant a line)
+
+from tests.mutants.transformers import Mutant
+
+
+def loading(name, target, old, new, test, file="pretrained/test_directory.py"):
+    return Mutant(name, f"step01_numpy.common.{target}", old, new, f"tests/{file}::{test}")
+
+
+NUMBERS, WEIGHTS = "test_the_library_s_numbers", "pretrained/test_weight_files.py"
+TRANSLATION, TOKENS = "pretrained/test_translation.py", "pretrained/test_tokenizer_files.py"
+FOUND = "found = {name: look_up(theirs) for name, look_up in family.fields.items()}"
+
+LOADING = [
+    loading("q, k, v taken in the wrong order", "pretrained.keys:fused", "np.split(x.T, 3)", "np.split(x.T, 3)[::-1]", NUMBERS),
+    loading("q, k, v taken row by row", "pretrained.keys:fused", "np.split(x.T, 3)", "[x.T[i::3] for i in range(3)]", NUMBERS),
+    loading("Conv1D not turned", "pretrained.keys:turned", "x.T", "x", NUMBERS),
+    loading("window of a file one too wide", "pretrained.config:fields", FOUND, FOUND + "; found['window'] = found.get('window') and found['window'] + 1", NUMBERS),
+    loading("window of a file one too narrow", "pretrained.config:fields", FOUND, FOUND + "; found['window'] = found.get('window') and found['window'] - 1", NUMBERS),
+    loading("eps of another family", "pretrained.config:fields", "| family.constants", "| {'norm_eps': 1e-6} | family.constants", NUMBERS),
+    loading("gelu's own formula for its approximation", "pretrained.config:fields", FOUND, FOUND + "; found['activation'] = found['activation'].removesuffix('_tanh')", NUMBERS),
+    loading("key/value heads as many as heads", "pretrained.config:fields", FOUND, FOUND + "; found['n_kv_heads'] = None", NUMBERS),
+    loading("head tied whatever the file says", "pretrained.config:fields", FOUND, FOUND + "; found['tied'] = True", NUMBERS),
+    loading("embeddings of a file not scaled", "pretrained.config:fields", FOUND, FOUND + "; found['scale_embedding'] = False", "test_translations"),
+    loading("llama3 scaling ignored", "pretrained.fields:rotary", "tuple(rope[name] for name in LLAMA3)", "None", NUMBERS),
+    loading("llama3 factors swapped", "pretrained.fields:rotary", "tuple(rope[name] for name in LLAMA3)", "(rope[LLAMA3[0]], rope[LLAMA3[2]], rope[LLAMA3[1]], rope[LLAMA3[3]])", NUMBERS),
+    loading("rotary base of the default", "pretrained.fields:rotary", 'rope.get("rope_theta", config.get("rope_theta", 10000.0))', "10000.0", NUMBERS),
+    Mutant("rotary positions interleaved", "step01_numpy.blocks:_rotary", '"scaling": config.rotary_scaling', '"scaling": config.rotary_scaling, "interleaved": True', f"tests/pretrained/test_directory.py::{NUMBERS}"),
+    Mutant("Marian's positions interleaved", "step01_numpy.blocks:PositionalInput.forward", 'self.kind == "sinusoidal"', "True", "tests/pretrained/test_directory.py::test_translations"),
+    loading("older spelling of rotary scaling ignored", "pretrained.fields:rotary", 'or config.get("rope_scaling") ', "", "test_the_older_spelling_of_rotary_scaling"),
+    loading("head size ignored", "pretrained.fields:n_heads", "if size is not None and", "if False and", "test_what_we_cannot_honour", "pretrained/test_config.py"),
+    loading("names of 2018 unknown", "pretrained.weights:_spelling", "name not in found and ", "False and ", "test_older_files"),
+    loading("a head that differs is thrown away", "pretrained.weights:_check_copies", "not np.array_equal(files.array(a), files.array(b))", "False", "test_a_copy_of_the_embedding"),
+    loading("unknown tensors ignored", "pretrained.weights:_check_names", "extra = [", "extra = [] and [", "test_tensors_at_fault"),
+    loading("shapes unchecked", "pretrained.weights:_check_shapes", "found[name].shape != expected", "False", "test_tensors_at_fault"),
+    loading("weights copied", "pretrained.directory:_of_directory", "copy=False", "copy=True", "test_float32_weights_stay_in_the_file"),
+    loading("dropout left on", "pretrained.directory:_of_directory", "model.eval()", "pass", NUMBERS),
+    loading("bfloat16 read as float16", "pretrained.weight_files:WeightFiles.array", "_bfloat16()", "np.float16", "test_what_is_read_is_what_was_written", WEIGHTS),
+    loading("tensors found without the header's length", "pretrained.weight_files:_tensors", "first + start)", "start)", "test_what_is_read_is_what_was_written", WEIGHTS),
+    loading("end of the file unchecked", "pretrained.weight_files:_tensors", "if first + end != size", "if False", "test_truncated_anywhere", WEIGHTS),
+    loading("shards from anywhere", "pretrained.weight_files:_read_shards", "path.name != name", "False", "test_a_wrong_index", WEIGHTS),
+    loading("texts cut as the file once cut them", "pretrained.model_tokenizer:FastTokenizer.__init__", "backend.no_truncation()", "pass", "test_word_pieces", TOKENS),
+    loading("any tokenizer for any model", "pretrained.tokenizer_files:_check_size", "tokenizer.vocab_size > vocab_size", "False", "test_a_tokenizer_that_does_not_fit", TOKENS),
+    loading("no end after a source", "pretrained.model_tokenizer:MarianTokenizer.encode", "*self.markers.eos[:1]", "", "test_sentence_pieces", TOKENS),
+    loading("padding of another model", "inference.translation:Translator.search", "pad(sources, self.markers.pad)", "pad(sources)", "test_the_library_s_tokens", TRANSLATION),
+    loading("<bos> of another model", "inference.translation:Translator.search", "self.markers.first", "1", "test_the_library_s_tokens", TRANSLATION),
+    loading("forbidden tokens said", "inference.translation:Translator.search", "self.markers.never", "()", "test_forbidden_tokens", TRANSLATION),
+    loading("no end forced", "inference.translation:Translator.search", "limits - self.defaults.force_eos", "limits - 0", "test_the_library_s_tokens", TRANSLATION),
+    loading("first token not counted", "pretrained.directory:_search_defaults", 'given["max_length"] -= 1', "pass", "test_the_library_s_tokens", TRANSLATION),
+]  # fmt: skip

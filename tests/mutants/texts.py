@@ -1,0 +1,55 @@
+"""Mutants of texts for language models, of their batches and of what is trained on them."""
+
+# ruff: noqa: E501  (one mutant a line)
+
+from tests.mutants.transformers import Mutant
+
+COMMON = "step01_numpy.common"
+
+
+def text(name, function, old, new, test):
+    return Mutant(name, f"{COMMON}.text.plain:{function}", old, new, f"tests/text/test_plain.py::{test}")
+
+
+def batch(name, function, old, new, test):
+    return Mutant(
+        name,
+        f"{COMMON}.text.language_batches:{function}",
+        old,
+        new,
+        f"tests/text/test_language_batches.py::{test}",
+    )
+
+
+def task(name, target, old, new, test):
+    return Mutant(name, f"{COMMON}.{target}", old, new, f"tests/{test}")
+
+
+TEXTS = [
+    text("windows that do not overlap", "causal_sequences", "range(0, len(stream) - 1, longest)", "range(0, len(stream) - 1, longest + 1)", "test_windows_teach_every_token_once"),
+    text("no end between lines", "causal_sequences", "[*ids, EOS]", "ids", "test_windows_teach_every_token_once"),
+    text("the first token of a text never taught", "causal_sequences", "[EOS, *chain", "[*chain", "test_windows_teach_every_token_once"),
+    text("a last window of one token", "causal_sequences", "len(stream) - 1", "len(stream)", "test_a_stream_that_fills_its_windows_exactly"),
+    text("long lines cut off", "masked_sequences", "range(0, len(ids), room)", "range(0, min(len(ids), room), room)", "test_long_lines_are_cut_and_none_is_lost"),
+    text("no room left for the marks", "masked_sequences", "longest - 2", "longest", "test_long_lines_are_cut_and_none_is_lost"),
+    text("blank lines kept", "read_text", "for line in lines if line", "for line in lines", "test_lines_that_are_not_blank_in_nfc"),
+    batch("targets not shifted", "CausalBatches.batch", "[1:]", "[:-1]", "test_causal_targets_are_the_next_tokens"),
+    batch("padding seen", "CausalBatches.batch", "tokens != PAD", "tokens == tokens", "test_shapes_types_and_budget"),
+    batch("the answer shown", "MaskedBatches.batch", "TextBatch(hidden,", "TextBatch(tokens,", "test_masked_targets_are_what_was_hidden"),
+    batch("every token a target", "mask_tokens", "np.where(chosen, tokens, PAD)", "tokens", "test_masked_targets_are_what_was_hidden"),
+    batch("special tokens chosen", "mask_tokens", "np.where(ordinary, rng.random(tokens.shape), 2.0)", "rng.random(tokens.shape)", "test_shares_of_masking"),
+    batch("a batch without a target", "mask_tokens", " | (draw == draw.min())", "", "test_at_least_one_token_is_chosen_and_each_may_be"),
+    batch("15 % of all, not of the ordinary tokens", "mask_tokens", "draw < CHOSEN", "draw < CHOSEN / ordinary.mean()", "test_shares_of_masking"),
+    batch("always <mask>", "mask_tokens", "fate < MASKED)", "fate < 2)", "test_shares_of_masking"),
+    batch("20 % random tokens", "mask_tokens", "fate < MASKED + REPLACED", "fate < 1", "test_shares_of_masking"),
+    batch("random special tokens", "mask_tokens", "rng.integers(MASK + 1, vocab_size", "rng.integers(MASK, vocab_size", "test_random_tokens_are_drawn_evenly"),
+    batch("the last token never drawn", "mask_tokens", "vocab_size, tokens.shape", "vocab_size - 1, tokens.shape", "test_shares_of_masking"),
+    batch("masks not from the one generator", "MaskedBatches.batch", "self.rng)", "np.random.default_rng())", "test_resumes_bit_for_bit_where_others_draw_from_the_same_rng"),
+    task("resumed with the draws of the epoch's start", "text.batches:Shuffled.load_state_dict", 'self.rng.bit_generator.state = state["rng"]', "pass", "text/test_language_batches.py::test_resumes_bit_for_bit_where_others_draw_from_the_same_rng"),
+    task("a masked model without <mask>", "text.tokenizer:_trained", "if mask else", "if False else", "commands/test_language_commands.py::test_what_is_trained"),
+    task("the family forgotten", "training.checkpoints:save", 'about["family"] = checkpoint.config.family', "pass", "commands/test_language_commands.py::test_the_family_is_in_the_file_and_may_be_missing"),
+    task("fields of the file lost", "training.configuration:RunConfig.model_config", "self.model)", "{})", "training/test_language_training.py::test_fields_that_are_given_come_before_a_tasks_defaults"),
+    task("a task's defaults before what is given", "training.tasks:Task.model_config", "**self.model, **given", "**given, **self.model", "training/test_language_training.py::test_fields_that_are_given_come_before_a_tasks_defaults"),
+    task("padding measured", "inference.prediction:predict", "targets[targets != PAD]", "targets[targets >= PAD]", "commands/test_language_commands.py::test_every_token_of_a_text_is_counted_once"),
+    task("perplexity in bits", "inference.prediction:predict", "np.exp(", "np.exp2(", "commands/test_language_commands.py::test_nats_per_token_by_definition"),
+]  # fmt: skip

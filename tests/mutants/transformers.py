@@ -1,0 +1,285 @@
+"""The table of mutants: where each wrong formula goes, what it replaces, and the test that must fail."""
+
+# ruff: noqa: E501  (one mutant a line)
+
+from typing import NamedTuple
+
+
+class Mutant(NamedTuple):
+    """A wrong formula."""
+
+    name: str
+    target: str
+    old: str
+    new: str
+    killer: str
+
+
+def attention(name, old, new, test, function="scaled_dot_product_attention", stage="step01_numpy"):
+    return Mutant(
+        name, f"{stage}.attention:{function}", old, new, f"tests/attention/test_attention.py::{test}"
+    )
+
+
+def flash(name, old, new, test, function="flash_attention"):
+    return Mutant(name, f"step03_gpu.flash_attention:{function}", old, new, f"tests/{test}")
+
+
+def heads(name, old, new, test, method="forward", stage="step01_numpy"):
+    target = f"{stage}.multi_head_attention:{method}"
+    return Mutant(name, target, old, new, f"tests/attention/test_heads.py::{test}")
+
+
+SCALE = "1 / sqrt(q.shape[-1])"
+ATTENTION = [
+    attention("no scale", SCALE, "1.0", "test_default_scale_is_one_over_root_of_head_size", "scale_or_default"),
+    attention("scale 1/D", SCALE, "1 / q.shape[-1]", "test_plain", "scale_or_default"),
+    attention("scale by key length", "scale_or_default(scale, q)", "k.shape[-2] ** -0.5", "test_plain", "attention_scores"),
+    attention("softmax over queries", "softmax(hide(scores, visible))", "softmax(hide(scores, visible), -2)", "test_plain"),
+    attention(
+        "mask after softmax", "softmax(hide(scores, visible))", "np.where(visible, softmax(scores), 0)", "test_causal_for_any_lengths"
+    ),
+    attention("softcap after the mask", "softmax(hide(scores, visible))", "softmax(cap(hide(scores, visible), softcap))", "test_softcap_comes_before_bias_and_mask"),
+    attention("bias before the softcap", "scores + widen(bias)", "cap(scores + widen(bias), softcap)", "test_softcap_comes_before_bias_and_mask"),
+    attention("softcap without tanh", "softcap * np.tanh(scores / softcap)", "np.clip(scores, -softcap, softcap)", "test_softcap_comes_before_bias_and_mask", "cap"),
+    attention("heads tiled, not repeated", "np.repeat(x, q.shape[-3] // x.shape[-3], axis=-3)", "np.concatenate([x] * (q.shape[-3] // x.shape[-3]), axis=-3)", "test_grouped_heads", "repeat_heads"),
+    attention("groups summed crosswise", "reshape(*heads, -1, *d_x.shape[-2:]).sum(axis=-3)", "reshape(*heads[:-1], -1, heads[-1], *d_x.shape[-2:]).sum(axis=-4)", "test_grouped_heads", "repeat_heads_backward"),
+    attention("gradient without the row sum", "d_weights - row_sum", "d_weights", "test_plain", "attention_backward"),
+    attention("row sum over queries", "sum(axis=-1, keepdims=True)", "sum(axis=-2, keepdims=True).swapaxes(-1, -2)[..., :1, :]", "test_plain", "attention_backward"),
+    attention("gradient without the scale", "d_scores * scale_or_default(scale, q)", "d_scores * 1.0", "test_scale", "attention_backward"),
+    attention("d_v without transpose", "weights.swapaxes(-1, -2) @ d_out", "np.resize(weights, (*v.shape[:-1], q.shape[-2])) @ d_out", "test_plain", "attention_backward"),
+    attention("gradient forgets the softcap", "if softcap is not None", "if False", "test_gradients_equal_central_differences", "attention_backward"),
+    attention("tanh's derivative without the square", "np.tanh(scores / softcap) ** 2", "np.abs(np.tanh(scores / softcap))", "test_gradients_equal_central_differences", "cap_backward"),
+    attention("dtype lost in 16 bits", "weights.astype(q.dtype, copy=False)", "weights", "test_lower_precision"),
+    Mutant("16-bit sums", "step01_numpy.arrays:widen", "x.dtype.itemsize == 2", "False", "tests/attention/test_attention.py::test_lower_precision"),
+    attention("no scale in step02", SCALE, "1.0", "test_plain", "scale_or_default", "step02_torch"),
+    attention("causal forgotten in step02", "causal=causal, ", "", "test_causal_for_any_lengths", stage="step02_torch"),
+    attention("heads tiled in step02", "x.repeat_interleave(q.shape[-3] // x.shape[-3], dim=-3)", "x.repeat(*[1] * (x.ndim - 3), q.shape[-3] // x.shape[-3], 1, 1)", "test_grouped_heads", "repeat_heads", "step02_torch"),
+    attention("gradient without the row sum in step03", "d_scores -= (d_out * out).sum(axis=-1, keepdims=True)", "pass", "test_plain", "attention_backward", "step03_gpu"),
+]  # fmt: skip
+
+SOFTMAX = [
+    Mutant("no maximum subtracted", "step01_numpy.softmax:_exp_and_sum", "np.where(np.isfinite(largest), largest, 0)", "largest * 0", "tests/attention/test_softmax.py::test_large_scores_stay_in_range"),
+    Mutant("NaN in a hidden row", "step01_numpy.softmax:softmax", "np.maximum(total, 1)", "total", "tests/attention/test_softmax.py::test_hidden_row_gives_zero_weights_and_gradients"),
+    Mutant("softmax's gradient as a sigmoid's", "step01_numpy.softmax:softmax_backward", "(d_weights - row_sum)", "d_weights * (1 - wide)", "tests/attention/test_softmax.py::test_gradient_equals_central_differences"),
+    Mutant("row sum along the wrong axis", "step01_numpy.softmax:softmax_backward", "sum(axis=axis", "sum(axis=-2", "tests/attention/test_softmax.py::test_gradient_equals_central_differences"),
+    Mutant("log-sum-exp without the maximum", "step01_numpy.softmax:log_sum_exp", "largest + np.log", "np.log", "tests/attention/test_softmax.py::test_log_sum_exp_equals_torch"),
+    Mutant("lse of a hidden row is finite", "step01_numpy.softmax:log_sum_exp", "np.where(empty, -np.inf, lse)", "lse", "tests/attention/test_softmax.py::test_hidden_row_gives_zero_weights_and_gradients"),
+    Mutant("NaN in step02's hidden row", "step02_torch.softmax:softmax", "wide.masked_fill(empty, 0)", "wide", "tests/attention/test_softmax.py::test_hidden_row_gives_zero_weights_and_gradients"),
+]  # fmt: skip
+
+MASKS = [
+    Mutant("mask of -1e4", "step01_numpy.masks:hide", "-np.inf", "-1e4", "tests/attention/test_attention.py::test_everything_hidden_is_zero_throughout"),
+    Mutant("inverted mask", "step01_numpy.masks:hide", "np.where(mask, scores, -np.inf)", "np.where(mask, -np.inf, scores)", "tests/attention/test_masks.py::test_hide"),
+    Mutant("hidden scores multiplied by 0", "step01_numpy.masks:hide", "np.where(mask, scores, -np.inf)", "scores * mask", "tests/attention/test_attention.py::test_mask_of_any_broadcastable_shape"),
+    Mutant("causal without the diagonal", "step01_numpy.masks:sliding_window_mask", "key <= query + right", "key < query + right", "tests/attention/test_masks.py::test_causal_mask_of_a_square"),
+    Mutant("causal from the top left", "step01_numpy.masks:key_positions", "n_keys - n_queries if offset is None", "0 if offset is None", "tests/attention/test_attention.py::test_causal_for_any_lengths"),
+    Mutant("window one too wide", "step01_numpy.masks:sliding_window_mask", "key >= query - left", "key >= query - left - 1", "tests/attention/test_masks.py::test_sliding_window"),
+    Mutant("masks combine with or", "step01_numpy.masks:combine_masks", "mask & band", "mask | band", "tests/attention/test_masks.py::test_combination_is_an_and"),
+    Mutant("padding hides one key too few", "step01_numpy.masks:padding_mask", "< lengths", "<= lengths", "tests/attention/test_masks.py::test_padding_mask"),
+    Mutant("inverted mask in step03", "step03_gpu.masks:hide", "xp.where(mask, scores, -xp.inf)", "xp.where(mask, -xp.inf, scores)", "tests/attention/test_masks.py::test_hide"),
+]  # fmt: skip
+
+HEADS = [
+    heads("view without transpose", "x.reshape(batch, length, n_heads, -1).swapaxes(1, 2)", "x.reshape(batch, n_heads, length, -1)", "test_multi_head_equals_torchs", "split_heads"),
+    heads("merge without transpose", "x.swapaxes(1, 2).reshape", "x.reshape", "test_multi_head_equals_torchs", "merge_heads"),
+    heads("scale by d_model", "mask, **options)", "mask, **options, scale=x.shape[-1] ** -0.5)", "test_multi_head_equals_torchs", "MultiHeadAttention.forward"),
+    heads("no output projection", "self.w_o(merge_heads(out))", "merge_heads(out)", "test_multi_head_equals_torchs", "MultiHeadAttention.forward"),
+    heads("values from the keys' weights", "self.w_v(context)", "self.w_k(context)", "test_multi_head_equals_torchs", "MultiHeadAttention._project"),
+    heads("context ignored", "if context is None", "if cache is None", "test_multi_head_equals_torchs", "MultiHeadAttention._project"),
+    heads("gradient of x by the queries only", "d_x + d_context, None", "d_x, None", "test_gradients_equal_step02s", "MultiHeadAttention.backward"),
+    heads("rotary not turned back", "self.rotary.backward(d, positions)", "self.rotary.forward(d, positions)", "test_gradients_equal_step02s", "MultiHeadAttention.backward"),
+    heads("new keys over the oldest", "[..., self.end : self.end + x.shape[-2], :] = x", "[..., self.first : self.first + x.shape[-2], :] = x", "test_cached_decoding_equals_the_full_forward", "_Rows.append"),
+    heads("keys lost when their buffer grows", "[..., :n_kept, :] = old", "[..., :n_kept, :] = old[..., :1, :]", "test_cached_decoding_equals_the_full_forward", "_Rows._move"),
+    heads("cache not reordered", "cached.buffer[rows]", "cached.buffer", "test_reordered_cache_continues_the_other_row", "KVCache.reorder"),
+    heads("cached positions start at 0", "0 if cache is None else cache.length", "0", "test_cached_decoding_equals_the_full_forward", "MultiHeadAttention._positions"),
+    Mutant("self-attention looks ahead", "step01_numpy.masked_attention:MaskedSelfAttention.forward", ", causal=True", "", "tests/attention/test_heads.py::test_the_courses_example"),
+    Mutant("keys from x in cross-attention", "step01_numpy.cross_attention:CrossAttention.forward", "self.w_k(context)", "self.w_k(context[..., ::-1, :])", "tests/attention/test_heads.py::test_one_head_is_projection_and_torchs_attention"),
+    Mutant("queries and keys swapped", "step02_torch.self_attention:SelfAttention.forward", "self.attend(q, k, v, mask)", "self.attend(k, q, v, mask)", "tests/attention/test_heads.py::test_the_courses_example"),
+    Mutant("gradients overwrite each other", "step01_numpy.parameters:Parameter.accumulate", "self.grad + gradient", "gradient", "tests/attention/test_heads.py::test_gradients_add_up_until_they_are_forgotten"),
+    Mutant("weight's gradient transposed in size", "step01_numpy.parameters:linear_backward", "d_out.T @ x.reshape(-1, x.shape[-1])", "(x.reshape(-1, x.shape[-1]).T @ d_out).reshape(weight.shape)", "tests/attention/test_heads.py::test_multi_head_equals_torchs"),
+]  # fmt: skip
+
+POSITIONS = [
+    Mutant("rotation the wrong way back", "step01_numpy.rotary:rotate_backward", "-sin", "sin", "tests/attention/test_positions.py::test_rotation_of_some_coordinates_and_its_gradient"),
+    Mutant("rotation with a sign lost", "step01_numpy.rotary:rotate", "a * cos - b * sin", "a * cos + b * sin", "tests/attention/test_positions.py::test_rotation_by_complex_numbers"),
+    Mutant("pairs mixed up", "step01_numpy.rotary:_pairs", "if interleaved", "if not interleaved", "tests/attention/test_positions.py::test_rotation_by_complex_numbers"),
+    Mutant("one frequency for all", "step01_numpy.positions:frequencies", "1 / base ** (np.arange(0, d_model, 2, like=like) / d_model)", "np.full(d_model // 2, 1 / base, like=like)", "tests/attention/test_positions.py::test_sinusoids_as_in_the_paper"),
+    Mutant("cosine before sine", "step01_numpy.positions:sinusoids", "np.stack([sin, cos]", "np.stack([cos, sin]", "tests/attention/test_positions.py::test_sinusoids_as_in_the_paper"),
+    Mutant("ALiBi prefers far keys", "step01_numpy.positions:alibi_bias", "-slopes", "slopes", "tests/attention/test_positions.py::test_alibi_bias"),
+    Mutant("repeated rows overwrite each other", "step01_numpy.arrays:lookup_backward", "np.add.at(d_table, indices, d_rows)", "d_table[indices] += d_rows", "tests/attention/test_positions.py::test_learned_positions"),
+]  # fmt: skip
+
+FLASH = [
+    flash("sum not rescaled", "total * rescale", "total", "attention/test_flash_attention.py"),
+    flash("out not rescaled", "out * rescale", "out", "attention/test_flash_attention.py"),
+    flash("NaN before the first visible key", "xp.where(largest == -xp.inf, 0, largest)", "largest", "attention/test_attention.py::test_hidden_row_is_zero_without_nan"),
+    flash("last tile lost", "range(first // TILE * TILE, end, TILE)", "range(first // TILE * TILE, end - TILE + 1, TILE)", "attention/test_attention.py::test_plain", "_tiles"),
+    flash("tile's mask not moved", "offset=offset - start", "offset=offset", "attention/test_flash_attention.py", "_tiles"),
+    flash("weights from unnormalised scores", "- finite)", "- finite * 0)", "attention/test_attention.py::test_plain", "flash_attention_backward"),
+    flash("row sum forgotten", " - row_sum)", ")", "attention/test_attention.py::test_plain", "flash_attention_backward"),
+]  # fmt: skip
+
+
+def model(name, target, old, new, test):
+    return Mutant(name, target, old, new, f"tests/{test}")
+
+
+LAYERS, FEED, BLOCKS, MODEL, LOSS, OPTIM, TRAIN = (
+    f"step01_numpy.{x}"
+    for x in ("layers", "feed_forward", "blocks", "transformer", "loss", "optimizer", "training")
+)
+IN_LAYERS, IN_MODEL, IN_LOSS, IN_OPTIM, IN_TRAIN, IN_GEN, IN_BAD = (
+    "models/test_layers.py::",
+    "models/test_transformer.py::",
+    "training/test_loss.py::",
+    "training/test_optimizer.py::",
+    "training/test_training.py::",
+    "decoding/test_generation.py::",
+    "models/test_bad_input.py::",
+)
+ORACLE = IN_MODEL + "test_logits_and_every_gradient_equal_pytorchs_transformer"
+PEER = IN_MODEL + "test_logits_and_every_gradient_equal_another_stages"
+MODELS = [
+    model("repeated tokens overwrite each other", "step01_numpy.arrays:lookup_backward", "np.add.at(d_table, indices, d_rows)", "d_table[indices] += d_rows", IN_LAYERS + "test_embedding_equals_torchs_and_repeated_tokens_add_up"),
+    model("layer norm's gradient is not orthogonal", f"{LAYERS}:layer_norm_backward", " - normalised * along", "", IN_LAYERS + "test_layer_equals_torchs"),
+    model("layer norm's gradient keeps its mean", f"{LAYERS}:layer_norm_backward", " - _mean(d_normalised)", "", IN_LAYERS + "test_layer_equals_torchs"),
+    model("layer norm's gradient forgets the weight", f"{LAYERS}:layer_norm_backward", "d_out * weight", "d_out * 1", IN_LAYERS + "test_layer_equals_torchs"),
+    model("layer norm without eps", f"{LAYERS}:_standardise", "centred) + eps", "centred)", IN_LAYERS + "test_norms_function_equals_torchs"),
+    model("eps outside the root", f"{LAYERS}:_standardise", "centred) + eps)", "centred)) / (1 + eps)", IN_LAYERS + "test_norms_function_equals_torchs"),
+    model("variance over n - 1", f"{LAYERS}:_standardise", "_mean(centred * centred)", "(centred * centred).sum(axis=-1, keepdims=True) / (x.shape[-1] - 1)", IN_LAYERS + "test_layer_equals_torchs"),
+    model("normalised over the positions", f"{LAYERS}:_standardise", "x - _mean(x)", "x - x.mean(axis=0, keepdims=True)", IN_LAYERS + "test_layer_equals_torchs"),
+    model("layer norm in sixteen bits", f"{LAYERS}:layer_norm", "widen(x)", "x", IN_LAYERS + "test_norms_sum_sixteen_bits_in_float32"),
+    model("RMS norm in sixteen bits", f"{LAYERS}:rms_norm", "widen(x)", "x", IN_LAYERS + "test_norms_sum_sixteen_bits_in_float32"),
+    model("RMS norm's gradient is not orthogonal", f"{LAYERS}:rms_norm_backward", " - normalised * along", "", IN_LAYERS + "test_layer_equals_torchs"),
+    model("RMS norm by the mean of the absolutes", f"{LAYERS}:rms_norm", "np.sqrt(_mean(wide * wide) + eps)", "(_mean(np.abs(wide)) + eps)", IN_LAYERS + "test_layer_equals_torchs"),
+    model("ReLU has no gradient gate", f"{FEED}:relu_backward", " * (x > 0)", "", IN_LAYERS + "test_layer_equals_torchs"),
+    model("no ReLU", f"{FEED}:relu", "np.maximum(x, 0)", "x", IN_LAYERS + "test_layer_equals_torchs"),
+    model("dropout is not scaled up", f"{LAYERS}:Dropout.forward", " * (1 / (1 - self.rate))", "", IN_LAYERS + "test_dropout_keeps_the_mean"),
+    model("dropout scales by the rate", f"{LAYERS}:Dropout.forward", "1 / (1 - self.rate)", "1 / self.rate", IN_LAYERS + "test_dropout_keeps_the_mean"),
+    model("dropout's gradient unmasked", f"{LAYERS}:Dropout.backward", "d_out * self.saved", "d_out", IN_LAYERS + "test_dropout_gradient_uses_the_forwards_mask"),
+    model("dropout stays on", f"{LAYERS}:Dropout.forward", "not self.training or ", "", IN_LAYERS + "test_dropout_that_is_off_is_the_identity_and_draws_nothing"),
+    model("an old mask lingers", f"{LAYERS}:Dropout.forward", "self.saved = None", "pass", IN_LAYERS + "test_dropout_that_is_off_is_the_identity_and_draws_nothing"),
+    model("step02 keeps what it should drop", "step02_torch.layers:Dropout.forward", ">= self.rate", "< self.rate", IN_LAYERS + "test_dropout_draws_the_same_in_every_stage"),
+    model("step02's eps is lost", "step02_torch.layers:layer_norm", ", eps)", ")", IN_LAYERS + "test_norms_function_equals_torchs"),
+    model("eval stops at the first layer", "step01_numpy.parameters:Layer.train", "in self.modules()", "in [self]", IN_MODEL + "test_dropout_is_on_in_training_alone"),
+    model("post-norm inside the residual", f"{BLOCKS}:Residual.forward", "self.norm(x + self.dropout(sublayer(x)))", "x + self.norm(self.dropout(sublayer(x)))", ORACLE),
+    model("pre-norm normalises the way around", f"{BLOCKS}:Residual.forward", "return x + self.dropout(sublayer(self.norm(x)))", "return self.norm(x) + self.dropout(sublayer(self.norm(x)))", ORACLE),
+    model("no gradient on the way around", f"{BLOCKS}:Residual.backward", "return d_out + self.norm", "return self.norm", ORACLE),
+    model("no gradient on the way around, post-norm", f"{BLOCKS}:Residual.backward", "return d_sum + ", "return ", ORACLE),
+    model("residual's gradient forgets dropout", f"{BLOCKS}:Residual.backward", "sublayer_backward(self.dropout.backward(d_sum))", "sublayer_backward(d_sum)", PEER),
+    model("decoder sees the future", f"{BLOCKS}:Block.__init__", '"causal": causal', '"causal": False', IN_MODEL + "test_the_future_changes_nothing"),
+    model("decoder reads the padding", f"{BLOCKS}:Block.forward", "y, memory, memory_mask", "y, memory, None", IN_MODEL + "test_more_padding_changes_nothing"),
+    model("encoder reads the padding", f"{BLOCKS}:Block.forward", '"mask": mask', '"mask": None', IN_MODEL + "test_a_sentence_alone_equals_itself_in_a_batch"),
+    model("cross-attention reads itself", f"{BLOCKS}:Block.forward", "y, memory, memory_mask", "y, None, None", ORACLE),
+    model("no gradient into the memory", f"{BLOCKS}:Block.backward", "return d_x, d_memory[0] if", "return d_x, 0 * d_memory[0] if", IN_MODEL + "test_block_equals_pytorchs"),
+    model("memory's gradient from one block", f"{MODEL}:Stack.backward", "d_memory + d_context", "d_context", ORACLE),
+    model("embeddings not scaled", f"{BLOCKS}:PositionalInput.forward", "embedded * self.scale", "embedded", ORACLE),
+    model("embedding's gradient not scaled", f"{BLOCKS}:PositionalInput.backward", " * self.scale", "", ORACLE),
+    model("no positions", f"{BLOCKS}:PositionalInput.forward", 'self.kind.startswith("sinusoidal")', "False", ORACLE),
+    model("learned positions' mean gradient", f"{BLOCKS}:_sum_rows", "d_x.sum(", "d_x.mean(", ORACLE),
+    model("positions begin anew at each step", f"{MODEL}:Stack.forward", "np.arange(start, start + length", "np.arange(length", IN_GEN + "test_every_step_gives_the_full_forwards_logits"),
+    model("decoder forgets how far it is", "step01_numpy.multi_head_attention:KVCache.append", "self.length += k.shape[-2]", "self.length = k.shape[-2]", IN_GEN + "test_every_step_gives_the_full_forwards_logits"),
+    model("sequences of any length", f"{BLOCKS}:PositionalInput.forward", 'checks.at_most("sequence length", int(positions.max()) + 1, "max_positions", self.max_positions)', "pass", IN_BAD + "test_sequence_longer_than_the_model_takes"),
+    model("shared matrix: no gradient from the target", f"{MODEL}:Transformer.hidden_backward", "self.embedding.backward(d_target, target)", "pass", ORACLE),
+    model("shared matrix: no gradient from the source", f"{MODEL}:Transformer.hidden_backward", "self.embedding.backward(self.encoder.backward(d_memory)[0], source)", "self.encoder.backward(d_memory)", ORACLE),
+    model("shared matrix: no gradient from the logits", f"{MODEL}:Transformer.backward", "weight.accumulate(d_weight)", "pass", ORACLE),
+    model("padding shown, tokens hidden", f"{MODEL}:Transformer.encode", "source != self.config.pad", "source == self.config.pad", IN_MODEL + "test_what_padding_is_embedded_as_changes_nothing"),
+    model("source not masked in step02", "step02_torch.transformer:Transformer.encode", "source != self.config.pad", "source == source", IN_MODEL + "test_more_padding_changes_nothing"),
+    model("final norm skipped in step02", "step02_torch.transformer:Stack.forward", "x if self.norm is None else self.norm(x)", "x", ORACLE),
+    model("embedding of unknown tokens", f"{LAYERS}:Embedding.forward", 'checks.tokens("tokens", tokens, len(self.weight.data))', "pass", IN_BAD + "test_tokens"),
+    model("smoothing takes nothing from the target", f"{LOSS}:cross_entropy", "(1 - smoothing) * picked", "picked", IN_LOSS + "test_cross_entropy_equals_torchs"),
+    model("smoothing over the other tokens alone", f"{LOSS}:cross_entropy", "smoothing * logits.mean(axis=-1)", "smoothing * (logits.sum(axis=-1) - picked) / (logits.shape[-1] - 1)", IN_LOSS + "test_cross_entropy_equals_torchs"),
+    model("loss is summed", f"{LOSS}:cross_entropy", ").mean()", ").sum()", IN_LOSS + "test_cross_entropy_equals_torchs"),
+    model("gradient without smoothing", f"{LOSS}:cross_entropy_backward", " - smoothing / logits.shape[-1]", "", IN_LOSS + "test_cross_entropy_equals_torchs"),
+    model("gradient of the sum", f"{LOSS}:cross_entropy_backward", " / len(targets)", "", IN_LOSS + "test_cross_entropy_equals_torchs"),
+    model("gradient ignores what comes back", f"{LOSS}:cross_entropy_backward", "d_loss / len", "1 / len", IN_LOSS + "test_cross_entropy_equals_torchs"),
+    model("last block's weight gradient only", f"{LOSS}:linear_cross_entropy", "d_weight += ", "d_weight = ", IN_LOSS + "test_linear_cross_entropy_equals_torchs"),
+    model("blocks count alike", f"{LOSS}:linear_cross_entropy", "len(logits) / n", "min(1, BLOCK / n)", IN_LOSS + "test_linear_cross_entropy_equals_torchs"),
+    model("step02's ready gradient ignores what comes back", "step02_torch.loss:_LinearCrossEntropy.backward", "(d_loss * d for d", "(d for d", IN_LOSS + "test_gradient_of_a_loss_that_is_scaled_afterwards"),
+    model("all logits at once", f"{LOSS}:linear_cross_entropy", "BLOCK", "n", IN_LOSS + "test_the_logits_are_never_all_in_memory"),
+    model("no bias correction", f"{OPTIM}:AdamW._update", " / (1 - beta_2**self.steps)", "", IN_OPTIM + "test_adamw_equals_torchs"),
+    model("eps inside the root", f"{OPTIM}:AdamW._update", ") + self.eps", " + self.eps)", IN_OPTIM + "test_adamw_equals_torchs"),
+    model("weight decay through the gradient", f"{OPTIM}:AdamW._update", "gradient = parameter.grad", "gradient = parameter.grad + self.weight_decay * parameter.data; rate_decay = 0", IN_OPTIM + "test_adamw_equals_torchs"),
+    model("weight decay without the rate", f"{OPTIM}:AdamW._update", "1 - rate * self.weight_decay", "1 - self.weight_decay", IN_OPTIM + "test_adamw_by_hand"),
+    model("mean not corrected", f"{OPTIM}:AdamW._update", "rate / (1 - beta_1**self.steps)", "rate", IN_OPTIM + "test_adamw_by_hand"),
+    model("decay rates swapped", f"{OPTIM}:AdamW._update", "beta_1, beta_2 = self.betas", "beta_2, beta_1 = self.betas", IN_OPTIM + "test_adamw_equals_torchs"),
+    model("optimizer restarts its count", f"{OPTIM}:AdamW.load_state_dict", 'int(state["steps"])', "0", IN_OPTIM + "test_state_of_adamw_continues_in_every_stage"),
+    model("step02's optimizer restarts its count", "step02_torch.optimizer:AdamW.load_state_dict", 'int(state["steps"])', "0", IN_TRAIN + "test_training_continues_in_another_stage"),
+    model("clipping enlarges small gradients", f"{OPTIM}:clip_gradients", "if factor < 1", "if True", IN_OPTIM + "test_gradients_within_the_norm_stay_bit_for_bit"),
+    model("clipping by the sum of norms", f"{OPTIM}:clip_gradients", "sqrt(sum(float((p.grad * p.grad).sum()) for p in parameters))", "sum(sqrt(float((p.grad * p.grad).sum())) for p in parameters)", IN_OPTIM + "test_clipping_equals_torchs"),
+    model("norm reported after clipping", f"{OPTIM}:clip_gradients", "return norm", "return min(norm, max_norm)", IN_OPTIM + "test_clipping_equals_torchs"),
+    model("the first rate is 0", f"{OPTIM}:learning_rate", "* step / config.warmup", "* (step - 1) / config.warmup", IN_OPTIM + "test_cosine_schedule"),
+    model("cosine does not end at 0", f"{OPTIM}:learning_rate", "(1 + cos(pi * min(1.0, done))) / 2", "(1 + cos(pi * min(1.0, done) / 2)) / 2", IN_OPTIM + "test_cosine_schedule"),
+    model("cosine rises again", f"{OPTIM}:learning_rate", "min(1.0, done)", "done", IN_OPTIM + "test_cosine_schedule"),
+    model("inverse instead of inverse root", f"{OPTIM}:learning_rate", "sqrt(max(config.warmup, 1) / step)", "max(config.warmup, 1) / step", IN_OPTIM + "test_inverse_square_root_schedule"),
+    model("gradients of earlier batches stay", f"{TRAIN}:loss_and_gradients", "model.zero_grad()", "pass", IN_TRAIN + "test_earlier_gradients_are_forgotten"),
+    model("padding counts as a token", f"{TRAIN}:loss_and_gradients", "targets != PAD", "targets >= PAD", IN_TRAIN + "test_loss_and_every_gradient_equal_torchs_cross_entropy"),
+    model("projection's gradient forgotten", f"{TRAIN}:loss_and_gradients", "weight.accumulate(d_weight)", "pass", IN_TRAIN + "test_loss_and_every_gradient_equal_torchs_cross_entropy"),
+    model("batch stays on the host", f"{TRAIN}:loss_and_gradients", "np.asarray(x, like=weight.data)", "np.asarray(x)", IN_TRAIN + "test_step01s_models_run_on_arrays_that_are_not_numpys"),
+    model("smoothing not passed on", f"{TRAIN}:training_step", "smoothing=config.label_smoothing", "smoothing=0.0", IN_TRAIN + "test_one_update"),
+    model("no clipping", f"{TRAIN}:training_step", "clip_gradients(model.parameters(), config.max_norm)", "clip_gradients(model.parameters(), 1e9)", IN_TRAIN + "test_one_update"),
+    model("no clipping in step02", "step02_torch.training:training_step", "clip_gradients(model.parameters(), config.max_norm)", "clip_gradients(model.parameters(), 1e9)", IN_TRAIN + "test_two_hundred_updates_are_equal"),
+    model("dropout on in step02 only", f"{TRAIN}:train", "model.train()", "model.eval()", IN_TRAIN + "test_two_hundred_updates_are_equal"),
+    model("steps start again", f"{TRAIN}:train", "first_step + 1", "1", IN_TRAIN + "test_train_is_lazy_counts_on_and_switches_dropout_on"),
+    model("weights never move", f"{TRAIN}:training_step", "optimizer.step(rate)", "pass", IN_TRAIN + "test_a_model_learns_to_copy"),
+    model("padding mask not reordered", f"{MODEL}:DecoderCache.reorder", '"memory", "memory_mask"', '"memory"', IN_GEN + "test_reordered_rows_continue_the_others"),
+    model("cross-attention's cache not reordered", f"{MODEL}:DecoderCache.reorder", "for cache in pair", "for cache in pair[:1]", IN_GEN + "test_reordered_rows_continue_the_others"),
+    model("memory not reordered", f"{MODEL}:DecoderCache.reorder", '"memory", "memory_mask"', '"memory_mask"', IN_GEN + "test_rows_reordered_before_the_first_step"),
+    model("caches not reordered in step02", "step02_torch.transformer:DecoderCache.reorder", "cache.reorder(rows)", "pass", IN_GEN + "test_beams_with_a_cache_equal_beams_without"),
+    model("a step decodes without its past", f"{MODEL}:Transformer.decode", '"cache": cache', '"cache": None', IN_GEN + "test_every_step_gives_the_full_forwards_logits"),
+    model("keys projected at each step", "step01_numpy.multi_head_attention:MultiHeadAttention._project", "cache is not None and cache.length", "False", IN_GEN + "test_a_step_reads_only_what_is_new"),
+    model("one block's cache for all", f"{MODEL}:DecoderCache.__init__", "[(KVCache(limit), KVCache()) for _ in range(config.n_layers)]", "[(KVCache(limit), KVCache())] * config.n_layers", IN_GEN + "test_every_step_gives_the_full_forwards_logits"),
+    model("weights loaded without a check", "step01_numpy.parameters:Layer.load_state_dict", "checks.state({name: parameter.data.shape for name, parameter in own.items()}, state)", "pass", IN_BAD + "test_weights_of_another_model"),
+]  # fmt: skip
+
+LANGUAGE = "step01_numpy.language_model:LanguageModel"
+IN_LANGUAGE = "models/test_language_model.py::"
+LLAMA3 = "attention/test_positions.py::test_scaled_frequencies_are_transformers"
+SAME = IN_LANGUAGE + "test_outputs_and_every_gradient_equal_another_stages"
+STEPS = IN_LANGUAGE + "test_every_step_gives_the_full_forwards_logits"
+FAMILY = [
+    model("rotary scaling turned round", "step01_numpy.rotary:rotary_frequencies", "share * plain + (1 - share) * plain / factor", "(1 - share) * plain + share * plain / factor", LLAMA3),
+    model("scaling beyond its two ends", "step02_torch.rotary:rotary_frequencies", ".clamp(0, 1)", "", LLAMA3),
+    model("sines and cosines in turn for Marian", f"{BLOCKS}:PositionalInput.forward", 'interleaved=self.kind == "sinusoidal"', "interleaved=True", PEER),
+    model("window one too narrow", f"{BLOCKS}:Block.__init__", "config.window - 1", "config.window - 2", SAME),
+    model("a window keeps one key too few", f"{MODEL}:DecoderCache.__init__", "config.window - 1", "config.window - 2", STEPS),
+    model("a window keeps everything", f"{MODEL}:DecoderCache.__init__", "None if config.window is None else config.window - 1", "None", IN_LANGUAGE + "test_a_window_keeps_no_more_than_it_sees"),
+    model("rolling cache keeps one key too many", "step01_numpy.multi_head_attention:_Rows.append", "self.end - limit", "self.end - limit - 1", IN_LANGUAGE + "test_a_window_keeps_no_more_than_it_sees"),
+    model("mask's first columns for the kept keys", "step01_numpy.multi_head_attention:MultiHeadAttention.forward", "mask[..., -k.shape[-2] :]", "mask[..., : k.shape[-2]]", STEPS),
+    model("positions count the padding", f"{MODEL}:Stack.forward", "np.cumsum(mask, axis=-1) - 1", "np.cumsum(mask | True, axis=-1) - 1", IN_LANGUAGE + "test_padding_changes_nothing"),
+    model("padding is seen", f"{MODEL}:Stack.forward", '"mask": _over_heads(mask)', '"mask": None', IN_LANGUAGE + "test_padding_changes_nothing"),
+    model("BERT sees the past alone", f"{LANGUAGE}.__init__", 'config.architecture == "decoder"', "True", IN_LANGUAGE + "test_what_a_token_sees"),
+    model("a prompt's padding forgotten", f"{LANGUAGE}._continue", "np.ones_like(tokens, dtype=bool) if mask is None else mask", "np.ones_like(tokens, dtype=bool)", STEPS),
+    model("mask not reordered with the texts", f"{MODEL}:DecoderCache.reorder", '"mask", "memory"', '"memory"', IN_LANGUAGE + "test_reordered_rows_continue_the_others"),
+    model("gate without activation", f"{FEED}:FeedForward.forward", "active * gate", "hidden * gate", IN_LAYERS + "test_layer_equals_torchs"),
+    model("gate's gradient forgotten", f"{FEED}:FeedForward.backward", " + self.w_3.backward(d_gate)", "", IN_LAYERS + "test_layer_equals_torchs"),
+    model("SwiGLU gates the other half in step02", "step02_torch.feed_forward:FeedForward.forward", "self.activate(hidden)", "self.activate(hidden if gate is None else gate)", IN_LAYERS + "test_layer_equals_torchs"),
+    model("exact GELU by tanh", f"{FEED}:gelu", "x * _normal_distribution(x)", "gelu_tanh(x)", IN_LAYERS + "test_activation_equals_torchs"),
+    model("GELU's derivative without the density", f"{FEED}:gelu_backward", " + x * density", "", IN_LAYERS + "test_activation_equals_torchs"),
+    model("GELU's cube has no derivative", f"{FEED}:gelu_tanh_backward", " + 3 * 0.044715 * x * x", "", IN_LAYERS + "test_activation_equals_torchs"),
+    model("SiLU's derivative is a sigmoid", f"{FEED}:silu_backward", "s + x * s * (1 - s)", "s", IN_LAYERS + "test_activation_equals_torchs"),
+    model("short runs for decoding", "step01_numpy.generation:lay_out", "weight.shape[0] > weight.shape[1]", "weight.shape[0] < weight.shape[1]", IN_LANGUAGE + "test_a_matrix_lies_along_its_longer_side"),
+    model("short runs for decoding in step02", "step02_torch.generation:lay_out", "weight.shape[0] > weight.shape[1]", "weight.shape[0] < weight.shape[1]", IN_LANGUAGE + "test_a_matrix_lies_along_its_longer_side"),
+    model("fused product of weights that were replaced", "step01_numpy.parameters:FusedLinear.__call__", "not all(map(self._holds, maps, self.views))", "False", "models/test_fused_linear.py::test_new_weights_reach_the_product"),
+    model("fused product of weights that were replaced in step02", "step02_torch.parameters:FusedLinear.__call__", "not all(map(_holds, maps, self.views))", "False", "models/test_fused_linear.py::test_new_weights_reach_the_product"),
+    model("a copied layer multiplies by the weights it was copied with", "step01_numpy.parameters:FusedLinear._holds", "weight.base is self.weight", "True", "models/test_fused_linear.py::test_a_copied_layer_follows_its_own_weights"),
+    model("another's weights in the fused memory", "step01_numpy.parameters:FusedLinear._holds", "x.weight.data is weight", "x.weight.data.base is self.weight", "models/test_fused_linear.py::test_a_map_that_takes_anothers_weights"),
+    model("a bias that was taken away is still added", "step01_numpy.parameters:FusedLinear._holds", "given is bias and", "(given is None or given is bias) and", "models/test_fused_linear.py::test_a_bias_taken_away_or_given"),
+    model("a bias that was taken away is still added in step02", "step02_torch.parameters:_holds", "x.bias is bias if", "x.bias is None if", "models/test_fused_linear.py::test_a_bias_taken_away_or_given"),
+    model("fused weights are copies", "step01_numpy.parameters:FusedLinear.fuse", "self.weight[:, part].T", "self.weight[:, part].T.copy()", "models/test_fused_linear.py::test_one_product_gives_what_each_gave"),
+    model("a fused forward keeps no rows for its backward", "step01_numpy.parameters:FusedLinear.__call__", "linear_map.saved = x", "pass", "models/test_fused_linear.py::test_gradients_after_fusing"),
+    model("gradients do not reach fused weights in step02", "step02_torch.parameters:FusedLinear.__call__", "torch.is_grad_enabled() or ", "", "models/test_fused_linear.py::test_gradients_after_fusing"),
+    model("projections are not fused for decoding", "step01_numpy.generation:prepare", "layer.fuse()", "pass", IN_LANGUAGE + "test_a_prepared_model_says_the_same"),
+    model("head's transformation untrained", f"{BLOCKS}:Head.backward", "return self.dense.backward(self.activate_backward(self.norm.backward(d_out), self.saved))", "self.dense.backward(self.activate_backward(self.norm.backward(d_out), self.saved)); return d_out", SAME),
+    model("head without its activation", f"{BLOCKS}:Head.forward", "self.activate(self.saved)", "self.saved", SAME),
+    model("untied logits from the embedding", f"{BLOCKS}:Head.projection", "embedding.weight if self.weight is None else self.weight", "embedding.weight", SAME),
+    model("logits without their bias", f"{LANGUAGE}.forward", "None if bias is None else bias.data", "None", SAME),
+    model("segments' gradient forgotten", f"{BLOCKS}:PositionalInput.backward", "self.segments.backward(_sum_rows(d_x, self.saved), self.saved)", "pass", SAME),
+    model("norm of the embeddings untrained", f"{BLOCKS}:PositionalInput.backward", "d_x if self.norm is None else self.norm.backward(d_x)", "d_x", SAME),
+    model("RMS norm with the mean taken off", "step01_numpy.layers:rms_norm", "(wide / np", "((wide - _mean(wide)) / np", "attention/test_onnx.py"),
+    model("bias forgotten by the blockwise loss", f"{LOSS}:linear_cross_entropy", "linear(hidden[rows], weight, bias)", "linear(hidden[rows], weight)", IN_LOSS + "test_linear_cross_entropy_equals_torchs"),
+    model("last block's bias gradient only", f"{LOSS}:linear_cross_entropy", "d_bias += ", "d_bias = ", IN_LOSS + "test_linear_cross_entropy_equals_torchs"),
+]  # fmt: skip
+
+TRANSFORMERS = ATTENTION + SOFTMAX + MASKS + HEADS + POSITIONS + FLASH + MODELS + FAMILY

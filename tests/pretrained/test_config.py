@@ -1,0 +1,215 @@
+"""config.json: what it says is what our configuration says, or it is refused by the field's name."""
+
+import json
+
+import pytest
+import transformers
+
+from step01_numpy.common.pretrained.config import fields, read_config
+from step01_numpy.common.pretrained.families import TABLE
+
+SMALL = {"vocab_size": 50, "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4}
+BERT = {"model_type": "bert", **SMALL, "intermediate_size": 64}
+GPT2 = {"model_type": "gpt2", "vocab_size": 50, "n_embd": 32, "n_layer": 3, "n_head": 4}
+LLAMA = {"model_type": "llama", **SMALL, "intermediate_size": 64}
+MISTRAL = LLAMA | {"model_type": "mistral"}
+SIZES = {"encoder_layers": 3, "decoder_layers": 3, "encoder_attention_heads": 4, "decoder_attention_heads": 4}
+SIZES |= {"encoder_ffn_dim": 64, "decoder_ffn_dim": 64}
+MARIAN = {"model_type": "marian", "vocab_size": 50, "d_model": 32, **SIZES, "pad_token_id": 49}
+COMMON = {"vocab_size": 50, "d_model": 32, "n_heads": 4, "n_layers": 3}
+LLAMA3 = {"factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0}
+LLAMA3 |= {"original_max_position_embeddings": 64}
+EXPECTED = {
+    "bert": {
+        **COMMON,
+        "d_ff": 64,
+        "dropout": 0.1,
+        "norm_first": False,
+        "norm": "layer",
+        "norm_eps": 1e-12,
+        "activation": "gelu",
+        "positions": "learned",
+        "max_positions": 512,
+        "scale_embedding": False,
+        "embedding_norm": True,
+        "n_segments": 2,
+        "architecture": "encoder",
+        "tied": True,
+        "head": "none",
+    },
+    "gpt2": {
+        **COMMON,
+        "d_ff": 128,
+        "dropout": 0.1,
+        "norm_first": True,
+        "norm": "layer",
+        "norm_eps": 1e-5,
+        "activation": "gelu_tanh",
+        "positions": "learned",
+        "max_positions": 1024,
+        "scale_embedding": False,
+        "architecture": "decoder",
+        "tied": True,
+        "head": "linear",
+    },
+    "llama": {
+        **COMMON,
+        "n_kv_heads": None,
+        "d_ff": 64,
+        "dropout": 0.0,
+        "norm_first": True,
+        "norm": "rms",
+        "norm_eps": 1e-6,
+        "activation": "silu",
+        "gated": True,
+        "bias": False,
+        "positions": "rotary",
+        "max_positions": 2048,
+        "rotary_base": 10000.0,
+        "rotary_scaling": None,
+        "scale_embedding": False,
+        "architecture": "decoder",
+        "tied": False,
+        "head": "linear",
+    },
+    "marian": {
+        **COMMON,
+        "d_ff": 64,
+        "dropout": 0.1,
+        "norm_first": False,
+        "norm": "layer",
+        "norm_eps": 1e-5,
+        "activation": "gelu",
+        "positions": "sinusoidal_halves",
+        "max_positions": 1024,
+        "scale_embedding": False,
+        "architecture": "encoder_decoder",
+        "tied": True,
+        "head": "linear",
+        "head_bias": True,
+        "pad": 49,
+    },
+}
+EXPECTED["mistral"] = EXPECTED["llama"] | {"n_kv_heads": 8, "window": 4096, "max_positions": 131072}
+
+
+@pytest.mark.parametrize("theirs", [BERT, GPT2, LLAMA, MISTRAL, MARIAN], ids=lambda x: x["model_type"])
+def test_what_a_file_does_not_say_is_the_library_s_default(theirs):
+    assert fields(theirs) == EXPECTED[theirs["model_type"]]
+    library = transformers.AutoConfig.for_model(**theirs).to_dict()
+    found, expected = fields(library), dict(EXPECTED[theirs["model_type"]])
+    if "n_kv_heads" in expected:  # which the library writes out
+        expected["n_kv_heads"] = found["n_kv_heads"] = expected["n_kv_heads"] or 4
+    assert found == expected
+
+
+def test_every_family_is_tested():
+    assert set(TABLE) == set(EXPECTED)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        (BERT | {"architectures": ["BertForMaskedLM"]}, {"head": "transformed", "head_bias": True}),
+        (BERT | {"architectures": ["BertForPreTraining"], "tie_word_embeddings": False}, {"tied": False}),
+        (
+            BERT | {"architectures": ["BertModel"], "tie_word_embeddings": False},
+            {"head": "none", "tied": True},
+        ),
+        (BERT | {"layer_norm_eps": 1e-5, "hidden_act": "relu"}, {"norm_eps": 1e-5, "activation": "relu"}),
+        (BERT | {"hidden_act": "gelu_new"}, {"activation": "gelu_tanh"}),
+        (BERT | {"type_vocab_size": 1, "max_position_embeddings": 9}, {"n_segments": 1, "max_positions": 9}),
+        (GPT2 | {"n_inner": 7, "n_positions": 12}, {"d_ff": 7, "max_positions": 12}),
+        (GPT2 | {"n_inner": None, "n_ctx": 13}, {"d_ff": 128, "max_positions": 13}),
+        (GPT2 | {"activation_function": "gelu"}, {"activation": "gelu"}),
+        (GPT2 | {"layer_norm_epsilon": 1e-3, "resid_pdrop": 0.0}, {"norm_eps": 1e-3, "dropout": 0.0}),
+        (LLAMA | {"num_key_value_heads": 2}, {"n_kv_heads": 2}),
+        (LLAMA | {"rms_norm_eps": 1e-3, "head_dim": 8}, {"norm_eps": 1e-3}),
+        (LLAMA | {"tie_word_embeddings": True}, {"tied": True}),
+        (LLAMA | {"attention_bias": True, "mlp_bias": True}, {"bias": True}),
+        (LLAMA | {"rope_theta": 5e5}, {"rotary_base": 5e5, "rotary_scaling": None}),
+        (LLAMA | {"rope_theta": 5e5, "rope_scaling": None}, {"rotary_base": 5e5, "rotary_scaling": None}),
+        (
+            LLAMA | {"rope_theta": 5e5, "rope_scaling": {"rope_type": "llama3", **LLAMA3}},
+            {"rotary_base": 5e5, "rotary_scaling": (8.0, 1.0, 4.0, 64)},
+        ),
+        (
+            LLAMA | {"rope_theta": 5e5, "rope_scaling": {"type": "llama3", **LLAMA3}},
+            {"rotary_base": 5e5, "rotary_scaling": (8.0, 1.0, 4.0, 64)},
+        ),
+        (
+            LLAMA | {"rope_parameters": {"rope_type": "llama3", "rope_theta": 5e5, **LLAMA3}},
+            {"rotary_base": 5e5, "rotary_scaling": (8.0, 1.0, 4.0, 64)},
+        ),
+        (MISTRAL | {"sliding_window": None}, {"window": None}),
+        (MISTRAL | {"sliding_window": 3}, {"window": 3}),
+        (MARIAN | {"activation_function": "swish"}, {"activation": "silu"}),
+        (MARIAN | {"scale_embedding": True, "dropout": 0.3}, {"scale_embedding": True, "dropout": 0.3}),
+    ],
+)
+def test_what_a_file_says(theirs, ours):
+    assert fields(theirs).items() >= ours.items()
+
+
+REFUSED = [
+    ({"model_type": "t5"}, r"model_type is 't5'; supported are bert, gpt2, llama, mistral, marian"),
+    ({}, "model_type is None; supported are bert"),
+    (
+        BERT | {"architectures": ["BertForQuestionAnswering"]},
+        r"architectures is \['BertForQ.*expected one of",
+    ),
+    (BERT | {"position_embedding_type": "relative_key"}, '"relative_key"; expected "absolute"'),
+    (BERT | {"is_decoder": True}, "is_decoder is true; expected false"),
+    (BERT | {"add_cross_attention": True}, "add_cross_attention is true; expected false"),
+    (BERT | {"hidden_act": "tanh"}, "hidden_act is 'tanh'; expected one of relu, gelu"),
+    (BERT | {"auto_map": {"AutoModel": "modeling.Mine"}}, "auto_map is .*; expected null"),
+    (BERT | {"quantization_config": {"bits": 4}}, 'quantization_config is {"bits": 4}; expected null'),
+    (BERT | {"hidden_size": None}, "it lacks hidden_size"),
+    (GPT2 | {"scale_attn_weights": False}, "scale_attn_weights is false; expected true"),
+    (GPT2 | {"scale_attn_by_inverse_layer_idx": True}, "scale_attn_by_inverse_layer_idx is true"),
+    (LLAMA | {"head_dim": 16}, "head_dim is 16; expected hidden_size / num_attention_heads, 32 / 4"),
+    (LLAMA | {"attention_bias": True}, "attention_bias and mlp_bias are True and False; expected them equal"),
+    (
+        LLAMA | {"rope_scaling": {"type": "linear", "factor": 2.0}},
+        "rope_type is 'linear'; expected 'default'",
+    ),
+    (LLAMA | {"rope_parameters": {"rope_type": "yarn"}}, "rope_type is 'yarn'"),
+    (
+        LLAMA | {"rope_scaling": {"rope_type": "llama3", "factor": 8.0}},
+        "lacks low_freq_factor, high_freq_fac",
+    ),
+    (LLAMA | {"rope_parameters": {"rope_theta": 1e4, "partial_rotary_factor": 0.5}}, "partial_rotary_factor"),
+    (LLAMA | {"rope_parameters": {"full_attention": {"rope_type": "default"}}}, "full_attention"),
+    (MISTRAL | {"layer_types": ["full_attention"] * 3}, "layer_types is .*; expected null"),
+    (MARIAN | {"decoder_layers": 2}, "encoder_layers and decoder_layers are 3 and 2; expected them equal"),
+    (
+        MARIAN | {"decoder_attention_heads": 2},
+        "encoder_attention_heads and decoder_attention_heads are 4 and 2",
+    ),
+    (MARIAN | {"share_encoder_decoder_embeddings": False}, "share_encoder_decoder_embeddings is false"),
+    (MARIAN | {"decoder_vocab_size": 60}, "decoder_vocab_size"),
+    (MARIAN | {"normalize_before": True}, "normalize_before is true; expected false"),
+]
+
+
+@pytest.mark.parametrize(("theirs", "message"), REFUSED)
+def test_what_we_cannot_honour(tmp_path, theirs, message):
+    (tmp_path / "config.json").write_text(json.dumps(theirs))
+    with pytest.raises(ValueError, match=rf"config.json: .*{message}"):
+        read_config(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"{", "config.json is no JSON"),
+        (b"\xff", "is no JSON .*utf-8"),
+        (b"[]", "holds a list; expected an obj"),
+    ],
+)
+def test_no_configuration(tmp_path, text, message):
+    with pytest.raises(FileNotFoundError, match=r"has no config.json; expected the directory of a model"):
+        read_config(tmp_path)
+    (tmp_path / "config.json").write_bytes(text)
+    with pytest.raises(ValueError, match=message):
+        read_config(tmp_path)

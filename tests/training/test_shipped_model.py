@@ -1,0 +1,68 @@
+"""The checkpoints in the package: small, good, and the same in every stage."""
+
+import pytest
+
+import step01_numpy
+from step01_numpy.common.commands.context import SHIPPED, SHIPPED_RECURRENT
+from step01_numpy.common.inference.translation import Translator
+from step01_numpy.common.parity.stage import Stage
+from step01_numpy.common.pretrained.directory import load_model
+from step01_numpy.common.text.corpus import embedded_corpus
+from step01_numpy.common.training.backend import Backend
+from step01_numpy.common.training.checkpoints import load
+from step01_numpy.common.training.configuration import read_configuration
+
+NAMED = {
+    "They arrived late.": "Ils sont arrivés tard.",
+    "The agreement on the European Economic Area was signed in August 1992.": (
+        "L'accord sur la zone économique européenne a été signé en août 1992."
+    ),
+}
+
+
+MAKERS = {SHIPPED: "step01_numpy", SHIPPED_RECURRENT: "step02_torch"}  # the stages that trained them
+ALL = pytest.mark.parametrize("path", [SHIPPED, SHIPPED_RECURRENT], ids=lambda path: path.stem)
+
+
+def translator(stage, path, beam=1):
+    models = None if hasattr(stage.package, "Transformer") else step01_numpy
+    backend = Backend(stage.package, models)
+    return Translator(backend, load_model(path, backend), beam=beam)
+
+
+@ALL
+def test_it_is_small_and_without_the_state_of_its_training(path):
+    assert path.stat().st_size <= (4e6 if path == SHIPPED else 5e6)
+    assert load(path).training is None
+
+
+@ALL
+def test_its_configuration_lies_beside_it(path):
+    checkpoint, config = load(path), read_configuration(path.with_suffix(".json"), None)
+    assert config.model_config(checkpoint.tokenizer.vocab_size) == checkpoint.config
+
+
+def test_both_cut_texts_alike():
+    assert load(SHIPPED).tokenizer.to_json() == load(SHIPPED_RECURRENT).tokenizer.to_json()
+
+
+@ALL
+def test_95_percent_of_the_held_out_sentences_are_exact(path):
+    english, french = zip(*embedded_corpus().held_out, strict=True)
+    found = translator(Stage(MAKERS[path]), path).translate(english)
+    assert sum(x == y for x, y in zip(found, french, strict=True)) >= 0.95 * len(french)
+
+
+@ALL
+def test_the_two_named_sentences(stage, path):
+    assert set(NAMED.items()) <= set(embedded_corpus().held_out)
+    for beam in (1, 4):
+        assert translator(stage, path, beam).translate(list(NAMED)) == list(NAMED.values())
+
+
+@ALL
+def test_every_stage_translates_to_the_same_tokens(stage, path):
+    english = [pair[0] for pair in embedded_corpus().held_out[::20]]
+    assert translator(stage, path).translate(english) == translator(Stage("step01_numpy"), path).translate(
+        english
+    )
