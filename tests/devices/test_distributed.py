@@ -147,7 +147,9 @@ CALLS = [
 
 @pytest.mark.parametrize("size", [2, 4])
 @pytest.mark.parametrize(
-    ("n_kv_heads", "options"), [(None, {}), (4, {"bias": False}), (4, {"rotary": Rotary(2)})], ids=str
+    ("n_kv_heads", "options"),
+    [(None, {}), (4, {"bias": False}), (4, {"rotary": Rotary(2)})],
+    ids=["as many", "grouped", "rotary"],
 )
 def test_head_parallel_equals_one_process(ranks, size, n_kv_heads, options):
     calls = CALLS if "rotary" not in options else CALLS[:-1]  # rotary serves self-attention alone
