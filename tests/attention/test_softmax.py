@@ -73,3 +73,30 @@ def test_lower_precision(stage, scores, dtype):
     peer = torch.tensor(scores)
     assert_earned(weights, peer.softmax(-1), expected.softmax(-1).numpy(), dtype, 2)
     assert_earned(lse, peer.float().logsumexp(-1), expected.logsumexp(-1).numpy(), "float32", 2)
+
+
+def test_what_ones_as_upstream_gradients_cannot_see(stage, scores, rng):
+    """docs/gradients.md: ones show a missing row sum, and no fault in what the bracket is multiplied by."""
+    weights = stage.call("softmax", scores)
+    ones, random = np.ones_like(scores), rng.normal(size=scores.shape)
+
+    def wrong(d_weights):
+        centred = d_weights - (d_weights * weights).sum(axis=-1, keepdims=True)
+        return {
+            "without the row sum": weights * d_weights,
+            "twice as large": 2 * weights * centred,
+            "negative": -weights * centred,
+            "without the weights": centred,
+            "zero": 0 * centred,
+        }
+
+    right = {
+        name: stage.gradients("softmax", d, scores)[0] for name, d in (("ones", ones), ("random", random))
+    }
+    assert_equal64(right["ones"], np.zeros_like(scores))
+    for name, gradient in wrong(ones).items():
+        seen = np.abs(gradient - right["ones"]).max() > 1e-10
+        assert seen == (name == "without the row sum"), name
+    assert_equal64(wrong(ones)["without the row sum"], weights)
+    for name, gradient in wrong(random).items():
+        assert np.abs(gradient - right["random"]).max() > 0.01, name

@@ -5,6 +5,7 @@ import functools
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from step01_numpy.common.commands import translate
+from step01_numpy.common.commands import train, translate
 from step01_numpy.common.commands.command_line import main
 from step01_numpy.common.inference.translation import Translator
 from step01_numpy.common.parity import comparison as parity
@@ -267,6 +268,15 @@ def test_train_result_as_json(run, data, tmp_path):
     assert load(tmp_path / "m").training is None
 
 
+def test_training_without_a_terminal_reports_on_stderr(run, data, tmp_path, monkeypatch):
+    monkeypatch.setattr(train, "REPORT_SECONDS", 0)  # instead of one line a minute, one an update
+    code, out, err = run(*arguments(data, tmp_path / "m", "--steps", 3))
+    assert (code, out.count("\n")) == (0, 1)
+    steps = [line.split(": ")[0] for line in err.splitlines()]
+    assert steps == ["step 1 of 3", "step 2 of 3", "step 3 of 3"]
+    assert all(re.fullmatch(r"step . of 3: \d\.\d{3} nats/token, \d+ tokens/s", x) for x in err.splitlines())
+
+
 def test_minutes_stop_early_and_leave_the_schedule_alone(run, data, tmp_path):
     assert run(*arguments(data, tmp_path / "m", "--minutes", "1e-9"))[0] == 0
     training = load(tmp_path / "m").training
@@ -397,6 +407,16 @@ def test_evaluate(run, model, data, monkeypatch):
     assert (code, err) == (0, "")
     assert out.startswith("BLEU 100.00  (nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:")
     assert "exact 100.00 %  (4 of 4 sentences)" in out
+
+
+def test_evaluate_without_a_split_lists_them(refused, model, data, tmp_path):
+    evaluate = "evaluate", "--model", model, "--data"
+    assert f"--split is missing; expected one of {data}'s: test, train" in refused(*evaluate, data)
+    assert "expected one of embedded's: train, validation, held_out" in refused(*evaluate, "embedded")
+    table = tmp_path / "table.tsv"
+    table.write_text("Hello.\tBonjour.\n")
+    assert "table.tsv's: train, validation, test" in refused(*evaluate, table)
+    assert "nowhere does not exist; expected" in refused(*evaluate, tmp_path / "nowhere")
 
 
 def test_evaluate_finds_mistakes(run, model, data, monkeypatch):

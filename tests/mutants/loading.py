@@ -46,6 +46,8 @@ LOADING = [
     loading("no end after a source", "pretrained.model_tokenizer:MarianTokenizer.encode", "*self.markers.eos[:1]", "", "test_sentence_pieces", TOKENS),
     loading("padding of another model", "inference.translation:Translator.search", "pad(sources, self.markers.pad)", "pad(sources)", "test_the_library_s_tokens", TRANSLATION),
     loading("<bos> of another model", "inference.translation:Translator.search", "self.markers.first", "1", "test_the_library_s_tokens", TRANSLATION),
+    loading("a file that is missing asked of the Hub", "pretrained.hub:_may_be_on_the_hub", "path.suffix not in FILE_ENDINGS", "True", "test_paths_are_no_names", TRANSLATION),
+    loading("what would lie in a folder here asked of the Hub", "pretrained.hub:_may_be_on_the_hub", " and not path.parent.is_dir()", "", "test_paths_are_no_names", TRANSLATION),
     loading("forbidden tokens said", "inference.translation:Translator.search", "self.markers.never", "()", "test_forbidden_tokens", TRANSLATION),
     loading("no end forced", "inference.translation:Translator.search", "limits - self.defaults.force_eos", "limits - 0", "test_the_library_s_tokens", TRANSLATION),
     loading("first token not counted", "pretrained.directory:_search_defaults", 'given["max_length"] -= 1', "pass", "test_the_library_s_tokens", TRANSLATION),

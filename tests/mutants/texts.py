@@ -50,6 +50,7 @@ TEXTS = [
     task("the family forgotten", "training.checkpoints:save", 'about["family"] = checkpoint.config.family', "pass", "commands/test_language_commands.py::test_the_family_is_in_the_file_and_may_be_missing"),
     task("fields of the file lost", "training.configuration:RunConfig.model_config", "self.model)", "{})", "training/test_language_training.py::test_fields_that_are_given_come_before_a_tasks_defaults"),
     task("a task's defaults before what is given", "training.tasks:Task.model_config", "**self.model, **given", "**given, **self.model", "training/test_language_training.py::test_fields_that_are_given_come_before_a_tasks_defaults"),
+    task("training silent where there is no terminal", "commands.train:train", "bar.disable and", "False and", "commands/test_command_line.py::test_training_without_a_terminal_reports_on_stderr"),
     task("padding measured", "inference.prediction:predict", "targets[targets != PAD]", "targets[targets >= PAD]", "commands/test_language_commands.py::test_every_token_of_a_text_is_counted_once"),
     task("perplexity in bits", "inference.prediction:predict", "np.exp(", "np.exp2(", "commands/test_language_commands.py::test_nats_per_token_by_definition"),
 ]  # fmt: skip

@@ -181,7 +181,12 @@ def test_without_the_extra(capsys, monkeypatch):
     assert 'pip install "attention-step-by-step[hub]"; or download config.json' in error
 
 
-@pytest.mark.parametrize("name", ["nothing", "no/such/path", "/no/such", "./nothing", "../no/thing", "a b/c"])
-def test_paths_are_no_names(capsys, name):
+PATHS = ["nothing", "no/such/path", "/no/such", "./nothing", "../no/thing", "a b/c"]
+
+
+@pytest.mark.parametrize("name", [*PATHS, "build/missing.safetensors", "models/gpt.bin", "tests/nothing"])
+def test_paths_are_no_names(capsys, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tests").mkdir()  # what lies in a folder that is here would lie here
     assert main(step01_numpy, ["translate", "--model", name, "x"]) == 2
     assert "does not exist; expected a checkpoint, or the directory of a model" in capsys.readouterr().err

@@ -19,7 +19,7 @@ from step01_numpy.common.commands.context import (
 from step01_numpy.common.inference.prediction import predict
 from step01_numpy.common.pretrained.config import read_config
 from step01_numpy.common.pretrained.hub import locate
-from step01_numpy.common.text.parallel import read_parallel
+from step01_numpy.common.text.parallel import read_parallel, splits_of
 from step01_numpy.common.training.checkpoints import load
 from step01_numpy.common.training.tasks import task_of
 
@@ -98,7 +98,8 @@ def _predictions(arguments, context, path, checkpoint) -> tuple[dict, str]:
 
 def _translations(arguments, context) -> tuple[dict, str]:
     if arguments.split is None:
-        raise ValueError("--split is missing; expected the split of the parallel corpus to translate")
+        splits = ", ".join(splits_of(arguments.data)) or "none with both languages"
+        raise ValueError(f"--split is missing; expected one of {arguments.data}'s: {splits}")
     pairs = read_parallel(arguments.data, arguments.split)
     bleu_of = _bleu(arguments.lowercase)
     work = translator(context, arguments.model, arguments.beam)

@@ -55,6 +55,7 @@ The two models shipped in the package were made by (10 and 35 minutes on one bus
 """
 HELP = HELP.replace("MODELS", models()).replace("DEFAULTS", defaults().replace("{", "{{").replace("}", "}}"))
 SHOWN = 50  # updates over which the loss shown is the mean
+REPORT_SECONDS = 60  # between two lines where there is no terminal to draw a bar on
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -123,15 +124,18 @@ def run(arguments: argparse.Namespace, context: Context, trainer: type[Trainer] 
 def train(trainer: Trainer, arguments: argparse.Namespace) -> dict:
     """Update until the steps or the minutes are over, saving now and then and at the end."""
     started, tokens, losses = time.perf_counter(), 0, deque(maxlen=SHOWN)
+    next_report = REPORT_SECONDS
     with progress_bar(total=trainer.config.steps, initial=trainer.step, unit="step") as bar:
         for progress in trainer.run():
             seconds = time.perf_counter() - started
             tokens += progress.tokens
             losses.append(progress.loss)
-            bar.set_postfix_str(
-                f"{_mean(losses):.3f} nats/token, {tokens / seconds:.0f} tokens/s", refresh=False
-            )
+            shown = f"{_mean(losses):.3f} nats/token, {tokens / seconds:.0f} tokens/s"
+            bar.set_postfix_str(shown, refresh=False)
             bar.update()
+            if bar.disable and seconds >= next_report:
+                print(f"step {progress.step} of {trainer.config.steps}: {shown}", file=sys.stderr, flush=True)
+                next_report = seconds + REPORT_SECONDS
             if arguments.minutes is not None and seconds >= 60 * arguments.minutes:
                 break
             if progress.step % arguments.save_every == 0 and progress.step < trainer.config.steps:

@@ -19,6 +19,7 @@ FILES = (
     "sentence_bert_config.json",
     "*_Pooling/config.json",
 )  # never a pickle
+FILE_ENDINGS = {".safetensors", ".json", ".bin", ".pt", ".pth", ".ckpt", ".onnx", ".gguf", ".npz", ".txt"}
 
 
 def locate(name: str | Path) -> Path:
@@ -42,7 +43,7 @@ def locate(name: str | Path) -> Path:
     path, name = Path(name), Path(name).as_posix()
     if path.exists():
         return path
-    if not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", name):
+    if not _may_be_on_the_hub(path, name):
         raise FileNotFoundError(f"{name} does not exist; expected a checkpoint, or the directory of a model")
     advice = (
         f"or download {', '.join(FILES)}, as far as there are such, from https://huggingface.co/{name} "
@@ -62,3 +63,9 @@ def locate(name: str | Path) -> Path:
         raise OSError(
             f"{name} does not exist here, and the Hub did not give it ({reason}); {advice}"
         ) from error
+
+
+def _may_be_on_the_hub(path, name):
+    """Tell ORGANISATION/MODEL from a path: what ends as files do, or would lie in a folder that is here."""
+    named = re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", name)
+    return bool(named) and path.suffix not in FILE_ENDINGS and not path.parent.is_dir()

@@ -53,11 +53,17 @@ def read_parallel(path: str | Path, split: str = "train", source: str = "en", ta
     path = Path(path)
     if path.is_dir():
         return _read_line_files(path, split, source, target)
-    if path.is_file():
-        return _read_table(path, split, source, target)
-    raise FileNotFoundError(
-        f'{path} does not exist; expected "embedded", a directory of line files, or a tab-separated file'
-    )
+    return _read_table(_existing(path), split, source, target)
+
+
+def splits_of(path: str | Path, source: str = "en", target: str = "fr") -> list[str]:
+    """Name the splits that `read_parallel` finds at a path; a FileNotFoundError if there is no such path."""
+    if str(path) == "embedded":
+        return list(embedded_corpus()._fields)
+    if Path(path).is_dir():
+        return _splits_present(Path(path), source, target)
+    _existing(Path(path))
+    return list(TABLE_SPLITS)
 
 
 def read_lines(path: str | Path) -> list[str]:
@@ -111,6 +117,14 @@ def _decode(path: Path, data: bytes) -> str:
         raise ValueError(
             f"{path}, line {line}: byte 0x{byte:02x} is not UTF-8; expected UTF-8 text"
         ) from error
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise FileNotFoundError(
+            f'{path} does not exist; expected "embedded", a directory of line files, or a tab-separated file'
+        )
+    return path
 
 
 def _read_embedded(split: str, source: str, target: str) -> Pairs:
