@@ -23,6 +23,7 @@ from step01_numpy.common.parity import comparison as parity
 from step01_numpy.common.parity.table import verdict
 from step01_numpy.common.pretrained.directory import Pretrained
 from step01_numpy.common.pretrained.model_tokenizer import OwnTokenizer
+from step01_numpy.common.text.parallel import table_split
 from step01_numpy.common.text.tokenizer import EOS, PAD
 from step01_numpy.common.training.backend import Backend
 from step01_numpy.common.training.checkpoints import Checkpoint, load, save
@@ -406,7 +407,20 @@ def test_evaluate(run, model, data, monkeypatch):
     code, out, err = run("evaluate", "--model", model, "--data", data, "--split", "test")
     assert (code, err) == (0, "")
     assert out.startswith("BLEU 100.00  (nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:")
-    assert "exact 100.00 %  (4 of 4 sentences)" in out
+    assert "exact 100.00 %  (4 of 4 sentences, 4 references)" in out
+
+
+def test_evaluate_with_all_references_of_a_sentence(run, model, tmp_path, monkeypatch):
+    english = [f"Sentence {n}." for n in range(200) if table_split(f"Sentence {n}.") == "test"]
+    table = tmp_path / "fra.txt"
+    table.write_text("".join(f"{x}\t{x} a\n{x}\t{x} b\nOne more.\tUn.\n" for x in english), encoding="utf-8")
+    monkeypatch.setattr(Translator, "translate", lambda self, lines, **_: [f"{x} b" for x in lines])
+    options = ["--model", model, "--data", table, "--split", "test"]
+    result = json.loads(run("evaluate", *options, "--json")[1])
+    assert (result["sentences"], result["references"]) == (len(english), 2 * len(english))
+    assert (result["exact"], result["bleu"], result["chrf"]) == (len(english), 100, 100)
+    assert result["signature"].startswith("nrefs:2|")
+    assert "\nchrF 100.00  (nrefs:2|" in run("evaluate", *options)[1]
 
 
 def test_evaluate_without_a_split_lists_them(refused, model, data, tmp_path):

@@ -282,7 +282,7 @@ def test_options_of_other_models(refused, data, models):  # noqa: F811
     assert "--lowercase is given for a language model" in refused(*words, "--lowercase")
     assert "--beam is given for a language model" in refused(*words, "--beam", 2)
     assert "split is 'test'; expected none" in refused(*words, "--split", "test")
-    assert "--split is missing; expected the split" in refused("evaluate", "--data", data)
+    assert "--split is missing; expected one of" in refused("evaluate", "--data", data)
     line = refused("translate", "--model", models / "masked-lm", "They arrived late.")
     assert "expected one that translates" in line
     assert "expected one that translates" in refused("tour", "--model", models / "causal-lm")

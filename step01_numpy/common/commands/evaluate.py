@@ -3,6 +3,7 @@
 import argparse
 import json
 import time
+from itertools import zip_longest
 
 import numpy as np
 
@@ -19,14 +20,16 @@ from step01_numpy.common.commands.context import (
 from step01_numpy.common.inference.prediction import predict
 from step01_numpy.common.pretrained.config import read_config
 from step01_numpy.common.pretrained.hub import locate
-from step01_numpy.common.text.parallel import read_parallel, splits_of
+from step01_numpy.common.text.parallel import splits_of
+from step01_numpy.common.text.several import read_references
 from step01_numpy.common.training.checkpoints import load
 from step01_numpy.common.training.tasks import task_of
 
 HELP = """Measure a model on a text: BLEU of a translator, nats per token of a language model.
 
-A translator translates a split of a parallel corpus. BLEU comes from sacrebleu, with the signature that says
-how it was computed; 100 is best. A translation is exact when it is its reference, character for character.
+A translator translates a split of a parallel corpus. BLEU and chrF come from sacrebleu, with the signatures
+that say how they were computed; 100 is best. A translation is exact when it is a reference, character for
+character. In a tab-separated file all translations of an English sentence are its references.
 
 A language model says each token of a text: a causal one the next, in windows as long as the model takes; a
 masked one those hidden from it, 15 % as in training, the same ones every time. Nats per token are the mean of
@@ -100,44 +103,51 @@ def _translations(arguments, context) -> tuple[dict, str]:
     if arguments.split is None:
         splits = ", ".join(splits_of(arguments.data)) or "none with both languages"
         raise ValueError(f"--split is missing; expected one of {arguments.data}'s: {splits}")
-    pairs = read_parallel(arguments.data, arguments.split)
-    bleu_of = _bleu(arguments.lowercase)
+    sources, references = read_references(arguments.data, arguments.split)
+    metrics = _metrics(arguments.lowercase)
     work = translator(context, arguments.model, arguments.beam)
     started = time.perf_counter()
-    with progress_bar(total=len(pairs), unit="line") as bar:
-        found = work.translate([english for english, _ in pairs], done=bar.update)
-    result = score(bleu_of, found, [french for _, french in pairs], arguments.lowercase)
+    with progress_bar(total=len(sources), unit="line") as bar:
+        found = work.translate(sources, done=bar.update)
+    result = score(metrics, found, references, arguments.lowercase)
     result |= {"beam": work.beam, "seconds": round(time.perf_counter() - started, 2)}
     return result, _as_text(result)
 
 
-def score(bleu_of, found: list[str], references: list[str], lowercase: bool) -> dict:
-    """Return BLEU with its signature, and the percentage of exact translations."""
-    bleu = bleu_of.corpus_score(found, [references]).score
+def score(metrics: tuple, found: list[str], references: list[list[str]], lowercase: bool) -> dict:
+    """Return BLEU and chrF with their signatures, and the percentage of exact translations."""
+    streams = list(zip_longest(*references))  # as sacrebleu takes them: the first of each, the second, …
+    bleu, chrf = metrics
+    scores = [metric.corpus_score(found, streams).score for metric in metrics]
     same = str.lower if lowercase else str
-    exact = sum(same(x) == same(y) for x, y in zip(found, references, strict=True))
+    exact = sum(same(x) in map(same, accepted) for x, accepted in zip(found, references, strict=True))
     return {
-        "bleu": round(bleu, 2),
-        "signature": str(bleu_of.get_signature()),
+        "bleu": round(scores[0], 2),
+        "signature": str(bleu.get_signature()),
+        "chrf": round(scores[1], 2),
+        "chrf_signature": str(chrf.get_signature()),
         "exact_percent": round(100 * exact / len(found), 2),
         "exact": exact,
         "sentences": len(found),
+        "references": sum(map(len, references)),
     }
 
 
 def _as_text(result):
     return (
         f"BLEU {result['bleu']:.2f}  ({result['signature']})\n"
-        f"exact {result['exact_percent']:.2f} %  ({result['exact']} of {result['sentences']} sentences)\n"
+        f"chrF {result['chrf']:.2f}  ({result['chrf_signature']})\n"
+        f"exact {result['exact_percent']:.2f} %  ({result['exact']} of {result['sentences']} sentences, "
+        f"{result['references']} references)\n"
         f"beam {result['beam']}, {result['seconds']:.1f} s"
     )
 
 
-def _bleu(lowercase):
+def _metrics(lowercase):
     try:
-        from sacrebleu.metrics import BLEU
+        from sacrebleu.metrics import BLEU, CHRF
     except ImportError as error:
         raise ImportError(
             'evaluate needs the library sacrebleu: pip install "attention-step-by-step[text]"'
         ) from error
-    return BLEU(lowercase=lowercase)
+    return BLEU(lowercase=lowercase), CHRF(lowercase=lowercase)

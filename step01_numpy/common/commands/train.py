@@ -26,10 +26,10 @@ from step01_numpy.common.training.trainer import Trainer
 HELP = """Train a model on a text, to translate or to predict tokens, and keep it in one file.
 
 Translators learn from the split 'train' of a parallel corpus, language models from any text; blank lines do
-not count, and lines longer than the model takes are cut. The vocabulary is learned first. The learning rate
-depends on the step alone, never on the clock: --minutes only stops early, and --resume goes on from there as
-if nothing had happened. The file is replaced as a whole every --save-every steps, so a kill at any moment
-leaves the last good one.
+not count, and lines longer than the model takes are cut. Of several corpora, what one of them holds out is
+left out of all. The vocabulary is learned first. The learning rate depends on the step alone, never on the
+clock: --minutes only stops early, and --resume goes on from there as if nothing had happened. The file is
+replaced as a whole every --save-every steps, so a kill at any moment leaves the last good one.
 
 models:
 MODELS
@@ -41,6 +41,7 @@ examples:
   {program} train --data embedded --out model.safetensors --steps 300
   {program} train --data multi30k --out model.safetensors --minutes 10
   {program} train --data multi30k --out model.safetensors --resume
+  {program} train --data fra.txt --data embedded --out model.safetensors
   {program} train --model recurrent --score additive --data embedded --out recurrent.safetensors
   {program} train --model causal-lm --data book.txt --out causal.safetensors
   {program} train --model masked-lm --data embedded --out masked.safetensors
@@ -63,10 +64,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data",
         metavar="PATH",
+        action="append",
         required=True,
         help="for a translator: directory of line files (train.en, train.fr, plain or .gz), tab-separated "
         "file, or 'embedded'; for a language model: text file (plain or .gz), 'embedded' (its English side) "
-        "or 'embedded-both'",
+        "or 'embedded-both'; may be given several times, to train on all of them",
     )
     parser.add_argument(
         "--out",

@@ -5,6 +5,7 @@ line, never a line skipped, because a skipped line would shift all later ones ag
 """
 
 import gzip
+import re
 import unicodedata
 import zlib
 from pathlib import Path
@@ -206,6 +207,11 @@ def _row(path: Path, line: int, text: str) -> tuple[str, str]:
     return _pair([path, path], line, (cells[0], cells[1]))
 
 
+def normal_form(sentence: str) -> str:
+    """Return a sentence's words alone, without case and punctuation: what tells near-duplicates."""
+    return " ".join(re.findall(r"\w+", sentence.casefold()))
+
+
 def table_split(english: str) -> str:
     """Name the split of a tab-separated file that an English sentence falls in with all its translations.
 
@@ -217,9 +223,10 @@ def table_split(english: str) -> str:
     Returns
     -------
     str
-        "train", "validation" or "test"; always the same for the same sentence.
+        "train", "validation" or "test"; always the same for the same sentence, in whatever case and
+        punctuation.
     """
-    share = digest(english) % 100
+    share = digest(normal_form(english)) % 100
     if share < VALIDATION_PERCENT:
         return "validation"
     return "test" if share < VALIDATION_PERCENT + TEST_PERCENT else "train"

@@ -1,8 +1,9 @@
 """What can be trained: for each `--model`, its configuration, its data, its batches and its defaults."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+from pathlib import Path
 
 from step01_numpy.common.configuration.model import Configuration, ModelConfig
 from step01_numpy.common.configuration.recurrent import RecurrentConfig
@@ -10,6 +11,7 @@ from step01_numpy.common.text.batches import Batches, Shuffled
 from step01_numpy.common.text.language_batches import CausalBatches, MaskedBatches
 from step01_numpy.common.text.parallel import Pairs, read_parallel
 from step01_numpy.common.text.plain import causal_sequences, masked_sequences, read_text
+from step01_numpy.common.text.several import read_together
 from step01_numpy.common.text.tokenizer import Tokenizer
 
 
@@ -59,6 +61,13 @@ class Task:
         """Tell whether a model's configuration is one of this task's."""
         same = all(getattr(config, name, None) == value for name, value in self.fixed.items())
         return isinstance(config, self.configuration) and same
+
+    def training_data(self, paths: str | Path | Sequence[str | Path]) -> list:
+        """Read what to train on, of one corpus or of several."""
+        paths = [paths] if isinstance(paths, str | Path) else list(paths)
+        if self.translates:
+            return read_together(paths)
+        return list(chain.from_iterable(self.read(path, "train") for path in paths))
 
     def model_config(self, vocab_size: int, given: dict) -> Configuration:
         """Build the model's configuration from the fields given, and this task's defaults for the others."""

@@ -1,7 +1,7 @@
 """A training from its first update to its checkpoint, and from a checkpoint on."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -49,10 +49,10 @@ class Trainer:
         )
 
     @classmethod
-    def new(cls, backend: Backend, data: str | Path, config: RunConfig) -> "Trainer":
+    def new(cls, backend: Backend, data: str | Path | Sequence[str | Path], config: RunConfig) -> "Trainer":
         """Start: read the data as the task does, learn the vocabulary from them, and draw the weights."""
         task, wanted = TASKS[config.task], config.tokenizer
-        read = task.read(data, "train")
+        read = task.training_data(data)
         tokenizer = Tokenizer.train(
             task.texts(read), wanted.vocab_size, lowercase=wanted.lowercase, mask=task.masks
         )
@@ -62,7 +62,7 @@ class Trainer:
     def resumed(
         cls,
         backend: Backend,
-        data: str | Path,
+        data: str | Path | Sequence[str | Path],
         path: str | Path,
         *,
         task: str | None = None,
@@ -74,7 +74,7 @@ class Trainer:
         Parameters
         ----------
         backend : Backend
-        data : str or Path
+        data : str or Path, or several
             As the checkpoint's task reads it.
         path : str or Path
             The checkpoint.
@@ -99,7 +99,7 @@ class Trainer:
             )
         kept = checkpoint.training
         config = kept.config if steps is None else dataclasses.replace(kept.config, steps=steps)
-        read = found.read(data, "train")
+        read = found.training_data(data)
         trainer = cls(backend, read, checkpoint.tokenizer, checkpoint.config, config)
         try:
             trainer.model.load_state_dict(checkpoint.state)
