@@ -210,7 +210,7 @@ import sys
 import torch, triton
 from triton.backends.compiler import GPUTarget
 from triton.runtime import driver
-from step03_gpu import triton_attention as module
+from step03_gpu.tensors import triton_attention as module
 
 class Driver:
     def get_current_target(self): return GPUTarget("cuda", int(sys.argv[1]), 32)
