@@ -162,7 +162,7 @@ def loss_and_gradients(parallel: DistributedDataParallel, batch: tuple, share: S
 class ParallelTrainer(Trainer):
     """A trainer of which rank 0 alone writes the checkpoint; all ranks read it."""
 
-    def save(self, path: str | Path, *, slim: bool = False) -> None:
+    def save(self, path: str | Path, *, slim: str | None = None) -> None:
         """Write a checkpoint as `Trainer` does; the other ranks have the same weights, and write nothing."""
         if dist.get_rank() == 0:
             super().save(path, slim=slim)

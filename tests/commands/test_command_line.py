@@ -27,6 +27,8 @@ from step01_numpy.common.text.parallel import table_split
 from step01_numpy.common.text.tokenizer import EOS, PAD
 from step01_numpy.common.training.backend import Backend
 from step01_numpy.common.training.checkpoints import Checkpoint, load, save
+from step01_numpy.common.training.configuration import read_configuration
+from step01_numpy.common.training.trainer import Trainer
 from tests.tiny import CONFIG, PAIRS, tiny_checkpoint, write_corpus
 
 STAGES = {
@@ -291,6 +293,32 @@ def test_pairs_too_long_are_left_out_and_counted(run, data, tmp_path):
     (tmp_path / "config.json").write_text(CONFIG)
     code, _, err = run(*arguments(tmp_path, tmp_path / "m"))
     assert (code, err) == (0, "note: 1 pairs are too long for the model and left out\n")
+
+
+def test_slim_files_in_float16_translate_as_their_model_does(run, data, tmp_path):
+    full, half = tmp_path / "full", tmp_path / "half"
+    for path, more in ((full, ["--slim"]), (half, ["--slim", "float16"])):
+        assert run(*arguments(data, path, *more))[0] == 0
+    exact, rounded = load(full), load(half)
+    assert {x.dtype.name for x in rounded.state.values()} == {"float16"}
+    for name, x in exact.state.items():
+        np.testing.assert_array_equal(rounded.state[name], x.astype(np.float16))
+    weights = Backend(import_module("step01_numpy")).load(rounded).state_dict()
+    assert {x.dtype.name for x in weights.values()} == {"float32"}  # stored small, computed in float32
+    assert run("translate", "--model", half, ENGLISH[0])[0] == 0
+
+
+def test_weights_beyond_float16_are_not_written(data, tmp_path):
+    trainer = Trainer.new(
+        Backend(import_module("step01_numpy")), data, read_configuration(data / "config.json")
+    )
+    weight = next(iter(trainer.model.parameters()))
+    weight.data[0, 0] = 7e4
+    with pytest.raises(
+        ValueError, match=r"has a weight of size 7e\+04; expected none beyond float16's range"
+    ):
+        trainer.save(tmp_path / "m", slim="float16")
+    assert not (tmp_path / "m").exists()
 
 
 def test_slim_files_do_not_resume(run, refused, data, tmp_path):

@@ -104,8 +104,11 @@ def _add_course(parser):
     )
     parser.add_argument(
         "--slim",
-        action="store_true",
-        help="leave what --resume needs out of the final file: a third of the size",
+        metavar="DTYPE",
+        nargs="?",
+        const="float32",
+        choices=("float32", "float16"),
+        help="leave what --resume needs out of the final file: a third of the size, or with float16 a sixth",
     )
 
 

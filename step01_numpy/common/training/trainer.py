@@ -132,9 +132,31 @@ class Trainer:
             if self.step >= self.config.steps:
                 return
 
-    def save(self, path: str | Path, *, slim: bool = False) -> None:
-        """Write a checkpoint, with what `resumed` needs unless it shall be slim."""
+    def save(self, path: str | Path, *, slim: str | None = None) -> None:
+        """
+        Write a checkpoint.
+
+        Parameters
+        ----------
+        path : str or Path
+        slim : "float32" or "float16", optional
+            Leave out what `resumed` needs, and write the weights in this dtype.
+
+        Raises
+        ------
+        ValueError
+            For a weight beyond float16's range; then nothing is written.
+        """
         optimizer = {} if slim else self.backend.state(self.optimizer)
         training = Training(self.step, self.config, self.batches.state_dict(), optimizer)
         state = self.backend.state(self.model)
+        if slim is not None:
+            state = {name: _rounded(name, x, slim) for name, x in state.items()}
         save(path, Checkpoint(state, self.model_config, self.tokenizer, None if slim else training))
+
+
+def _rounded(name, weight, dtype):
+    largest = np.abs(weight).max()
+    if largest > np.finfo(dtype).max:
+        raise ValueError(f"{name} has a weight of size {largest:.3g}; expected none beyond {dtype}'s range")
+    return weight.astype(dtype)
