@@ -308,15 +308,12 @@ def test_slim_files_in_float16_translate_as_their_model_does(run, data, tmp_path
     assert run("translate", "--model", half, ENGLISH[0])[0] == 0
 
 
-def test_weights_beyond_float16_are_not_written(data, tmp_path):
-    trainer = Trainer.new(
-        Backend(import_module("step01_numpy")), data, read_configuration(data / "config.json")
-    )
-    weight = next(iter(trainer.model.parameters()))
-    weight.data[0, 0] = 7e4
-    with pytest.raises(
-        ValueError, match=r"has a weight of size 7e\+04; expected none beyond float16's range"
-    ):
+@pytest.mark.parametrize(("value", "said"), [(7e4, r"7e\+04"), (np.nan, "nan")])
+def test_weights_beyond_float16_are_not_written(data, tmp_path, value, said):
+    config, backend = read_configuration(data / "config.json"), Backend(import_module("step01_numpy"))
+    trainer = Trainer.new(backend, data, config)
+    next(iter(trainer.model.parameters())).data[0, 0] = value
+    with pytest.raises(ValueError, match=f"has a weight of size {said}; expected none beyond float16's"):
         trainer.save(tmp_path / "m", slim="float16")
     assert not (tmp_path / "m").exists()
 

@@ -51,6 +51,12 @@ TEXTS = [
     task("fields of the file lost", "training.configuration:RunConfig.model_config", "self.model)", "{})", "training/test_language_training.py::test_fields_that_are_given_come_before_a_tasks_defaults"),
     task("a task's defaults before what is given", "training.tasks:Task.model_config", "**self.model, **given", "**given, **self.model", "training/test_language_training.py::test_fields_that_are_given_come_before_a_tasks_defaults"),
     task("training silent where there is no terminal", "commands.train:train", "bar.disable and", "False and", "commands/test_command_line.py::test_training_without_a_terminal_reports_on_stderr"),
+    task("near-duplicates on both sides", "text.parallel:table_split", "normal_form(english)", "english", "text/test_several.py::test_near_duplicates_fall_on_one_side"),
+    task("trained on what another corpus holds out", "text.several:read_together", "not in held_out", "is not None", "text/test_several.py::test_what_one_corpus_holds_out_is_left_out_of_all"),
+    task("one reference a sentence", "text.several:read_references", "list(others) for", "list(others)[:1] for", "text/test_several.py::test_a_table_has_every_reference_of_a_sentence"),
+    task("exact only by the first reference", "commands.evaluate:score", "map(same, accepted)", "map(same, accepted[:1])", "commands/test_command_line.py::test_evaluate_with_all_references_of_a_sentence"),
+    task("slim weights in float32 all the same", "training.trainer:_rounded", "weight.astype(dtype)", "weight", "commands/test_command_line.py::test_slim_files_in_float16_translate_as_their_model_does"),
+    task("infinite weights written", "training.trainer:_rounded", "not largest <= np.finfo(dtype).max", "False", "commands/test_command_line.py::test_weights_beyond_float16_are_not_written"),
     task("padding measured", "inference.prediction:predict", "targets[targets != PAD]", "targets[targets >= PAD]", "commands/test_language_commands.py::test_every_token_of_a_text_is_counted_once"),
     task("perplexity in bits", "inference.prediction:predict", "np.exp(", "np.exp2(", "commands/test_language_commands.py::test_nats_per_token_by_definition"),
 ]  # fmt: skip

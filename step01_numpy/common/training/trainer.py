@@ -157,6 +157,6 @@ class Trainer:
 
 def _rounded(name, weight, dtype):
     largest = np.abs(weight).max()
-    if largest > np.finfo(dtype).max:
+    if not largest <= np.finfo(dtype).max:  # NaN is not either
         raise ValueError(f"{name} has a weight of size {largest:.3g}; expected none beyond {dtype}'s range")
     return weight.astype(dtype)
