@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 TEXT ?=
+JOBS ?= 2
 
 .PHONY: tour test lint bench mutants minilm triton gpu-check clean
 
@@ -18,7 +19,7 @@ lint: $(READY)
 	$(BIN)/lint-imports
 
 mutants: $(READY)
-	$(BIN)/python -m tests.mutants
+	$(BIN)/python -m tests.mutants --jobs $(JOBS)
 
 bench: $(READY)
 	$(BIN)/python -m tests.benchmarks
