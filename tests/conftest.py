@@ -7,12 +7,14 @@ from pathlib import Path
 import jaxtyping
 import numpy as np
 import pytest
+import threadpoolctl
 import torch
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before the library is imported: no test asks the network
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"  # before Triton is imported: its kernels then run on the CPU
-torch.set_num_threads(1)  # the tensors here are so small that threads would mostly wait for each other
+torch.set_num_threads(1)  # the arrays here are so small that threads would mostly wait for each other, and
+threadpoolctl.threadpool_limits(1)  # other tests run beside; what is shared between threads takes `threads`
 
 # Shapes in signatures are checked from here on: this must come before the stages are imported. Of step01
 # only the modules themselves: `common/` holds text for the most part, where checks cost much, show little.
@@ -23,6 +25,8 @@ if find_spec("beartype"):  # a GPU machine may lack it, and the tests hold witho
     jaxtyping.install_import_hook([*STEP01, "step02_torch", "step03_gpu"], "beartype.beartype")
 
 from step01_numpy.common.parity.stage import Stage  # noqa: E402
+from tests.grids import pytest_collection_modifyitems  # noqa: E402, F401
+from tests.progress import Heartbeat  # noqa: E402
 
 STAGES = ["step01_numpy", "step02_torch", "step03_gpu"]
 RUNGS = "tests.step03_rungs"  # step 3 once more, with its kernels on the emulator
@@ -37,6 +41,12 @@ def pytest_addoption(parser):
         metavar="PACKAGE",
         help="test this package instead of the three stages; may be given several times",
     )
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config):
+    if config.getoption("dist", "no") != "no" and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Heartbeat(config.pluginmanager.getplugin("terminalreporter")))
 
 
 def stages(metafunc):
@@ -60,6 +70,15 @@ def stage(request):
 def rng():
     """A seeded source of inputs and upstream gradients."""
     return np.random.default_rng(20170612)
+
+
+@pytest.fixture
+def threads():
+    """Let BLAS have four threads, on any machine, and with it whatever shares its work between as many."""
+    with threadpoolctl.threadpool_limits(4, user_api="blas"):
+        libraries = [x for x in threadpoolctl.threadpool_info() if x["user_api"] == "blas"]
+        assert all(x["num_threads"] == 4 for x in libraries)
+        yield 4
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
-"""A sign of life from long work: how much is done, on a line that is written again where that can be."""
+"""Signs of life from long work: how much of it is done, and that it still goes on."""
 
 import sys
+import threading
 import time
 
 
@@ -41,3 +42,48 @@ class Progress:
         """Take the line away before something else is written."""
         if self.terminal:
             print(f"\r{'':78}\r", end="", file=sys.stderr, flush=True)
+
+
+class Heartbeat:
+    """
+    A plugin of pytest that speaks when pytest is silent: while its workers collect, and behind the last dot.
+
+    Parameters
+    ----------
+    reporter
+        pytest's own, which writes the dots.
+    every : float
+        Seconds of silence.
+    """
+
+    def __init__(self, reporter, every=10.0):
+        self.reporter, self.every, self.total, self.done = reporter, every, 0, 0
+        self.start = self.last = time.monotonic()
+        self.finished = threading.Event()
+        self.thread = threading.Thread(target=self.beat, daemon=True)
+
+    def pytest_sessionstart(self):
+        self.thread.start()
+
+    def pytest_xdist_node_collection_finished(self, ids):
+        self.total = len(ids)
+
+    def pytest_runtest_logreport(self, report):
+        self.done += report.when == "teardown"
+        self.last = time.monotonic()
+
+    def pytest_sessionfinish(self):
+        self.finished.set()
+        self.thread.join()
+
+    def beat(self):
+        """Write a line after each silence, until the session is over."""
+        while not self.finished.wait(self.every / 10):
+            now = time.monotonic()
+            if now - self.last >= self.every:
+                self.last = now
+                what = (
+                    f"{self.done} of {self.total} tests are done" if self.total else "the tests are collected"
+                )
+                self.reporter.ensure_newline()
+                self.reporter.write_line(f"{now - self.start:.0f} s: {what}")

@@ -226,7 +226,7 @@ def test_each_block_of_queries_skips_the_tiles_after_it(rng, name):
     assert np.isnan(out[:, -1]).all()
 
 
-def test_scores_are_never_stored(rng):
+def test_scores_are_never_stored(rng, threads):
     from step01_numpy.flash_attention import flash_attention, flash_attention_backward
 
     q, k, v = (rng.normal(size=(8192, 4)).astype(np.float32) for _ in range(3))  # L × S would take 268 MB
@@ -240,7 +240,6 @@ def test_scores_are_never_stored(rng):
         backward = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    threads = max(x["num_threads"] for x in threadpoolctl.threadpool_info())
     assert forward < threads * 3e6 + 2e6
     assert backward < threads * 3e6 + 5e6
 
@@ -268,6 +267,7 @@ def test_bias_is_a_constant(rng):
 
 
 @pytest.mark.parametrize(("heads", "size"), [((), 1.0), ((3,), 30.0)])
+@pytest.mark.usefixtures("threads")
 def test_every_run_gives_the_same_bits(stage, rng, heads, size):
     arrays = [x.astype(np.float32) for x in qkv(rng, 300, 1500, heads, size=size)]
     d_out = rng.normal(size=(*heads, 300, D_V)).astype(np.float32)
@@ -288,6 +288,7 @@ def test_every_run_gives_the_same_bits(stage, rng, heads, size):
             assert all(bits == expected for bits in pool.map(run, range(6)))
 
 
+@pytest.mark.usefixtures("threads")
 def test_blas_gets_its_threads_back(rng):
     from step01_numpy.flash_attention import flash_attention
 

@@ -6,7 +6,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 
 import tests.conftest  # noqa: F401  (as in each of the processes: the shape checker, one thread of BLAS)
-from tests.mutants.runner import verdict
+from tests.mutants.runner import result
 from tests.mutants.tables import TABLES
 from tests.progress import Progress
 
@@ -37,13 +37,13 @@ def selected(names, sample=False):
     return [mutant for table in tables for mutant in (table[:1] if sample else table)]
 
 
-def verdicts(mutants: list, jobs: int = 1) -> Iterator[tuple]:
-    """Yield (mutant, what became of it) as it is known; with one job, run them in this process."""
+def results(mutants: list, jobs: int = 1) -> Iterator[tuple]:
+    """Yield (mutant, what became of it) as soon as it is known; with one job, run them in this process."""
     if jobs == 1:
-        yield from ((mutant, verdict(mutant)) for mutant in mutants)
+        yield from ((mutant, result(mutant)) for mutant in mutants)
         return
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        waiting = {pool.submit(verdict, mutant): mutant for mutant in mutants}
+        waiting = {pool.submit(result, mutant): mutant for mutant in mutants}
         for future in as_completed(waiting):
             yield waiting[future], future.result()
 
@@ -51,11 +51,11 @@ def verdicts(mutants: list, jobs: int = 1) -> Iterator[tuple]:
 def run_all(mutants: list, jobs: int = 1) -> dict:
     """Run mutants and print a line for each; return what became of each, by name."""
     progress, found = Progress(len(mutants), "mutants"), {}
-    for mutant, result in verdicts(mutants, jobs):
-        found[mutant.name] = result
+    for mutant, each in results(mutants, jobs):
+        found[mutant.name] = each
         progress.clear()
-        print(f"{result:8} {mutant.line}", flush=True)
-        survivors = sum(x != "killed" for x in found.values())
+        print(f"{each.verdict:8} {mutant.line}", flush=True)
+        survivors = sum(x.verdict != "killed" for x in found.values())
         progress.show(len(found), f", {survivors} survived")
     progress.clear()
     return found
@@ -73,6 +73,6 @@ def main(arguments: list[str]) -> int:
         print(*(mutant.line for mutant in mutants), sep="\n")
         return 0
     found = run_all(mutants, options.jobs)
-    survivors = sum(result != "killed" for result in found.values())
+    survivors = sum(x.verdict != "killed" for x in found.values())
     print(f"{survivors} of {len(found)} survived")
     return 1 if survivors else 0

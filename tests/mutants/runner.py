@@ -6,7 +6,9 @@ import io
 import os
 import sys
 import textwrap
+import time
 from importlib import import_module
+from typing import NamedTuple
 
 import pytest
 
@@ -50,11 +52,20 @@ def run(mutant):
         del os.environ[MUTANT]
 
 
-def verdict(mutant):
-    """Return "killed", or what became of the test that should have failed, or of the mutant itself."""
+class Result(NamedTuple):
+    """What became of a mutant, and in how many seconds."""
+
+    verdict: str
+    seconds: float
+
+
+def result(mutant):
+    """Run a mutant: it is "killed", or the verdict says why not."""
+    start = time.monotonic()
     try:
         with applied_to_kernel(mutant) if mutant.in_kernel else applied(mutant):
             code = run(mutant)
+        verdict = "killed" if code == pytest.ExitCode.TESTS_FAILED else f"SURVIVED ({code!r})"
     except (AssertionError, AttributeError, ImportError, SyntaxError) as error:
-        return f"NOT APPLIED ({error})"
-    return "killed" if code == pytest.ExitCode.TESTS_FAILED else f"SURVIVED ({code!r})"
+        verdict = f"NOT APPLIED ({error})"
+    return Result(verdict, time.monotonic() - start)

@@ -31,7 +31,10 @@ def told(monkeypatch, capsys):
     """Call the command with mutants that are said to die, or not; return exit status, output and errors."""
 
     def call(*arguments, survivors=()):
-        monkeypatch.setattr(command, "verdict", lambda x: "SURVIVED" if x.name in survivors else "killed")
+        def result(mutant):
+            return runner.Result("SURVIVED" if mutant.name in survivors else "killed", 0.1)
+
+        monkeypatch.setattr(command, "result", result)
         try:
             status = command.main(arguments)
         except SystemExit as error:
