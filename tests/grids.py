@@ -1,12 +1,12 @@
 """
-What `make test` leaves to `make proof`: of a large grid of cases, those that show nothing new of any parameter.
+What `make test` leaves to `make proof`: of a grid of cases, those that show no new value of any parameter.
 
-`@pytest.mark.grid` on a test says that its parameters span a grid. `make test` runs the cases in which a value
-of a parameter occurs for the first time, so every value of every parameter is tested; `make proof` runs them
-all. `@pytest.mark.grid(pairs=True)` keeps every pair of values instead.
-`@pytest.mark.proof` leaves a test, or a single case of one, to `make proof` altogether.
+`@pytest.mark.grid` says that the parameters of a test span a grid. `make test` runs as few of its cases as
+hold every value of every parameter, with `@pytest.mark.grid(pairs=True)` every pair of values of two
+parameters; `make proof` runs them all. `@pytest.mark.proof` leaves a test, or a case of it, to `make proof`.
 """
 
+from collections import Counter, defaultdict
 from itertools import combinations
 
 import pytest
@@ -14,14 +14,34 @@ import pytest
 
 @pytest.hookimpl(tryfirst=True)  # before -m "not proof" is applied
 def pytest_collection_modifyitems(items):
-    seen = set()
+    tests = defaultdict(list)
     for item in items:
-        grid = item.get_closest_marker("grid")
-        if grid is None:
-            continue
-        values = sorted(item.callspec.indices.items())
-        sets = list(combinations(values, 2 if grid.kwargs.get("pairs") and len(values) > 1 else 1))
-        new = {(item.nodeid.split("[")[0], *x) for x in sets} - seen
-        seen |= new
+        if item.get_closest_marker("grid"):
+            tests[item.nodeid.split("[")[0]].append(item)
+    for cases in tests.values():
+        # Values are known by identity: they need not be hashable, and a grid repeats the same ones.
+        values = [[(name, id(value)) for name, value in case.callspec.params.items()] for case in cases]
+        wanted = sample(values, 2 if cases[0].get_closest_marker("grid").kwargs.get("pairs") else 1)
+        for i, case in enumerate(cases):
+            if i not in wanted:
+                case.add_marker(pytest.mark.proof)
+
+
+def sample(cases: list, size: int) -> set:
+    """
+    Return the numbers of cases that hold every set of `size` values which one of the cases holds.
+
+    In turn the case with most that is new; of equals the one whose values were taken least often, so that
+    all parameters change from case to case.
+    """
+    sets = [set(combinations(case, min(size, len(case)))) for case in cases]
+    chosen, seen, taken = set(), set(), Counter()
+    while True:
+        new, _, i = max(
+            (len(sets[i] - seen), -sum(taken[x] for x in case), -i) for i, case in enumerate(cases)
+        )
         if not new:
-            item.add_marker(pytest.mark.proof)
+            return chosen
+        chosen.add(-i)
+        seen |= sets[-i]
+        taken.update(cases[-i])

@@ -57,9 +57,7 @@ def main():
         print(f"{what:88} {counts:>24} {seconds:7.1f} s")
     ok = code == pytest.ExitCode.OK and all_killed
     minutes = (time.monotonic() - start) / 60
-    print(
-        f"{'proven' if ok else 'NOT PROVEN'}: {len(MUTANTS)} mutants and {len(rows)} grids in {minutes:.1f} minutes"
-    )
+    print(f"{'proven' if ok else 'NOT PROVEN'}, in {minutes:.1f} minutes")
     return 0 if ok else 1
 
 

@@ -52,6 +52,7 @@ def check_lse(lse, weights, arrays, bias=None, scale=None, softcap=None, **_):
     assert_equal64(lse, expected, "lse")
 
 
+@pytest.mark.grid(pairs=True)
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize(
     ("n_queries", "n_keys"),
@@ -94,11 +95,13 @@ def test_queries_before_the_first_key(stage, rng):
     assert np.isfinite(lse[:, 600:]).all()
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("window", [(0, 0), (None, 5), (300, None), (256, 255), (733, None)])
 def test_window(stage, rng, window):
     check(stage, rng, qkv(rng, 520, 1000, size=1.0 if None in window else 30.0), window=window)
 
 
+@pytest.mark.grid(pairs=True)
 @pytest.mark.parametrize(
     "options", [{"causal": True}, {"causal": True, "window": (9, 9)}, {"window": (200, 10)}]
 )
@@ -107,12 +110,14 @@ def test_offset(stage, rng, options, offset):
     check(stage, rng, qkv(rng, 520, 720), offset=offset, **options)
 
 
+@pytest.mark.grid(pairs=True)
 @pytest.mark.parametrize("options", [{"scale": -0.7}, {"scale": 5.0}, {"softcap": 2.0}, {"softcap": 50.0}])
 @pytest.mark.parametrize("size", [1.0, 2000.0])
 def test_scale_and_softcap(stage, rng, options, size):
     check(stage, rng, qkv(rng, L, S, size=size), causal=True, **options)
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("shape", MASK_SHAPES)
 def test_mask_of_any_broadcastable_shape(stage, rng, shape):
     mask = np.asarray(rng.random(shape) < 0.6)
@@ -156,6 +161,7 @@ def test_heads_that_are_views(stage, rng):
     check(stage, rng, (q, k, v), causal=True)
 
 
+@pytest.mark.grid(pairs=True)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("causal", "size"), [(False, 1.0), (True, 5.0)])
 def test_lower_precision(stage, rng, dtype, causal, size):
@@ -266,6 +272,7 @@ def test_bias_is_a_constant(rng):
     assert bias.grad is None
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize(("heads", "size"), [((), 1.0), ((3,), 30.0)])
 @pytest.mark.usefixtures("threads")
 def test_every_run_gives_the_same_bits(stage, rng, heads, size):
@@ -280,12 +287,12 @@ def test_every_run_gives_the_same_bits(stage, rng, heads, size):
         return [x.tobytes() for x in results]
 
     expected = run()
-    assert all(run() == expected for _ in range(3))
+    assert run() == expected
     with threadpoolctl.threadpool_limits(1):
         assert run() == expected
     if stage.name != "step03_gpu":  # its device runs one kernel after another
         with ThreadPoolExecutor(4) as pool:
-            assert all(bits == expected for bits in pool.map(run, range(6)))
+            assert all(bits == expected for bits in pool.map(run, range(4)))
 
 
 @pytest.mark.usefixtures("threads")
