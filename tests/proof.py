@@ -7,9 +7,6 @@ from collections import Counter, defaultdict
 
 import pytest
 
-from tests.mutants.command import run_all
-from tests.mutants.tables import MUTANTS, TABLES
-
 
 class Results:
     """A plugin of pytest that counts what became of the cases of each test, and their seconds."""
@@ -38,6 +35,9 @@ def grids(jobs):
 
 def mutants(jobs):
     """Run the mutants; return whether all were killed, and the rows of the table."""
+    from tests.mutants.command import run_all  # only now: pytest wants to be first to import what it tests
+    from tests.mutants.tables import MUTANTS, TABLES
+
     found = run_all(MUTANTS, jobs)
     rows = []
     for name, table in TABLES.items():

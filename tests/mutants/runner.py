@@ -43,11 +43,12 @@ def applied(mutant):
 
 
 def run(mutant):
-    """Run the test that must fail, on the stage that is mutated; return pytest's exit code."""
+    """Run the test that must fail, on the stage that is mutated; return pytest's exit code and its words."""
     os.environ[MUTANT] = mutant.name  # for tests that start processes
+    said = io.StringIO()
     try:
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            return pytest.main([mutant.killer, *PYTEST, f"--stage={mutant.stage}"])
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+            return pytest.main([mutant.killer, *PYTEST, f"--stage={mutant.stage}"]), said.getvalue()
     finally:
         del os.environ[MUTANT]
 
@@ -64,8 +65,9 @@ def result(mutant):
     start = time.monotonic()
     try:
         with applied_to_kernel(mutant) if mutant.in_kernel else applied(mutant):
-            code = run(mutant)
-        verdict = "killed" if code == pytest.ExitCode.TESTS_FAILED else f"SURVIVED ({code!r})"
+            code, said = run(mutant)
+        not_run = f"NOT RUN ({' '.join(said.split()) or code!r})"
+        verdict = {pytest.ExitCode.TESTS_FAILED: "killed", pytest.ExitCode.OK: "SURVIVED"}.get(code, not_run)
     except (AssertionError, AttributeError, ImportError, SyntaxError) as error:
         verdict = f"NOT APPLIED ({error})"
     return Result(verdict, time.monotonic() - start)

@@ -1,5 +1,6 @@
 """The mutants' own proof: one of every table is killed here, all of them by `make proof`."""
 
+import inspect
 import os
 import subprocess
 import sys
@@ -16,11 +17,10 @@ KILLER = "tests/attention/test_attention.py::test_default_scale_is_one_over_root
 HARMLESS = Mutant("harmless", "step01_numpy.attention:scale_or_default", "1 /", "1.0 /", KILLER)
 NEVER_RUN = Mutant("never run", "step01_numpy.attention:scale_or_default", "1 /", "2 /", KILLER + "_at_all")
 NOWHERE = Mutant("nowhere", "step01_numpy.attention:scale_or_default", "no such text", "", KILLER)
-OUTCOMES = {"harmless": "SURVIVED (<ExitCode.OK: 0>)", "never run": "SURVIVED (<ExitCode.USAGE_ERROR: 4>)"}
 
 
 def run(*words):
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
     return subprocess.run(
         [sys.executable, *words], capture_output=True, text=True, check=False, env=environment
     )
@@ -60,8 +60,9 @@ def test_what_is_not_killed_is_told():
     done = run("-c", f"{script}run_all([{names}])")
     lines = done.stdout.splitlines()
     assert len(lines) == 3, done.stdout + done.stderr
-    for mutant, line in zip((HARMLESS, NEVER_RUN), lines, strict=False):
-        assert line == f"{OUTCOMES[mutant.name]} {mutant.line}"
+    assert lines[0] == f"SURVIVED {HARMLESS.line}"
+    assert lines[1].startswith("NOT RUN (")
+    assert "ERROR: not found: " in lines[1]
     assert lines[2].startswith(
         "NOT APPLIED (nowhere: step01_numpy.attention:scale_or_default has no 'no such"
     )
@@ -70,11 +71,12 @@ def test_what_is_not_killed_is_told():
 def test_the_code_is_whole_again():
     import step01_numpy.attention as attention
 
-    function, before = attention.scale_or_default, attention.scale_or_default.__wrapped__.__code__
+    function = attention.scale_or_default
+    before = inspect.unwrap(function).__code__
     with runner.applied(HARMLESS):
-        assert function.__wrapped__.__code__ is not before
+        assert inspect.unwrap(function).__code__ is not before
     assert attention.scale_or_default is function
-    assert function.__wrapped__.__code__ is before
+    assert inspect.unwrap(function).__code__ is before
 
 
 def test_names_choose_what_is_run(told):
