@@ -20,7 +20,7 @@ class Progress:
         Seconds between two lines where there is no terminal.
     """
 
-    def __init__(self, total, what, every=20.0):
+    def __init__(self, total, what, every=10.0):
         self.total, self.what, self.every = total, what, every
         self.start = self.last = time.monotonic()
         self.terminal = sys.stderr.isatty()

@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from multiprocessing import get_context
 
 import tests.conftest  # noqa: F401  (as in each of the processes: the shape checker, one thread of BLAS)
@@ -38,23 +38,28 @@ def selected(names, sample=False):
 
 
 def results(mutants: list, jobs: int = 1) -> Iterator[tuple]:
-    """Yield (mutant, what became of it) as soon as it is known; with one job, run them in this process."""
+    """Yield (mutant, what became of it) as it is known, None after 10 s without; with one job, stay here."""
     if jobs == 1:
         yield from ((mutant, result(mutant)) for mutant in mutants)
         return
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
         waiting = {pool.submit(result, mutant): mutant for mutant in mutants}
-        for future in as_completed(waiting):
-            yield waiting[future], future.result()
+        while waiting:
+            done, _ = wait(waiting, timeout=10, return_when=FIRST_COMPLETED)
+            yield from ((waiting.pop(future), future.result()) for future in done)
+            if not done:
+                yield None
 
 
 def run_all(mutants: list, jobs: int = 1) -> dict:
     """Run mutants and print a line for each; return what became of each, by name."""
     progress, found = Progress(len(mutants), "mutants"), {}
-    for mutant, each in results(mutants, jobs):
-        found[mutant.name] = each
-        progress.clear()
-        print(f"{each.verdict:8} {mutant.line}", flush=True)
+    for finished in results(mutants, jobs):
+        if finished:
+            mutant, each = finished
+            found[mutant.name] = each
+            progress.clear()
+            print(f"{each.verdict:8} {mutant.line}", flush=True)
         survivors = sum(x.verdict != "killed" for x in found.values())
         progress.show(len(found), f", {survivors} survived")
     progress.clear()
