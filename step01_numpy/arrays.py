@@ -47,26 +47,3 @@ def random_generator(seed=None) -> np.random.Generator:
     A draw depends on the seed alone, never on the stage or the device.
     """
     return np.random.default_rng(seed)
-
-
-def lookup_backward(d_rows, indices, table) -> Array:
-    """
-    Differentiate `table[indices]`: a row that was taken twice collects two gradients.
-
-    Parameters
-    ----------
-    d_rows : (*shape, d)
-    indices : integers, (*shape)
-    table : (n_rows, d)
-
-    Returns
-    -------
-    d_table : (n_rows, d)
-    """
-    d_table, indices, d_rows = np.zeros_like(table), indices.reshape(-1), d_rows.reshape(-1, table.shape[-1])
-    if isinstance(table, np.ndarray):
-        np.add.at(d_table, indices, d_rows)
-    else:  # `ufunc.at` does not dispatch; a product with one-hot rows does, and adds up the same
-        one_hot = indices[None, :] == np.arange(len(table), like=indices)[:, None]
-        d_table += one_hot.astype(d_rows.dtype) @ d_rows
-    return d_table

@@ -5,10 +5,9 @@ from math import log2
 import numpy as np
 from jaxtyping import Float, Int
 
-from step01_numpy.arrays import Array, lookup_backward
+from step01_numpy.arrays import Array
 from step01_numpy.common.support import checks
 from step01_numpy.masks import key_positions
-from step01_numpy.parameters import Layer, Parameter, normal
 
 
 def frequencies(d_model: int, *, base: float = 10000.0, like=None) -> Float[Array, " half"]:
@@ -77,32 +76,6 @@ def sinusoidal_positions(
     """
     like = np.empty(0, dtype=np.float32) if like is None else like
     return sinusoids(np.arange(n_positions, like=like), d_model, base=base).astype(like.dtype)
-
-
-class LearnedPositions(Layer):
-    """
-    One learned row for each position.
-
-    Parameters
-    ----------
-    n_positions, d_model : int
-    rng : numpy.random.Generator, optional
-        Source of the initial rows, normal with deviation 0.02.
-    """
-
-    def __init__(self, n_positions: int, d_model: int, *, rng=None):
-        checks.positive("n_positions", n_positions)
-        self.weight = Parameter(normal(0.02, (n_positions, d_model), rng))
-
-    def forward(self, positions: Int[Array, "*shape"]) -> Float[Array, "*shape d_model"]:
-        """Return the row of each position."""
-        checks.tokens("positions", positions, len(self.weight.data))
-        self.saved = positions
-        return self.weight.data[positions]
-
-    def backward(self, d_out: Float[Array, "*shape d_model"]) -> None:
-        """Collect each position's gradients; positions themselves have none."""
-        self.weight.accumulate(lookup_backward(d_out, self.saved, self.weight.data))
 
 
 def alibi_slopes(n_heads: int) -> list[float]:

@@ -7,10 +7,8 @@ from step01_numpy.common.support import checks
 from step01_numpy.positions import alibi_slopes
 from step02_torch.arrays import Array
 from step02_torch.masks import key_positions
-from step02_torch.parameters import Layer, Parameter, normal
 
 __all__ = [
-    "LearnedPositions",
     "alibi_bias",
     "alibi_slopes",
     "frequencies",
@@ -85,28 +83,6 @@ def sinusoidal_positions(
     """
     like = torch.empty(0) if like is None else like
     return sinusoids(torch.arange(n_positions, device=like.device), d_model, base=base).to(like.dtype)
-
-
-class LearnedPositions(Layer):
-    """
-    One learned row for each position.
-
-    Parameters
-    ----------
-    n_positions, d_model : int
-    rng : numpy.random.Generator, optional
-        Source of the initial rows, normal with deviation 0.02.
-    """
-
-    def __init__(self, n_positions: int, d_model: int, *, rng=None):
-        super().__init__()
-        checks.positive("n_positions", n_positions)
-        self.weight = Parameter(normal(0.02, (n_positions, d_model), rng))
-
-    def forward(self, positions: Int[Array, "*shape"]) -> Float[Array, "*shape d_model"]:
-        """Return the row of each position."""
-        checks.tokens("positions", positions, len(self.weight))
-        return self.weight[positions]
 
 
 def alibi_bias(

@@ -31,14 +31,14 @@ BACKWARD_NAMES = {"scaled_dot_product_attention": "attention_backward"}
 
 # What a package may leave to step01, whose code runs on any arrays that NumPy's functions dispatch to.
 MODELS = (
-    "recurrent",
-    "recurrent_scores",
-    "recurrent_attention",
     "layers",
     "feed_forward",
     "blocks",
     "transformer",
     "language_model",
+    "recurrent",
+    "recurrent_scores",
+    "recurrent_attention",
     "recurrent_translator",
     "pooling",
     "loss",
