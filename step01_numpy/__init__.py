@@ -1,7 +1,7 @@
 """Step 1: attention in plain NumPy, every gradient derived by hand. Imports in reading order."""
 
 from step01_numpy.arrays import Array, from_numpy, random_generator, to_numpy, widen
-from step01_numpy.softmax import log_sum_exp, log_sum_exp_backward, softmax, softmax_backward
+from step01_numpy.softmax import softmax, softmax_backward
 from step01_numpy.masks import (
     causal_mask,
     combine_masks,
@@ -17,11 +17,12 @@ from step01_numpy.attention import (
     attention_scores,
     cap,
     cap_backward,
-    record,
     repeat_heads,
     repeat_heads_backward,
     scale_or_default,
     scaled_dot_product_attention,
+    simple_attention,
+    simple_attention_backward,
 )
 from step01_numpy.parameters import Layer, Linear, Parameter, linear, linear_backward, normal, uniform
 from step01_numpy.self_attention import AttentionHead, SelfAttention
@@ -31,8 +32,9 @@ from step01_numpy.multi_head_attention import MultiHeadAttention, merge_heads, s
 from step01_numpy.positions import alibi_bias, alibi_slopes, frequencies, sinusoidal_positions, sinusoids
 from step01_numpy.rotary import Rotary, rotary_angles, rotary_frequencies, rotate, rotate_backward
 from step01_numpy.flash_attention import FLASH, flash_attention, flash_attention_backward
-from step01_numpy.merge import merge_attention, merge_attention_backward
+from step01_numpy.merge import log_sum_exp, log_sum_exp_backward, merge_attention, merge_attention_backward
 from step01_numpy.cache import KVCache
+from step01_numpy.recording import record
 from step01_numpy.layers import (
     NORMS,
     Dropout,
@@ -108,10 +110,11 @@ from step01_numpy.generation import lay_out, prepare, start, step
 
 __all__ = [
     "Array", "from_numpy", "random_generator", "to_numpy", "widen",
-    "log_sum_exp", "log_sum_exp_backward", "softmax", "softmax_backward",
+    "softmax", "softmax_backward",
     "causal_mask", "combine_masks", "hide", "key_positions", "padding_mask", "sliding_window_mask",
-    "STANDARD", "Attend", "attention_backward", "attention_scores", "cap", "cap_backward", "record",
-    "repeat_heads", "repeat_heads_backward", "scale_or_default", "scaled_dot_product_attention",
+    "STANDARD", "Attend", "attention_backward", "attention_scores", "cap", "cap_backward", "repeat_heads",
+    "repeat_heads_backward", "scale_or_default", "scaled_dot_product_attention", "simple_attention",
+    "simple_attention_backward",
     "Layer", "Linear", "Parameter", "linear", "linear_backward", "normal", "uniform",
     "AttentionHead", "SelfAttention",
     "MaskedSelfAttention",
@@ -120,8 +123,9 @@ __all__ = [
     "alibi_bias", "alibi_slopes", "frequencies", "sinusoidal_positions", "sinusoids",
     "Rotary", "rotary_angles", "rotary_frequencies", "rotate", "rotate_backward",
     "FLASH", "flash_attention", "flash_attention_backward",
-    "merge_attention", "merge_attention_backward",
+    "log_sum_exp", "log_sum_exp_backward", "merge_attention", "merge_attention_backward",
     "KVCache",
+    "record",
     "NORMS", "Dropout", "Embedding", "LayerNorm", "LearnedPositions", "RMSNorm", "layer_norm",
     "layer_norm_backward", "lookup_backward", "rms_norm", "rms_norm_backward",
     "ACTIVATIONS", "FeedForward", "gelu", "gelu_backward", "gelu_tanh", "gelu_tanh_backward", "relu",

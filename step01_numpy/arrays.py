@@ -4,8 +4,6 @@ from abc import ABC
 
 import numpy as np
 
-_DEVICES = ("host",)
-
 
 class Array(ABC):  # noqa: B024  (nobody derives from it: it is recognised)
     """An array that NumPy's functions accept: `np.ndarray`, or one that brings its own implementation."""
@@ -16,16 +14,8 @@ class Array(ABC):  # noqa: B024  (nobody derives from it: it is recognised)
 
 
 def from_numpy(x, device=None) -> Array:
-    """
-    Take a NumPy array, or one that NumPy's functions accept, into this stage as it is.
-
-    Parameters
-    ----------
-    x : array_like
-    device : None or "host"
-        NumPy computes on the host only.
-    """
-    if device not in (None, *_DEVICES):
+    """Take an array into this stage as it is. Other stages have devices; this one has only "host"."""
+    if device not in (None, "host"):
         raise ValueError(f"device is {device!r}; step01_numpy has only 'host'")
     return x if isinstance(x, Array) else np.asarray(x)
 
@@ -41,9 +31,5 @@ def widen(x) -> Array:
 
 
 def random_generator(seed=None) -> np.random.Generator:
-    """
-    Make the generator from which every random draw of every stage comes.
-
-    A draw depends on the seed alone, never on the stage or the device.
-    """
+    """Make the generator of every random draw: it depends on the seed alone, not on stage or device."""
     return np.random.default_rng(seed)

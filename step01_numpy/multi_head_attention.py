@@ -88,31 +88,24 @@ class MultiHeadAttention(Layer):
         cache=None,
     ) -> Float[Array, "B L d_model"]:
         """
-        Attend from x to the context, or to x itself where there is none.
+        Attend from x to the context, or to x itself where there is none; return (B, L, d_model).
 
         Parameters
         ----------
-        x : (B, L, d_model)
-        context : (B, S, d_model), optional
-        mask, bias : broadcastable to (B, H, L, S), optional
-            With a cache, S counts all positions seen; of a mask, the columns of those still kept are used.
-        causal, window
-            As in `scaled_dot_product_attention`.
+        x, context : (B, L, d_model), (B, S, d_model)
+        mask, bias, causal, window
+            As in `scaled_dot_product_attention`. With a cache, S counts all positions seen; of a mask, the
+            columns of those still kept are used.
         positions : integers, (B, L), optional
             Where x's rows stand, for `rotary`; by default they follow the cached ones.
         cache : KVCache, optional
             Self-attention appends to it; cross-attention fills it once and then reads it.
-
-        Returns
-        -------
-        out : (B, L, d_model)
         """
         checks.rank("x", x, 3)
+        if self.rotary is not None and context is not None:
+            raise ValueError("context is given; rotary positions serve self-attention only")
         options = {"causal": causal, "window": window, "bias": bias}
-        if self.rotary is not None:
-            if context is not None:
-                raise ValueError("context is given; rotary positions serve self-attention only")
-            positions = self._positions(x, positions, cache)
+        positions = self._positions(x, cache) if positions is None else positions
         q, k, v = self._project(x, context, positions, cache)
         if cache is not None and mask is not None:
             mask = mask[..., -k.shape[-2] :]
@@ -141,22 +134,18 @@ class MultiHeadAttention(Layer):
 
     def _project(self, x, context, positions, cache):
         """Return the queries of x, and the keys and values that they may see, those of the cache included."""
-        if context is None:
-            q, k, v = self.qkv(x)
-        elif cache is not None and cache.length:
+        if context is not None and cache is not None and cache.length:
             return split_heads(self.w_q(x), self.n_heads), cache.keys, cache.values
-        else:
-            q, k, v = self.w_q(x), self.w_k(context), self.w_v(context)
-        q = self._rotate(split_heads(q, self.n_heads), positions)
-        k = self._rotate(split_heads(k, self.n_kv_heads), positions)
-        v = split_heads(v, self.n_kv_heads)
+        q, k, v = self.qkv(x) if context is None else (self.w_q(x), self.w_k(context), self.w_v(context))
+        q, k, v = (
+            split_heads(q, self.n_heads),
+            split_heads(k, self.n_kv_heads),
+            split_heads(v, self.n_kv_heads),
+        )
+        if self.rotary is not None:
+            q, k = self.rotary.forward(q, positions), self.rotary.forward(k, positions)
         return (q, k, v) if cache is None else (q, *cache.append(k, v))
 
-    def _rotate(self, x, positions):
-        return x if self.rotary is None else self.rotary.forward(x, positions)
-
-    def _positions(self, x, positions, cache):
-        if positions is not None:
-            return positions
+    def _positions(self, x, cache):
         start = 0 if cache is None else cache.length
         return np.arange(start, start + x.shape[1], like=x)[None, :]

@@ -2,12 +2,11 @@
 
 from math import sqrt
 
-import numpy as np
 from jaxtyping import Float
 
-from step01_numpy.arrays import Array, random_generator
+from step01_numpy.arrays import Array
 from step01_numpy.common.support import checks
-from step01_numpy.common.support.layer import Layer, Parameter
+from step01_numpy.common.support.layer import Layer, Parameter, normal, uniform
 
 __all__ = ["Layer", "Linear", "Parameter", "linear", "linear_backward", "normal", "uniform"]
 
@@ -21,8 +20,7 @@ class Linear(Layer):
     d_in, d_out : int
     bias : bool
     rng : numpy.random.Generator, optional
-        Source of the initial weights, uniform within ±1/√d_in as in PyTorch. In step02, without one they
-        are drawn by PyTorch itself.
+        Source of the initial weights, uniform within ±1/√d_in as in PyTorch.
     """
 
     def __init__(self, d_in: int, d_out: int, *, bias: bool = True, rng=None):
@@ -52,11 +50,7 @@ def linear(
     weight: Float[Array, "d_out d_in"],
     bias: Float[Array, " d_out"] | None = None,
 ) -> Float[Array, "*rows d_out"]:
-    """
-    Return x Wᵀ + b.
-
-    All rows go into one matrix product: many small ones would leave most of the machine idle.
-    """
+    """Return x Wᵀ + b, all rows in one product: many small ones would leave most of the machine idle."""
     out = x.reshape(-1, x.shape[-1]) @ weight.T
     if bias is not None:
         out += bias
@@ -66,26 +60,7 @@ def linear(
 def linear_backward(
     d_out: Float[Array, "*rows d_out"], x: Float[Array, "*rows d_in"], weight: Float[Array, "d_out d_in"]
 ) -> tuple[Float[Array, "*rows d_in"], Float[Array, "d_out d_in"], Float[Array, " d_out"]]:
-    """
-    Differentiate `linear`.
-
-    Returns
-    -------
-    d_x, d_weight, d_bias
-        A weight that served every row collects the gradients of every row.
-    """
+    """Return d_x, d_weight and d_bias: a weight that served every row collects the gradients of every row."""
     d_out = d_out.reshape(-1, d_out.shape[-1])  # (N, d_out)
     d_x = (d_out @ weight).reshape(x.shape)
     return d_x, d_out.T @ x.reshape(-1, x.shape[-1]), d_out.sum(axis=0)
-
-
-def uniform(bound: float, shape: tuple, rng=None) -> Float[Array, "..."]:
-    """Draw float32 numbers from [-bound, bound)."""
-    rng = random_generator() if rng is None else rng
-    return rng.uniform(-bound, bound, shape).astype(np.float32, copy=False)
-
-
-def normal(deviation: float, shape: tuple, rng=None) -> Float[Array, "..."]:
-    """Draw float32 numbers from a normal distribution of mean 0."""
-    rng = random_generator() if rng is None else rng
-    return rng.normal(0, deviation, shape).astype(np.float32, copy=False)

@@ -1,7 +1,7 @@
 """Step 2: the same attention as PyTorch modules; autograd does the backward. Imports in reading order."""
 
 from step02_torch.arrays import Array, from_numpy, random_generator, to_numpy, widen
-from step02_torch.softmax import log_sum_exp, softmax
+from step02_torch.softmax import softmax
 from step02_torch.masks import (
     causal_mask,
     combine_masks,
@@ -15,10 +15,10 @@ from step02_torch.attention import (
     Attend,
     attention_scores,
     cap,
-    record,
     repeat_heads,
     scale_or_default,
     scaled_dot_product_attention,
+    simple_attention,
 )
 from step02_torch.parameters import Layer, Linear, Parameter, linear, normal, uniform
 from step02_torch.self_attention import AttentionHead, SelfAttention
@@ -28,8 +28,9 @@ from step02_torch.multi_head_attention import MultiHeadAttention, merge_heads, s
 from step02_torch.positions import alibi_bias, alibi_slopes, frequencies, sinusoidal_positions, sinusoids
 from step02_torch.rotary import Rotary, rotary_angles, rotary_frequencies, rotate
 from step02_torch.flash_attention import FLASH, flash_attention
-from step02_torch.merge import merge_attention
+from step02_torch.merge import log_sum_exp, merge_attention
 from step02_torch.cache import KVCache
+from step02_torch.recording import record
 from step02_torch.layers import (
     NORMS,
     Dropout,
@@ -77,10 +78,10 @@ from step02_torch.generation import lay_out, prepare, start, step
 
 __all__ = [
     "Array", "from_numpy", "random_generator", "to_numpy", "widen",
-    "log_sum_exp", "softmax",
+    "softmax",
     "causal_mask", "combine_masks", "hide", "key_positions", "padding_mask", "sliding_window_mask",
-    "STANDARD", "Attend", "attention_scores", "cap", "record", "repeat_heads", "scale_or_default",
-    "scaled_dot_product_attention",
+    "STANDARD", "Attend", "attention_scores", "cap", "repeat_heads", "scale_or_default",
+    "scaled_dot_product_attention", "simple_attention",
     "Layer", "Linear", "Parameter", "linear", "normal", "uniform",
     "AttentionHead", "SelfAttention",
     "MaskedSelfAttention",
@@ -89,8 +90,9 @@ __all__ = [
     "alibi_bias", "alibi_slopes", "frequencies", "sinusoidal_positions", "sinusoids",
     "Rotary", "rotary_angles", "rotary_frequencies", "rotate",
     "FLASH", "flash_attention",
-    "merge_attention",
+    "log_sum_exp", "merge_attention",
     "KVCache",
+    "record",
     "NORMS", "Dropout", "Embedding", "LayerNorm", "LearnedPositions", "RMSNorm", "layer_norm", "rms_norm",
     "ACTIVATIONS", "FeedForward", "gelu", "gelu_tanh", "relu", "sigmoid", "silu",
     "Block", "Head", "PositionalInput", "Residual",

@@ -23,6 +23,7 @@ READING_ORDER = [
     "flash_attention",
     "merge",
     "cache",
+    "recording",
     "layers",
     "feed_forward",
     "blocks",
@@ -38,7 +39,7 @@ READING_ORDER = [
     "training",
     "generation",
 ]
-FAMILY = READING_ORDER[: READING_ORDER.index("cache") + 1]  # what step03 writes again
+FAMILY = READING_ORDER[: READING_ORDER.index("recording") + 1]  # what step03 writes again
 OWN = {"arrays": None, "flash_attention": {"on_rung"}}  # names that a stage may add to a file; None: any
 MACHINERY = ["kernels"]  # what lies between step03's flash attention and its kernels
 ATTENDING = ["self_attention", "multi_head_attention"]  # step03 attends by its flash attention

@@ -34,6 +34,7 @@ def cache(name, old, new, test, function):
     return Mutant(name, f"step01_numpy.{function}", old, new, f"tests/{test}")
 
 
+SIMPLE = "test_the_simple_one_is_the_general_one_without_options"
 SAME_CACHE = "decoding/test_cache.py::test_both_keep_the_same"
 SCALE = "1 / sqrt(q.shape[-1])"
 ATTENTION = [
@@ -57,6 +58,11 @@ ATTENTION = [
     attention("tanh's derivative without the square", "np.tanh(scores / softcap) ** 2", "np.abs(np.tanh(scores / softcap))", "test_gradients_equal_central_differences", "cap_backward"),
     attention("dtype lost in 16 bits", "weights.astype(q.dtype, copy=False)", "weights", "test_lower_precision"),
     Mutant("16-bit sums", "step01_numpy.arrays:widen", "x.dtype.itemsize == 2", "False", "tests/attention/test_attention.py::test_lower_precision"),
+    attention("simple attention without the scale", "matches / sqrt(q.shape[-1])", "matches", SIMPLE, "simple_attention"),
+    attention("simple attention over the queries", "softmax(scores)", "softmax(scores, -2)", SIMPLE, "simple_attention"),
+    attention("simple gradient without the scale", "d_scores / sqrt(q.shape[-1])", "d_scores", SIMPLE, "simple_attention_backward"),
+    attention("simple gradient of the keys from the keys", "d_matches.swapaxes(-1, -2) @ q", "d_matches.swapaxes(-1, -2) @ k[..., : q.shape[-2], :]", SIMPLE, "simple_attention_backward"),
+    attention("simple attention of step02 without the scale", "matches / sqrt(q.shape[-1])", "matches", SIMPLE, "simple_attention", "step02_torch"),
     attention("no scale in step02", SCALE, "1.0", "test_plain", "scale_or_default", "step02_torch"),
     attention("causal forgotten in step02", "causal=causal, ", "", "test_causal_for_any_lengths", stage="step02_torch"),
     attention("heads tiled in step02", "x.repeat_interleave(q.shape[-3] // x.shape[-3], dim=-3)", "x.repeat(*[1] * (x.ndim - 3), q.shape[-3] // x.shape[-3], 1, 1)", "test_grouped_heads", "repeat_heads", "step02_torch"),
@@ -64,12 +70,12 @@ ATTENTION = [
 ]  # fmt: skip
 
 SOFTMAX = [
-    Mutant("no maximum subtracted", "step01_numpy.softmax:_exp_and_sum", "np.where(np.isfinite(largest), largest, 0)", "largest * 0", "tests/attention/test_softmax.py::test_large_scores_stay_in_range"),
+    Mutant("no maximum subtracted", "step01_numpy.softmax:softmax", "np.where(np.isfinite(largest), largest, 0)", "largest * 0", "tests/attention/test_softmax.py::test_large_scores_stay_in_range"),
     Mutant("NaN in a hidden row", "step01_numpy.softmax:softmax", "np.maximum(total, 1)", "total", "tests/attention/test_softmax.py::test_hidden_row_gives_zero_weights_and_gradients"),
     Mutant("softmax's gradient as a sigmoid's", "step01_numpy.softmax:softmax_backward", "(d_weights - row_sum)", "d_weights * (1 - wide)", "tests/attention/test_softmax.py::test_gradient_equals_central_differences"),
     Mutant("row sum along the wrong axis", "step01_numpy.softmax:softmax_backward", "sum(axis=axis", "sum(axis=-2", "tests/attention/test_softmax.py::test_gradient_equals_central_differences"),
-    Mutant("log-sum-exp without the maximum", "step01_numpy.softmax:log_sum_exp", "largest + np.log", "np.log", "tests/attention/test_softmax.py::test_log_sum_exp_equals_torch"),
-    Mutant("lse of a hidden row is finite", "step01_numpy.softmax:log_sum_exp", "np.where(empty, -np.inf, lse)", "lse", "tests/attention/test_softmax.py::test_hidden_row_gives_zero_weights_and_gradients"),
+    Mutant("log-sum-exp without the maximum", "step01_numpy.merge:log_sum_exp", "largest + np.log", "np.log", "tests/attention/test_softmax.py::test_log_sum_exp_equals_torch"),
+    Mutant("lse of a hidden row is finite", "step01_numpy.merge:log_sum_exp", "np.where(total == 0, -np.inf, lse)", "lse", "tests/attention/test_softmax.py::test_hidden_row_gives_zero_weights_and_gradients"),
     Mutant("NaN in step02's hidden row", "step02_torch.softmax:softmax", "wide.masked_fill(empty, 0)", "wide", "tests/attention/test_softmax.py::test_hidden_row_gives_zero_weights_and_gradients"),
 ]  # fmt: skip
 
@@ -77,9 +83,10 @@ MASKS = [
     Mutant("mask of -1e4", "step01_numpy.masks:hide", "-np.inf", "-1e4", "tests/attention/test_attention.py::test_everything_hidden_is_zero_throughout"),
     Mutant("inverted mask", "step01_numpy.masks:hide", "np.where(mask, scores, -np.inf)", "np.where(mask, -np.inf, scores)", "tests/attention/test_masks.py::test_hide"),
     Mutant("hidden scores multiplied by 0", "step01_numpy.masks:hide", "np.where(mask, scores, -np.inf)", "scores * mask", "tests/attention/test_attention.py::test_mask_of_any_broadcastable_shape"),
-    Mutant("causal without the diagonal", "step01_numpy.masks:sliding_window_mask", "key <= query + right", "key < query + right", "tests/attention/test_masks.py::test_causal_mask_of_a_square"),
+    Mutant("causal without the diagonal", "step01_numpy.masks:causal_mask", "key <= query", "key < query", "tests/attention/test_masks.py::test_causal_mask_of_a_square"),
     Mutant("causal from the top left", "step01_numpy.masks:key_positions", "n_keys - n_queries if offset is None", "0 if offset is None", "tests/attention/test_attention.py::test_causal_for_any_lengths"),
-    Mutant("window one too wide", "step01_numpy.masks:sliding_window_mask", "key >= query - left", "key >= query - left - 1", "tests/attention/test_masks.py::test_sliding_window"),
+    Mutant("window one too wide", "step01_numpy.masks:sliding_window_mask", "ahead >= -left", "ahead >= -left - 1", "tests/attention/test_masks.py::test_sliding_window"),
+    Mutant("window open ahead", "step01_numpy.masks:sliding_window_mask", "ahead <= right", "ahead <= right + 1", "tests/attention/test_attention.py::test_causal_for_any_lengths"),
     Mutant("masks combine with or", "step01_numpy.masks:combine_masks", "mask & band", "mask | band", "tests/attention/test_masks.py::test_combination_is_an_and"),
     Mutant("padding hides one key too few", "step01_numpy.masks:padding_mask", "< lengths", "<= lengths", "tests/attention/test_masks.py::test_padding_mask"),
     Mutant("inverted mask in step03", "step03_gpu.masks:hide", "xp.where(mask, scores, -xp.inf)", "xp.where(mask, -xp.inf, scores)", "tests/attention/test_masks.py::test_hide"),
@@ -91,7 +98,8 @@ HEADS = [
     heads("scale by d_model", "mask, **options)", "mask, **options, scale=x.shape[-1] ** -0.5)", "test_multi_head_equals_torchs", "MultiHeadAttention.forward"),
     heads("no output projection", "self.w_o(merge_heads(out))", "merge_heads(out)", "test_multi_head_equals_torchs", "MultiHeadAttention.forward"),
     heads("values from the keys' weights", "self.w_v(context)", "self.w_k(context)", "test_multi_head_equals_torchs", "MultiHeadAttention._project"),
-    heads("context ignored", "if context is None", "if cache is None", "test_multi_head_equals_torchs", "MultiHeadAttention._project"),
+    heads("queries from the keys' weights", "self.w_q(x), self.w_k(x)", "self.w_k(x), self.w_q(x)", "test_causal_multi_head_equals_torchs", "MultiHeadAttention.qkv"),
+    heads("context ignored", "if context is None", "if True", "test_multi_head_equals_torchs", "MultiHeadAttention._project"),
     heads("gradient of x by the queries only", "d_x + d_context, None", "d_x, None", "test_gradients_equal_step02s", "MultiHeadAttention.backward"),
     heads("rotary not turned back", "self.rotary.backward(d, positions)", "self.rotary.forward(d, positions)", "test_gradients_equal_step02s", "MultiHeadAttention.backward"),
     heads("cached positions start at 0", "0 if cache is None else cache.length", "0", "test_cached_decoding_equals_the_full_forward", "MultiHeadAttention._positions"),

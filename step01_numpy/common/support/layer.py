@@ -1,4 +1,4 @@
-"""Layers and their weights by name: what PyTorch's `Module` and `Parameter` are to step02."""
+"""Layers, their weights by name and what these begin as; step02 has PyTorch's `Module` and `Parameter`."""
 
 from collections.abc import Iterator
 
@@ -120,3 +120,15 @@ class Layer:
             new, old = state[name], parameter.data
             new = new if hasattr(new, "__array_function__") else np.asarray(new)
             parameter.data = (np.array if copy else np.asarray)(new, dtype=old.dtype, like=old)
+
+
+def uniform(bound: float, shape: tuple, rng=None) -> np.ndarray:
+    """Draw float32 numbers from [-bound, bound)."""
+    rng = np.random.default_rng() if rng is None else rng
+    return rng.uniform(-bound, bound, shape).astype(np.float32, copy=False)
+
+
+def normal(deviation: float, shape: tuple, rng=None) -> np.ndarray:
+    """Draw float32 numbers from a normal distribution of mean 0."""
+    rng = np.random.default_rng() if rng is None else rng
+    return rng.normal(0, deviation, shape).astype(np.float32, copy=False)
