@@ -265,7 +265,7 @@ def test_a_prepared_model_says_the_same(stage, rng, variant):
     model = trained(stage, rng, variant)
     expected = model.forward(TOKENS)
     assert stage.get("prepare")(model.layer) is model.layer
-    fused = [x.w_qkv.weight is not None for x in model.layer.modules() if hasattr(x, "w_qkv")]
+    fused = ["qkv" in vars(x) for x in model.layer.modules() if hasattr(x, "qkv")]
     assert fused
     assert all(fused)
     decoding = Decoding(model, TOKENS[:, :0])

@@ -25,20 +25,21 @@ DIFFERENTIABLE = {
     "normalise": (1, lambda f, d, a, out, o: (f(d, *a, **o),)),
     "cross_entropy": (1, lambda f, d, a, out, o: (f(d, *a, **o),)),
     "scaled_dot_product_attention": (3, lambda f, d, a, out, o: f(d, *a[:3], *out, *a[3:], **o)),
+    "simple_attention": (3, lambda f, d, a, out, o: f(d, *a, out[1])),
     "flash_attention": (3, lambda f, d, a, out, o: f(d, *a[:3], *out, *a[3:], **o)),
 }
 BACKWARD_NAMES = {"scaled_dot_product_attention": "attention_backward"}
 
 # What a package may leave to step01, whose code runs on any arrays that NumPy's functions dispatch to.
 MODELS = (
-    "recurrent",
-    "recurrent_scores",
-    "recurrent_attention",
     "layers",
     "feed_forward",
     "blocks",
     "transformer",
     "language_model",
+    "recurrent",
+    "recurrent_scores",
+    "recurrent_attention",
     "recurrent_translator",
     "pooling",
     "loss",

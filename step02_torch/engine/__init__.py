@@ -1,0 +1,1 @@
+"""What serves speed: the same numbers as the mathematics beside it, which knows nothing of it."""
