@@ -46,7 +46,7 @@ from step01_numpy.positions import (
 )
 from step01_numpy.rotary import Rotary, rotary_angles, rotary_frequencies, rotate, rotate_backward
 from step01_numpy.multi_head_attention import KVCache, MultiHeadAttention, merge_heads, split_heads
-from step01_numpy.flash_attention import FLASH, flash_attention, flash_attention_backward
+from step01_numpy.flash_attention import flash_attention, flash_attention_backward
 from step01_numpy.merge import merge_attention, merge_attention_backward
 from step01_numpy.recurrent import (
     BidirectionalGRU,
@@ -118,6 +118,7 @@ from step01_numpy.loss import BLOCK, cross_entropy, cross_entropy_backward, line
 from step01_numpy.optimizer import AdamW, clip_gradients, learning_rate
 from step01_numpy.training import Progress, loss_and_gradients, train, training_step
 from step01_numpy.generation import lay_out, prepare, start, step
+from step01_numpy.engine.flash import FLASH
 
 __all__ = [
     "Array", "from_numpy", "lookup_backward", "random_generator", "to_numpy", "widen",
@@ -133,7 +134,7 @@ __all__ = [
     "LearnedPositions", "alibi_bias", "alibi_slopes", "frequencies", "sinusoidal_positions", "sinusoids",
     "Rotary", "rotary_angles", "rotary_frequencies", "rotate", "rotate_backward",
     "KVCache", "MultiHeadAttention", "merge_heads", "split_heads",
-    "FLASH", "flash_attention", "flash_attention_backward",
+    "flash_attention", "flash_attention_backward",
     "merge_attention", "merge_attention_backward",
     "BidirectionalGRU", "GRU", "gru_step", "gru_step_backward", "sigmoid", "stand_still", "summary",
     "summary_backward", "weight_backward",
@@ -154,4 +155,5 @@ __all__ = [
     "AdamW", "clip_gradients", "learning_rate",
     "Progress", "loss_and_gradients", "train", "training_step",
     "lay_out", "prepare", "start", "step",
+    "FLASH",
 ]  # fmt: skip

@@ -54,8 +54,13 @@ def applied(mutant):
 
 def run(mutant):
     """Run the test that must fail, on the stage that is mutated; return pytest's exit code."""
-    kernel = mutant.target.endswith((".cu", ".cuh"))
-    stage = "tests.step03_rungs" if kernel else mutant.target.split(".")[0]
+    kernel, engine = (
+        mutant.target.endswith((".cu", ".cuh")),
+        mutant.target.startswith("step01_numpy.engine.flash"),
+    )
+    stage = (
+        "tests.step03_rungs" if kernel else "tests.step01_engine" if engine else mutant.target.split(".")[0]
+    )
     arguments = [
         mutant.killer,
         "-x",
