@@ -61,7 +61,7 @@ def attend(
 
 def _forward(rule, q, out, lse, k, v, key_sides, tasks) -> None:
     """Attend with one block of queries after another; every thread runs this, all on the same tasks."""
-    buffer = np.empty(plan().rows * plan().keys, q.dtype)
+    buffer = np.empty(max(plan().rows, plan().rows_of_band) * plan().keys, q.dtype)
     for head, rows in tasks:
         kv_head = head[:-1]
         if kv_head not in key_sides:
@@ -198,7 +198,8 @@ def _bounded(rule, q, longest) -> bool:
 
 
 def _longest(x) -> float:
-    return float(np.vecdot(x, x).max()) ** 0.5
+    with np.errstate(over="ignore"):  # then it is inf, and nothing is bounded
+        return float(np.vecdot(x, x).max()) ** 0.5
 
 
 def _columns(x: np.ndarray) -> np.ndarray:

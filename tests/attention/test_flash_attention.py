@@ -324,6 +324,25 @@ def test_multi_head_attention_takes_it(stage, rng):
     assert_all_equal64(flash.gradients(d_out, x, causal=True), standard.gradients(d_out, x, causal=True))
 
 
+def test_it_runs_on_arrays_that_are_not_numpys(rng):
+    from tests.device_array import DeviceArray
+
+    stage = Stage("step01_numpy")
+    arrays = qkv(rng, 300, 600, (2, 4), (2, 2))
+    options = {"mask": rng.random((2, 1, 1, 600)) < 0.7, "bias": rng.normal(size=(300, 600))}
+    d_out = rng.normal(size=(2, 4, 300, D_V))
+
+    def run(place):
+        given = {name: place(x) for name, x in options.items()} | {"window": (400, 5), "softcap": 3.0}
+        q, k, v, d = (place(x) for x in (*arrays, d_out))
+        out, lse = stage.get(FLASH)(q, k, v, **given)
+        return out, lse, *stage.get(f"{FLASH}_backward")(d, q, k, v, out, lse, **given)
+
+    found, expected = run(DeviceArray), run(np.asarray)
+    assert all(isinstance(x, DeviceArray) for x in found)
+    assert_all_equal64([x.get() for x in found], expected)
+
+
 def test_examples():
     module = sys.modules["step01_numpy.flash_attention"]  # the package's own name is the function's
     assert doctest.testmod(module) == (0, 8)
