@@ -31,7 +31,7 @@ from step01_numpy.cross_attention import CrossAttention
 from step01_numpy.multi_head_attention import MultiHeadAttention, merge_heads, split_heads
 from step01_numpy.positions import alibi_bias, alibi_slopes, frequencies, sinusoidal_positions, sinusoids
 from step01_numpy.rotary import Rotary, rotary_angles, rotary_frequencies, rotate, rotate_backward
-from step01_numpy.flash_attention import FLASH, flash_attention, flash_attention_backward
+from step01_numpy.flash_attention import flash_attention, flash_attention_backward
 from step01_numpy.merge import log_sum_exp, log_sum_exp_backward, merge_attention, merge_attention_backward
 from step01_numpy.cache import KVCache
 from step01_numpy.recording import record
@@ -107,6 +107,7 @@ from step01_numpy.loss import BLOCK, cross_entropy, cross_entropy_backward, line
 from step01_numpy.optimizer import AdamW, clip_gradients, learning_rate
 from step01_numpy.training import Progress, loss_and_gradients, train, training_step
 from step01_numpy.generation import lay_out, prepare, start, step
+from step01_numpy.engine.flash import FLASH
 
 __all__ = [
     "Array", "from_numpy", "random_generator", "to_numpy", "widen",
@@ -122,7 +123,7 @@ __all__ = [
     "MultiHeadAttention", "merge_heads", "split_heads",
     "alibi_bias", "alibi_slopes", "frequencies", "sinusoidal_positions", "sinusoids",
     "Rotary", "rotary_angles", "rotary_frequencies", "rotate", "rotate_backward",
-    "FLASH", "flash_attention", "flash_attention_backward",
+    "flash_attention", "flash_attention_backward",
     "log_sum_exp", "log_sum_exp_backward", "merge_attention", "merge_attention_backward",
     "KVCache",
     "record",
@@ -145,4 +146,5 @@ __all__ = [
     "AdamW", "clip_gradients", "learning_rate",
     "Progress", "loss_and_gradients", "train", "training_step",
     "lay_out", "prepare", "start", "step",
+    "FLASH",
 ]  # fmt: skip

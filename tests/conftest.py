@@ -19,15 +19,18 @@ torch.set_num_threads(1)  # the tensors here are so small that threads would mos
 STEP01 = [
     f"step01_numpy.{path.stem}" for path in (Path(__file__).parent.parent / "step01_numpy").glob("*.py")
 ]
+STEP01.append("step01_numpy.engine")
 if find_spec("beartype"):  # a GPU machine may lack it, and the tests hold without
     jaxtyping.install_import_hook([*STEP01, "step02_torch", "step03_gpu"], "beartype.beartype")
 
 from step01_numpy.common.parity.stage import Stage  # noqa: E402
 
 STAGES = ["step01_numpy", "step02_torch", "step03_gpu"]
+ENGINE = "tests.step01_engine"  # step 1 once more, with its engine in place of the algorithm
 RUNGS = "tests.step03_rungs"  # step 3 once more, with its kernels on the emulator
 FAMILY = ("attention", "bad_input", "flash_attention", "heads", "onnx")
 ATTENDING = {"tests.parity.test_parity", *(f"tests.attention.test_{name}" for name in FAMILY)}
+BY_FUNCTION = ATTENDING - {"tests.attention.test_heads"}  # where flash attention is called by its name
 
 
 def pytest_addoption(parser):
@@ -40,9 +43,10 @@ def pytest_addoption(parser):
 
 
 def stages(metafunc):
-    """Return the stages of a test module: those asked for, or all; the kernels where attention is tested."""
-    kernels = [RUNGS] if metafunc.module.__name__ in ATTENDING else []
-    return metafunc.config.getoption("stage") or [*STAGES, *kernels]
+    """Return the stages of a test module: those asked for, or all; engine and kernels where attention is."""
+    module = metafunc.module.__name__
+    engine, kernels = [ENGINE] * (module in BY_FUNCTION), [RUNGS] * (module in ATTENDING)
+    return metafunc.config.getoption("stage") or [*STAGES, *engine, *kernels]
 
 
 def pytest_generate_tests(metafunc):

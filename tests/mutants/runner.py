@@ -18,6 +18,7 @@ import pytest
 from tests.devices.ranks import MUTANT
 from tests.mutants.distributed import DISTRIBUTED
 from tests.mutants.embedding import EMBEDDING
+from tests.mutants.flash import FLASH
 from tests.mutants.kernels import KERNELS, applied_to_kernel
 from tests.mutants.loading import LOADING
 from tests.mutants.operators import OPERATORS
@@ -27,7 +28,7 @@ from tests.mutants.tensor_cores import TENSOR_CORES
 from tests.mutants.texts import TEXTS
 from tests.mutants.transformers import TRANSFORMERS
 
-MUTANTS = [*TRANSFORMERS, *RECURRENT, *LOADING, *SEARCHING, *TEXTS, *EMBEDDING]
+MUTANTS = [*TRANSFORMERS, *FLASH, *RECURRENT, *LOADING, *SEARCHING, *TEXTS, *EMBEDDING]
 MUTANTS += [*KERNELS, *TENSOR_CORES, *OPERATORS, *DISTRIBUTED]
 
 
@@ -55,7 +56,9 @@ def applied(mutant):
 def run(mutant):
     """Run the test that must fail, on the stage that is mutated; return pytest's exit code."""
     kernel = mutant.target.endswith((".cu", ".cuh"))
-    stage = "tests.step03_rungs" if kernel else mutant.target.split(".")[0]
+    engine = mutant.target.startswith("step01_numpy.engine.flash")
+    own = mutant.target.partition(".")[0]
+    stage = "tests.step03_rungs" if kernel else "tests.step01_engine" if engine else own
     arguments = [
         mutant.killer,
         "-x",
