@@ -70,10 +70,10 @@ def uniform(bound: float, shape: tuple, rng=None) -> Float[Array, "..."]:
     """Draw float32 numbers from [-bound, bound)."""
     if rng is None:
         return torch.empty(shape).uniform_(-bound, bound)
-    return from_numpy(rng.uniform(-bound, bound, shape)).float()
+    return torch.from_numpy(rng.uniform(-bound, bound, shape)).float()  # not copied: nobody else has it
 
 
 def normal(deviation: float, shape: tuple, rng=None) -> Float[Array, "..."]:
     """Draw float32 numbers from a normal distribution of mean 0."""
     rng = random_generator() if rng is None else rng
-    return from_numpy(rng.normal(0, deviation, shape)).float()
+    return torch.from_numpy(rng.normal(0, deviation, shape)).float()
