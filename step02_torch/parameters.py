@@ -70,7 +70,7 @@ def uniform(bound: float, shape: tuple, rng=None) -> Float[Array, "..."]:
     """Draw float32 numbers from [-bound, bound)."""
     if rng is None:
         return torch.empty(shape).uniform_(-bound, bound)
-    return torch.from_numpy(rng.uniform(-bound, bound, shape)).float()
+    return torch.from_numpy(rng.uniform(-bound, bound, shape)).float()  # not copied: nobody else has it
 
 
 def normal(deviation: float, shape: tuple, rng=None) -> Float[Array, "..."]:
