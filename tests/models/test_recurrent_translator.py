@@ -7,7 +7,7 @@ import pytest
 
 from step01_numpy.common.configuration.recurrent import RecurrentConfig
 from step01_numpy.common.decoding.search import beam_search
-from step01_numpy.common.parity.comparison import Evaluation, slopes
+from step01_numpy.common.parity.slopes import Evaluation, slopes
 from step01_numpy.common.parity.stage import Stage
 from step01_numpy.common.text.batches import Batch, Batches
 from step01_numpy.common.training.configuration import TrainingConfig
