@@ -206,8 +206,8 @@ def arguments(backward: Callable) -> dict[str, str]:
         return {p.name: p.name for p in named if p.name in KNOWN}
     if len(required) not in BY_POSITION:
         raise ValueError(
-            f"{name_of(backward)} takes {', '.join(required)} behind d_out; expected nothing, saved, (q, k, v), "
-            f"(q, k, v, saved), (q, k, v, out, saved), or names among {', '.join(sorted(KNOWN))}"
+            f"{name_of(backward)} takes {', '.join(required)} behind d_out; expected nothing, saved, "
+            f"(q, k, v), (q, k, v, saved), (q, k, v, out, saved), or names among {', '.join(sorted(KNOWN))}"
         )
     return dict(zip(required, BY_POSITION[len(required)], strict=True))
 

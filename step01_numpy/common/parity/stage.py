@@ -116,8 +116,8 @@ class Stage:
         ----------
         function : str
         d_out : np.ndarray
-        args, options
-            What the function is given.
+        args : np.ndarray
+            What the function is given, options beside.
         result : optional
             What the function returns for them, for a `*_backward` to go on from; else the function is called.
         """
@@ -126,6 +126,7 @@ class Stage:
         check_takes(f"{self.name}.{function}", forward, len(args), options)
         args, options, d_out = self.array(args), self.array(options), self.array(d_out)
         if self.has(name):
+            check_takes(f"{self.name}.{name}", self.get(name), 0, options)
             result = forward(*args, **options) if result is None else self.array(result)
             return self.numpy(tuple(call_backward(self.get(name), d_out, args, result, options)))
         if not hasattr(args[0], "requires_grad_"):

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import isfinite
 
 from step01_numpy.common.parity.verdict import DIFFERS, EQUAL, MISSING, NOT_OFFERED, RAISED, Row, Verdict
@@ -72,8 +72,17 @@ def details(rows: Sequence[Row]) -> list[str]:
     ]
     for status in (MISSING, NOT_OFFERED):
         texts = dict.fromkeys(found.text for _, _, found in verdicts if found.status == status)
-        lines += [f"{status}: {'; '.join(texts)}"] if texts else []
+        lines += [f"{status}: {joined(texts)}"] if texts else []
     return [textwrap.fill(line, WIDTH, subsequent_indent="    ") for line in lines]
+
+
+def joined(texts: Iterable[str]) -> str:
+    """Join what begins alike: "x has no y" and "x has no z" to "x has no y, z"."""
+    ends: dict[str, list[str]] = {}
+    for text in texts:
+        start, no, end = text.rpartition(" no ")
+        ends.setdefault(start + no, []).append(end)
+    return "; ".join(start + (", " if start else "; ").join(found) for start, found in ends.items())
 
 
 def verdict(rows: Sequence[Row]) -> str:
