@@ -11,14 +11,27 @@ import pytest
 import step01_numpy
 from step01_numpy.common.parity import check
 from step01_numpy.common.parity.cases import CASES
+from step01_numpy.common.parity.comparison import compare
+from step01_numpy.common.parity.signatures import NotOffered
+from step01_numpy.common.parity.stage import Stage
 from step01_numpy.common.parity.table import Rows, as_json, as_text
 from step01_numpy.common.parity.verdict import agrees, difference
 
 
-def test_every_operation_is_equal(stage):
-    rows = check(stage)
-    assert [row.operation for row in rows] == [case.operation for case in CASES]
-    assert {(row.forward.status, row.gradient.status) for row in rows} == {("equal", "equal")}
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.operation)
+def test_every_operation_is_equal(stage, case):
+    row = compare(case, stage, Stage("step01_numpy"))
+    for found in (row.forward, row.gradient):
+        if found.status in ("missing", "not offered"):
+            raise NotOffered(found.text)
+        assert found.status == "equal", found.text
+
+
+def test_every_operation_has_a_row():
+    rows = check("step01_numpy", only=["softmax", "layers"])
+    assert [row.operation for row in rows] == [
+        x.operation for x in CASES if x.family in ("softmax", "layers")
+    ]
     assert rows.passed
 
 
