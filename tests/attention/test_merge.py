@@ -178,6 +178,7 @@ BAD = [
 ]
 
 
+@pytest.mark.ours  # the messages are our words
 @pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(("position", "change", "error", "message"), BAD)
 def test_bad_input(stage, parts, position, change, error, message):

@@ -165,6 +165,7 @@ def test_a_model_without_a_head_has_no_logits(stage, rng):
         model.layer.projection()
 
 
+@pytest.mark.ours  # the messages are our words
 @pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(
     ("tokens", "mask", "message"),

@@ -357,6 +357,7 @@ def test_a_wrong_configuration_is_named(changes, message):
         configuration(**changes)
 
 
+@pytest.mark.ours  # the messages are our words
 @pytest.mark.usefixtures("unchecked")
 def test_bad_input_is_named(stage):
     model = build(stage, configuration())
