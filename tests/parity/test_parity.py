@@ -76,6 +76,15 @@ def test_a_wrong_gradient_marks_the_gradient_alone():
     assert not rows.passed
 
 
+def test_a_wrong_factor_is_found_that_upstream_gradients_of_one_would_hide():
+    def doubled(d_weights, weights):
+        return 2 * step01_numpy.softmax_backward(d_weights, weights)
+
+    assert np.abs(doubled(np.ones((2, 3)), np.full((2, 3), 1 / 3))).max() < 1e-15
+    rows = check(foreign(softmax_backward=doubled), only="softmax")
+    assert named(rows, "differs", "gradient") == ["softmax"]
+
+
 def test_the_worst_number_is_told():
     def wrong(x):
         out = step01_numpy.softmax(x)
@@ -181,6 +190,19 @@ def test_an_option_without_a_parameter_is_not_offered():
     assert rows.passed
     assert "not offered: foreign.scaled_dot_product_attention takes no window" in str(rows)
     assert str(rows).endswith("all 13 comparisons are within tolerance, 1 are not offered")
+
+
+def test_shapes_that_are_refused_are_not_offered():
+    def attention(q, k, v, mask=None, **options):
+        if q.shape[1] != k.shape[1]:
+            raise IndexError("one head too many")
+        return step01_numpy.scaled_dot_product_attention(q, k, v, mask, **options)
+
+    rows = check(foreign(scaled_dot_product_attention=attention), only="attention")
+    (row,) = [row for row in rows if row.operation == "attention, grouped heads"]
+    assert (row.forward.status, row.gradient.status) == ("not offered", "not offered")
+    assert row.forward.text == "foreign.scaled_dot_product_attention raised IndexError: one head too many"
+    assert rows.passed
 
 
 def test_no_row_and_nothing_compared_is_a_failure():

@@ -52,7 +52,7 @@ def compare(case: Case, stage: Stage, reference: Stage, seed: int = 0) -> Row:
     """Compare one operation."""
     kind = LayerCall if case.is_layer else FunctionCall
     theirs = kind(case, reference, seed)
-    expected = Expected.of(theirs)
+    expected = ask(theirs)
     if stage.name != reference.name:
         return row(kind(case, stage, seed, like=theirs), expected, stage.name, reference.name)
     again = Evaluation(
@@ -76,12 +76,12 @@ class Expected:
     d_out: np.ndarray
     gradients: dict[str, np.ndarray]
 
-    @classmethod
-    def of(cls, call: Call) -> "Expected":
-        """Ask the reference, with a random upstream gradient."""
-        results = {name: x.copy() for name, x in call.results().items()}
-        d_out = np.random.default_rng([call.seed, 1]).normal(size=results["out"].shape)
-        return cls(results, d_out, call.gradients(d_out, results))
+
+def ask(call: Call) -> Expected:
+    """Ask the reference, with a random upstream gradient."""
+    results = {name: x.copy() for name, x in call.results().items()}
+    d_out = np.random.default_rng([call.seed, 1]).normal(size=results["out"].shape)
+    return Expected(results, d_out, call.gradients(d_out, results))
 
 
 def row(call: Call, expected: Expected, stage: str, reference: str) -> Row:

@@ -8,12 +8,11 @@ from inspect import Parameter
 import numpy as np
 
 from step01_numpy.common.parity.cases import ATTENTION, Case, select
-from step01_numpy.common.parity.comparison import Expected, row
-from step01_numpy.common.parity.evaluation import FunctionCall, draw
+from step01_numpy.common.parity.comparison import ask, row
+from step01_numpy.common.parity.evaluation import FunctionCall, draw, shapes_may_be_refused
 from step01_numpy.common.parity.signatures import NotOffered, check_takes, parameters, takes
 from step01_numpy.common.parity.stage import Stage
 from step01_numpy.common.parity.table import Rows
-from step01_numpy.common.parity.verdict import one_line
 
 REFERENCE = "step01_numpy"
 OPTIONS = ("mask", "bias", "causal", "window", "offset", "scale", "softcap")
@@ -79,7 +78,7 @@ def check_attention(
     tensors = arrays == "torch" or backward == AUTOGRAD
     rows = Rows()
     for case in select(only, ATTENTION):
-        expected = Expected.of(FunctionCall(case, Stage(REFERENCE), seed))
+        expected = ask(FunctionCall(case, Stage(REFERENCE), seed))
         call = PlainCall(case, forward, backward, reference_results(case, seed), tensors, seed)
         judged = {name: x for name, x in call.reference.items() if name in ("out", call.kind)}
         rows.append(row(call, replace(expected, results=judged), name_of(forward), REFERENCE))
@@ -121,12 +120,8 @@ class PlainCall:
         name = name_of(self.forward)
         check_takes(name, self.forward, 3, options)
         options = neutral(self.forward, q, k) | options
-        try:
+        with shapes_may_be_refused(self.case, name):
             found = self.forward(*(leaves or self.given((q, k, v))), **self.given(options))
-        except Exception as error:
-            if self.case.by_shape:
-                raise NotOffered(f"{name} raised {type(error).__name__}: {one_line(error)}") from error
-            raise
         out, *saved = found if isinstance(found, tuple | list) else (found,)
         return out, (saved[0] if len(saved) == 1 else tuple(saved) or None)
 

@@ -94,16 +94,7 @@ class Wrong(Exception):
 
 
 class Judgement(pytest.Item):
-    """
-    The test of an operation's results, or of its gradients.
-
-    Parameters
-    ----------
-    question : Question
-    part : "forward" or "gradient"
-    options
-        What pytest gives every test.
-    """
+    """The test of an operation's results, or of its gradients: `part` says which."""
 
     def __init__(self, *, question: Question, part: str, **options):
         super().__init__(**options)

@@ -18,13 +18,17 @@ class Rows(list[Row]):
     @property
     def passed(self) -> bool:
         """Whether something was compared, and nothing is wrong."""
-        compared = [row for row in self if EQUAL in (row.forward.status, row.gradient.status)]
-        return bool(compared) and all(row.passed for row in self)
+        return n_compared(self) > 0 and all(row.passed for row in self)
 
     def __repr__(self):
         return as_text(self)
 
     __str__ = __repr__
+
+
+def n_compared(rows: Sequence[Row]) -> int:
+    """Return how many rows have a number that is equal."""
+    return sum(EQUAL in (row.forward.status, row.gradient.status) for row in rows)
 
 
 def pivot(rows: Sequence[Row]) -> tuple[list[Comparison], dict[str, dict[Comparison, Row]]]:
@@ -78,10 +82,10 @@ def details(rows: Sequence[Row]) -> list[str]:
 
 def joined(texts: Iterable[str]) -> str:
     """Join what begins alike: "x has no y" and "x has no z" to "x has no y, z"."""
-    ends: dict[str, list[str]] = {}
+    ends: dict[str, dict[str, None]] = {}
     for text in texts:
         start, no, end = text.rpartition(" no ")
-        ends.setdefault(start + no, []).append(end)
+        ends.setdefault(start + no, {}).update(dict.fromkeys(end.split(", ") if no else [end]))
     return "; ".join(start + (", " if start else "; ").join(found) for start, found in ends.items())
 
 
@@ -92,7 +96,7 @@ def verdict(rows: Sequence[Row]) -> str:
         told = [f"{row.operation} ({row.stage})" for row in wrong if _worst(row) != MISSING]
         told += [f"{len(wrong) - len(told)} missing"] if len(told) < len(wrong) else []
         return f"{len(wrong)} of {len(rows)} are out of tolerance, raised or missing (!): {', '.join(told)}"
-    compared = sum(EQUAL in (row.forward.status, row.gradient.status) for row in rows)
+    compared = n_compared(rows)
     if not compared:
         return "nothing was compared"
     rest = f", {len(rows) - compared} are not offered" if compared < len(rows) else ""
