@@ -1,6 +1,7 @@
 """One test body for every stage: the `stage` fixture gives the package, NumPy arrays in and out."""
 
 import os
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -23,6 +24,8 @@ STEP01.append("step01_numpy.engine")
 if find_spec("beartype"):  # a GPU machine may lack it, and the tests hold without
     jaxtyping.install_import_hook([*STEP01, "step02_torch", "step03_gpu"], "beartype.beartype")
 
+from step01_numpy.common.parity.plugin import find_tests  # noqa: E402
+from step01_numpy.common.parity.signatures import NotOffered  # noqa: E402
 from step01_numpy.common.parity.stage import Stage  # noqa: E402
 
 STAGES = ["step01_numpy", "step02_torch", "step03_gpu"]
@@ -40,6 +43,54 @@ def pytest_addoption(parser):
         metavar="PACKAGE",
         help="test this package instead of the three stages; may be given several times",
     )
+
+
+def others(config):
+    """Return the packages asked for that are not ours: of them is asked no more than they offer."""
+    return [name for name in config.getoption("stage") or [] if name not in (*STAGES, RUNGS)]
+
+
+def pytest_configure(config):
+    for _ in find_tests(others(config)):  # each can be imported, and offers something
+        pass
+
+
+def pytest_collection_modifyitems(config, items):
+    """For somebody's own package keep what concerns it: the tests of a stage, those of our layout aside."""
+    if others(config):
+        kept = [x for x in items if "stage" in x.fixturenames and x.get_closest_marker("ours") is None]
+        config.hook.pytest_deselected(items=[x for x in items if x not in set(kept)])
+        items[:] = kept
+
+
+def skip_what_is_not_offered(item):
+    """Let a test run, and skip it where it asks another's package for what that does not have."""
+    try:
+        return (yield)
+    except AttributeError as error:
+        asked = others(item.config) and item.callspec.params["stage"]
+        if asked not in others(item.config) or not was_asked(asked, error):
+            raise
+        pytest.skip(str(error) if isinstance(error, NotOffered) else f"{asked} has no {error.name}")
+
+
+def was_asked(package, error):
+    """Tell whether an attribute was missed by us, in that package, and not by code of its own."""
+    where = error.__traceback__
+    while where.tb_next:
+        where = where.tb_next
+    own = where.tb_frame.f_globals["__name__"].split(".")[0] == package.split(".")[0]
+    return not own and (isinstance(error, NotOffered) or error.obj is sys.modules[package])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item):
+    return (yield from skip_what_is_not_offered(item))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    return (yield from skip_what_is_not_offered(item))
 
 
 def stages(metafunc):

@@ -10,6 +10,8 @@ import torch
 
 from tests.tolerances import assert_all_equal64, assert_equal64
 
+pytestmark = pytest.mark.ours
+
 LAYERS = {
     "MultiHeadAttention": ((12, 6, 2), {"bias": True}, ("w_q", "w_k", "w_v")),
     "FeedForward": ((6, 10), {"activation": "silu", "gated": True}, ("w_1", "w_3")),

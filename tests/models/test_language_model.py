@@ -5,7 +5,7 @@ import pytest
 
 from step01_numpy.common.configuration.model import ModelConfig
 from step01_numpy.common.parity.cases import BERT, GPT_2, LLAMA
-from step01_numpy.common.parity.comparison import Evaluation, slopes
+from step01_numpy.common.parity.slopes import Evaluation, slopes
 from step01_numpy.common.parity.stage import Stage
 from step01_numpy.common.training.configuration import TrainingConfig
 from tests.device_array import ATTENTIONS, DeviceArray
@@ -165,6 +165,7 @@ def test_a_model_without_a_head_has_no_logits(stage, rng):
         model.layer.projection()
 
 
+@pytest.mark.ours  # the messages are our words
 @pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(
     ("tokens", "mask", "message"),

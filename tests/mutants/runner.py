@@ -22,6 +22,7 @@ from tests.mutants.flash import FLASH
 from tests.mutants.kernels import KERNELS, applied_to_kernel
 from tests.mutants.loading import LOADING
 from tests.mutants.operators import OPERATORS
+from tests.mutants.oracle import ORACLE
 from tests.mutants.recurrent import RECURRENT
 from tests.mutants.searching import SEARCHING
 from tests.mutants.tensor_cores import TENSOR_CORES
@@ -29,7 +30,7 @@ from tests.mutants.texts import TEXTS
 from tests.mutants.transformers import TRANSFORMERS
 
 MUTANTS = [*TRANSFORMERS, *FLASH, *RECURRENT, *LOADING, *SEARCHING, *TEXTS, *EMBEDDING]
-MUTANTS += [*KERNELS, *TENSOR_CORES, *OPERATORS, *DISTRIBUTED]
+MUTANTS += [*KERNELS, *TENSOR_CORES, *OPERATORS, *DISTRIBUTED, *ORACLE]
 
 
 @contextlib.contextmanager
