@@ -19,9 +19,9 @@ torch.set_num_threads(1)  # the tensors here are so small that threads would mos
 STEP01 = [
     f"step01_numpy.{path.stem}" for path in (Path(__file__).parent.parent / "step01_numpy").glob("*.py")
 ]
-ENGINE = ["step01_numpy.engine.fused", "step01_numpy.engine.growing"]
+STEP01.append("step01_numpy.engine")
 if find_spec("beartype"):  # a GPU machine may lack it, and the tests hold without
-    jaxtyping.install_import_hook([*STEP01, *ENGINE, "step02_torch", "step03_gpu"], "beartype.beartype")
+    jaxtyping.install_import_hook([*STEP01, "step02_torch", "step03_gpu"], "beartype.beartype")
 
 from step01_numpy.common.parity.stage import Stage  # noqa: E402
 
