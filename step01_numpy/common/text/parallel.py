@@ -9,8 +9,6 @@ import unicodedata
 import zlib
 from pathlib import Path
 
-from step01_numpy.common.text.corpus import digest, embedded_corpus
-
 Pairs = list[tuple[str, str]]
 
 # Of 100 English sentences of a tab-separated file, so many go to validation and to test.
@@ -114,6 +112,8 @@ def _decode(path: Path, data: bytes) -> str:
 
 
 def _read_embedded(split: str, source: str, target: str) -> Pairs:
+    from step01_numpy.common.text.corpus import embedded_corpus  # its grammar would slow every start
+
     swapped = _swapped("the embedded corpus", source, target, "fr")
     splits = embedded_corpus()._asdict()
     if split not in splits:
@@ -205,6 +205,8 @@ def table_split(english: str) -> str:
     str
         "train", "validation" or "test"; always the same for the same sentence.
     """
+    from step01_numpy.common.text.corpus import digest
+
     share = digest(english) % 100
     if share < VALIDATION_PERCENT:
         return "validation"

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 
-from step01_numpy.common.text.corpus import embedded_corpus
 from step01_numpy.common.text.parallel import read_lines
 from step01_numpy.common.text.tokenizer import BOS, EOS, MASK, Tokenizer
 
@@ -48,6 +47,8 @@ def read_text(path: str | Path, split: str | None = None) -> list[str]:
 
 
 def _read_embedded(name: str, split: str | None) -> list[str]:
+    from step01_numpy.common.text.corpus import embedded_corpus  # its grammar would slow every start
+
     splits = embedded_corpus()._asdict()
     if split not in splits:
         raise ValueError(f"split is {split!r}; the embedded corpus has {', '.join(splits)}")
