@@ -8,6 +8,7 @@ from datetime import date
 
 import numpy
 import torch
+from threadpoolctl import threadpool_info
 
 from tests.benchmarks import attention, decoding, embedding, start_up, training
 from tests.benchmarks.timing import HEADER
@@ -20,6 +21,14 @@ BENCHMARKS = {
     "decoding": decoding.run,
 }
 WITH_DATA = ("training", "embedding")
+
+
+def processor() -> str:
+    """Return what NumPy's exponentials, its BLAS and PyTorch use of the processor, each as it calls that."""
+    loops = numpy.lib.introspect.opt_func_info(func_name="^exp2?$", signature="float32")
+    used = [f"{name} {loop['current']}" for name, x in sorted(loops.items()) for loop in x.values()]
+    used += [f"BLAS {x['architecture']}" for x in threadpool_info() if "architecture" in x]
+    return "; ".join([*used, f"torch {torch.backends.cpu.get_cpu_capability()}"])
 
 
 def main() -> int:
@@ -41,9 +50,11 @@ def main() -> int:
         "python": platform.python_version(),
         "numpy": numpy.__version__,
         "torch": torch.__version__,
+        "processor": processor(),
     }
     if not args.json:
-        print(", ".join(f"{name} {x}" for name, x in versions.items()), HEADER, sep="\n")
+        print(", ".join(f"{name} {x}" for name, x in versions.items() if name != "processor"))
+        print(f"processor: {versions['processor']}", HEADER, sep="\n")
     results = []
     for name in args.names or BENCHMARKS:
         options = {"data": args.data} if name in WITH_DATA else {}

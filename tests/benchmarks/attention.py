@@ -1,4 +1,4 @@
-"""step01's attention against PyTorch's on the same CPU, at (1, 8, 2048, 64) in float32."""
+"""step01's attention, as FLASH computes it, against PyTorch's on the same CPU: (1, 8, 2048, 64), float32."""
 
 import subprocess
 import sys
@@ -22,9 +22,9 @@ def peak():
 q = np.ones((1, 1, 65536, 64), np.float32)
 k, v = q.copy(), q.copy()
 small = slice(0, 2048)
-step01_numpy.flash_attention(q[:, :, small], k[:, :, small], v[:, :, small])
+step01_numpy.FLASH.forward(q[:, :, small], k[:, :, small], v[:, :, small])
 before = peak()
-step01_numpy.flash_attention(q, k, v)
+step01_numpy.FLASH.forward(q, k, v)
 print(peak() - before)
 """
 
@@ -42,8 +42,8 @@ def flash(causal: bool) -> list[Result]:
     leaves, t_d_out = [x.clone().requires_grad_() for x in tensors[:3]], tensors[3]
 
     def ours():
-        out, lse = step01.flash_attention(q, k, v, causal=causal)
-        step01.flash_attention_backward(d_out, q, k, v, out, lse, causal=causal)
+        out, lse = step01.FLASH.forward(q, k, v, causal=causal)
+        step01.FLASH.backward(d_out, q, k, v, out, lse, causal=causal)
 
     def theirs():
         for leaf in leaves:
@@ -52,7 +52,7 @@ def flash(causal: bool) -> list[Result]:
 
     forward = interleave(
         {
-            "ours": lambda: step01.flash_attention(q, k, v, causal=causal),
+            "ours": lambda: step01.FLASH.forward(q, k, v, causal=causal),
             "theirs": lambda: sdpa(*tensors[:3], is_causal=causal),
         },
         ROUNDS,

@@ -7,8 +7,6 @@ from functools import cache
 from queue import SimpleQueue
 from threading import Lock
 
-from threadpoolctl import ThreadpoolController
-
 _ONE_AT_A_TIME = Lock()
 
 
@@ -46,4 +44,6 @@ def share(work: Callable[[Iterator], None], tasks: list) -> None:
 @cache
 def _blas():
     """Find NumPy's BLAS in the process: that takes long, so once, and not before it is needed."""
+    from threadpoolctl import ThreadpoolController
+
     return ThreadpoolController().select(user_api="blas")
