@@ -3,14 +3,20 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 TEXT ?=
+# How many processes run tests and mutants side by side.
+JOBS ?= 2
 
-.PHONY: tour test lint bench mutants minilm triton gpu-check clean
+.PHONY: tour test proof lint bench mutants minilm triton gpu-check clean
 
 tour: $(READY)
 	$(BIN)/python -m step03_gpu tour $(if $(TEXT),"$(TEXT)")
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+
+# All of what `make test` runs a part of: every case of the grids, every mutant.
+proof: $(READY)
+	$(BIN)/python -m tests.proof --jobs $(JOBS)
 
 lint: $(READY)
 	$(BIN)/ruff format --check .
@@ -18,7 +24,7 @@ lint: $(READY)
 	$(BIN)/lint-imports
 
 mutants: $(READY)
-	$(BIN)/python -m tests.mutants
+	$(BIN)/python -m tests.mutants --jobs $(JOBS)
 
 bench: $(READY)
 	$(BIN)/python -m tests.benchmarks

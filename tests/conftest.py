@@ -8,12 +8,14 @@ from pathlib import Path
 import jaxtyping
 import numpy as np
 import pytest
+import threadpoolctl
 import torch
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before the library is imported: no test asks the network
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"  # before Triton is imported: its kernels then run on the CPU
-torch.set_num_threads(1)  # the tensors here are so small that threads would mostly wait for each other
+torch.set_num_threads(1)  # the arrays here are so small that threads would mostly wait for each other, and
+threadpoolctl.threadpool_limits(1)  # other tests run beside; what is shared between threads takes `threads`
 
 # Shapes in signatures are checked from here on: this must come before the stages are imported. Of step01
 # only the modules themselves: `common/` holds text for the most part, where checks cost much, show little.
@@ -27,6 +29,8 @@ if find_spec("beartype"):  # a GPU machine may lack it, and the tests hold witho
 from step01_numpy.common.parity.plugin import find_tests  # noqa: E402
 from step01_numpy.common.parity.signatures import NotOffered  # noqa: E402
 from step01_numpy.common.parity.stage import Stage  # noqa: E402
+from tests import grids  # noqa: E402
+from tests.progress import Heartbeat  # noqa: E402
 
 STAGES = ["step01_numpy", "step02_torch", "step03_gpu"]
 ENGINE = "tests.step01_engine"  # step 1 once more, with its engine in place of the algorithm
@@ -47,12 +51,16 @@ def pytest_addoption(parser):
 
 def others(config):
     """Return the packages asked for that are not ours: of them is asked no more than they offer."""
-    return [name for name in config.getoption("stage") or [] if name not in (*STAGES, RUNGS)]
+    return [name for name in config.getoption("stage") or [] if name not in (*STAGES, ENGINE, RUNGS)]
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_configure(config):
     for _ in find_tests(others(config)):  # each can be imported, and offers something
         pass
+    config.pluginmanager.register(grids)
+    if config.getoption("dist", "no") != "no" and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Heartbeat(config.pluginmanager.getplugin("terminalreporter")))
 
 
 def pytest_collection_modifyitems(config, items):
@@ -115,6 +123,15 @@ def stage(request):
 def rng():
     """A seeded source of inputs and upstream gradients."""
     return np.random.default_rng(20170612)
+
+
+@pytest.fixture
+def threads():
+    """Let BLAS have four threads, on any machine, and with it whatever shares its work between as many."""
+    with threadpoolctl.threadpool_limits(4, user_api="blas"):
+        libraries = [x for x in threadpoolctl.threadpool_info() if x["user_api"] == "blas"]
+        assert all(x["num_threads"] == 4 for x in libraries)
+        yield 4
 
 
 @pytest.fixture

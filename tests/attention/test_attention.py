@@ -113,6 +113,7 @@ def test_causal_with_offset_zero_is_torchs_is_causal(stage, function, rng):
     assert_equal64(stage.call(function, q, k, v, causal=True, offset=0)[0], expected)
 
 
+@pytest.mark.grid(pairs=True)
 @pytest.mark.parametrize("window", [(2, 1), (0, 0), (None, 1), (2, None), (50, 50), (None, None)])
 @pytest.mark.parametrize("offset", [None, 0])
 def test_window(stage, function, rng, window, offset):
@@ -149,6 +150,7 @@ def test_softcap_comes_before_bias_and_mask(stage, function, rng):
     assert_equal64(stage.call(function, q, k, v, mask, bias=bias, softcap=1.5)[0], expected)
 
 
+@pytest.mark.grid
 def test_gradients_equal_central_differences(stage, function, rng):
     q, k, v = qkv(rng, heads=4, kv_heads=2, lead=())
     options = {"softcap": 1.5, "bias": rng.normal(size=(L, S)), "causal": True, "window": (3, None)}
@@ -224,6 +226,7 @@ def test_inputs_stay_as_they_are(stage, function, rng):
     assert all((x == copy).all() for x, copy in zip(arrays, copies, strict=True))
 
 
+@pytest.mark.grid(pairs=True)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("causal", [False, True])
 def test_lower_precision(stage, function, rng, dtype, causal):

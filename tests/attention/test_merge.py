@@ -53,6 +53,7 @@ def gradients(stage, d_out, d_lse, parts):
     return stage.numpy(tuple(x.grad for x in leaves))
 
 
+@pytest.mark.grid(pairs=True)
 @pytest.mark.parametrize("options", [{}, {"causal": True}, {"window": (3, 1)}, {"softcap": 2.0}], ids=str)
 @pytest.mark.parametrize("order", list(permutations(range(3))))
 def test_three_sets_of_keys_in_any_order(stage, qkv, order, options):

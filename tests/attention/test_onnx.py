@@ -52,6 +52,7 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize(("one_stage", "function", "case"), tests)
 
 
+@pytest.mark.grid(pairs=True)
 def test_node(one_stage, function, case):
     _, adapter, checked = FUNCTIONS[function]
     found = adapter(one_stage, function, case)

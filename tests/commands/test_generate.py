@@ -57,6 +57,7 @@ def writer(path, package, **options):
     return Writer(backend, load_model(path, backend), max_tokens=15, **options)
 
 
+@pytest.mark.grid(pairs=True)
 @pytest.mark.usefixtures("unchecked")  # for speed
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("way", WAYS)

@@ -52,6 +52,7 @@ def train(data, out, *more):
 # ---- train ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("package", STAGES)
 @pytest.mark.parametrize("name", LANGUAGE_MODELS)
 def test_a_killed_training_resumes_bit_for_bit(run, data, tmp_path, monkeypatch, package, name):  # noqa: F811

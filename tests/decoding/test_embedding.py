@@ -60,6 +60,7 @@ def alone(*tokens):
     return mean / np.linalg.norm(mean)
 
 
+@pytest.mark.usefixtures("threads")
 @pytest.mark.parametrize("package", PACKAGES)
 def test_vectors_come_back_in_order(package):
     lines = ["abc", "", "z", "abcdefgh", "q"]
@@ -69,6 +70,7 @@ def test_vectors_come_back_in_order(package):
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
+@pytest.mark.usefixtures("threads")
 def test_batches_are_of_like_length():
     work = fake()
     work.embed(["a" * (i % 7) for i in range(70)])

@@ -75,6 +75,7 @@ def generated(model, tokens, real, start, **options):
     return [cut(row.tolist(), ends) for row in found[:, start:]]
 
 
+@pytest.mark.grid(pairs=True)
 @pytest.mark.usefixtures("unchecked")  # for speed
 @pytest.mark.parametrize("beam", [1, 4])
 def test_tokens_are_the_librarys(stage, family, beam):
@@ -120,6 +121,7 @@ def test_a_repetition_penalty_is_the_librarys(stage, family):
     assert gather(steps, len(texts)) == expected
 
 
+@pytest.mark.grid(pairs=True)
 @pytest.mark.usefixtures("unchecked")  # for speed
 @pytest.mark.parametrize("family", ["gpt2", "llama"], indirect=True)
 @pytest.mark.parametrize("beam", [1, 3])

@@ -61,6 +61,7 @@ def test_every_step_gives_the_full_forwards_logits(stage, attend, rng, variant):
         assert_equal64(decoding.step(tokens), expected[:, position], f"position {position}")
 
 
+@pytest.mark.grid(pairs=True)
 @pytest.mark.usefixtures("unchecked")  # for speed
 @pytest.mark.parametrize("variant", ["pre-norm", "learned", "grouped"])
 @pytest.mark.parametrize("rows", [[2, 0, 1], [2, 0, 0], [1], [0, 0, 2, 2, 1, 1]])
@@ -98,6 +99,7 @@ def test_beams_with_a_cache_equal_beams_without(stage, rng, positions):
     assert len({tuple(hypothesis.tokens) for hypothesis in found}) > 1
 
 
+@pytest.mark.grid(pairs=True)
 @pytest.mark.usefixtures("unchecked")  # for speed
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("variant", ["pre-norm", "learned", "grouped"])

@@ -81,6 +81,7 @@ def naive_beam_search(score, beam, penalty, early_stopping, max_length=MAX_LENGT
     return ended[0], score(ended[0]) / penalty(len(ended[0]))
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("penalty", PENALTIES)
 @pytest.mark.parametrize("seed", range(3))
 def test_a_wide_beam_finds_the_best_of_all_sequences(seed, penalty):
@@ -93,6 +94,7 @@ def test_a_wide_beam_finds_the_best_of_all_sequences(seed, penalty):
         assert hypothesis.score == pytest.approx(model.score(row, best, penalty), rel=1e-9)
 
 
+@pytest.mark.grid(pairs=True)
 @pytest.mark.parametrize("early_stopping", [True, False, "never"])
 @pytest.mark.parametrize("penalty", PENALTIES)
 @pytest.mark.parametrize("beam", [1, 2, 3])

@@ -114,6 +114,7 @@ def cut(tokens, eos):
     return tokens[: ends[0]] if ends else tokens
 
 
+@pytest.mark.grid(pairs=True)
 @pytest.mark.parametrize("beam", [1, 2, 4])
 @pytest.mark.parametrize("early_stopping", [False, True, "never"])
 @pytest.mark.parametrize(("eos", "penalty"), [(EOS, 1.0), (ENDS, 1.0), (ENDS, 0.0), (ENDS, 3.0), (EOS, -1.0)])

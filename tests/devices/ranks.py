@@ -93,7 +93,8 @@ def _mutated():
     if name is None:
         yield
         return
-    from tests.mutants.runner import MUTANTS, applied
+    from tests.mutants.runner import applied
+    from tests.mutants.tables import MUTANTS
 
     with applied(next(x for x in MUTANTS if x.name == name)):
         yield

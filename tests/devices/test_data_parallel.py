@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 import step02_torch
+from step01_numpy.common.commands.command_line import main
 from step01_numpy.common.training.backend import Backend
 from step01_numpy.common.training.checkpoints import load
 from step01_numpy.common.training.trainer import Trainer
 from tests.devices import cases as cases
-from tests.devices.test_distributed import ranks  # noqa: F401
 from tests.tolerances import assert_all_equal64
 
 ENGLISH = [
@@ -50,7 +50,7 @@ def data(tmp_path):
 
 
 @pytest.mark.parametrize("task", MODELS)
-def test_four_ranks_equal_one_process(ranks, data, task):  # noqa: F811
+def test_four_ranks_equal_one_process(ranks, data, task):
     config = {"task": task, "model": MODELS[task], "training": TRAINING, "tokenizer": {"vocab_size": 60}}
     source = data / ("lines.txt" if task.endswith("lm") else "pairs.tsv")
     one = cases.updates(source, data / "one", config, (lambda: Backend(step02_torch), Trainer))
@@ -80,17 +80,19 @@ TORCHRUN = (
 )
 
 
-def test_torchrun_writes_a_checkpoint_that_translates(data):
+def test_torchrun_writes_a_checkpoint_that_translates(data, capsys):
     out, config = data / "two.safetensors", data / "config.json"
     config.write_text(json.dumps({"model": SMALL, "training": TRAINING, "tokenizer": {"vocab_size": 60}}))
     result = run(*TORCHRUN, "--data", data / "pairs.tsv", "--out", out, "--config", config, "--json")
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout)["step"] == 5  # told once
     assert load(out).training.step == 5
-    translated = run("step02_torch", "translate", "--model", out, input="the cat sleeps\n")
-    assert translated.returncode == 0, translated.stderr
     more = ("--data", data / "pairs.tsv", "--out", out, "--resume", "--steps", 7, "--json")
-    assert json.loads(run("step02_torch", "train", *more).stdout)["step"] == 7
+    capsys.readouterr()
+    assert main(step02_torch, ["translate", "--model", str(out), "the cat sleeps"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1
+    assert main(step02_torch, ["train", *map(str, more)]) == 0
+    assert json.loads(capsys.readouterr().out)["step"] == 7
 
 
 def test_a_users_mistakes(data):

@@ -11,18 +11,9 @@ from step03_gpu.devices.distributed import ring_attention
 from step03_gpu.devices.head_parallel import HeadParallelAttention
 from step03_gpu.devices.sequence import join_sequence, sequence_chunks, split_sequence
 from tests.devices import cases as cases
-from tests.devices.ranks import Ranks
 
 ORDERS = ["contiguous", "zigzag"]
 LENGTHS = [(32, 32), (13, 13), (9, 21), (21, 9), (3, 3), (1, 6)]  # as many queries as ranks, more, fewer
-
-
-@pytest.fixture(scope="module")
-def ranks():
-    """Four processes, for all tests: starting them takes longer than all that they do."""
-    ranks = Ranks(4)
-    yield ranks
-    ranks.close()
 
 
 def all_cases(dtype, order):
@@ -31,6 +22,7 @@ def all_cases(dtype, order):
     return [(*lengths, dtype, order, each) for lengths in LENGTHS for each in options]
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-6)], ids=str)
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("size", [1, 2, 3, 4])

@@ -71,6 +71,7 @@ def test_what_is_compared_runs_turn_by_turn():
     assert "".join(calls) == "aabb" + measure.AT_MOST * "ab"
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("causal", [False, True])
 def test_every_contestant_computes_attention(dtype, causal):

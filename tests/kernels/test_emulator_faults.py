@@ -79,6 +79,7 @@ def line_of(code, fault):
     return before.count("\n") + 1 + (int(start[1]) - 3 if start else 0)
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("checked", [False, True])
 @pytest.mark.parametrize("order", ["forward", "reverse", "random"])
 @pytest.mark.parametrize("name", WAITING)
@@ -129,6 +130,7 @@ __global__ void touch(const T* x, T* y, int fault) {
 TOUCH = ("touch<float, 8>", "touch<double, 16>")
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("name", TOUCH)
 @pytest.mark.parametrize("fault", [0, 1, 2, 3, 4, 5, 6])
 def test_access_out_of_bounds(name, fault):

@@ -25,6 +25,7 @@ def attend(rung, arrays, d_out, mask, options):
     return out, lse, *flash_attention_backward(d_out, *arrays, out, lse, mask, **options, rung=rung)
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize(("rung", "dtype"), RUNGS)
 @pytest.mark.parametrize(("n_queries", "n_keys", "size", "options"), SHAPES)
 def test_every_access_is_inside(rng, monkeypatch, rung, dtype, n_queries, n_keys, size, options):

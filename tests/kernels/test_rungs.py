@@ -50,6 +50,7 @@ def check(rng, rung, arrays, mask=None, **options):
     assert_all_equal64(gradients, wanted, "gradient")
 
 
+@pytest.mark.grid(pairs=True)
 @every_rung
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize(("n_queries", "n_keys"), [(1, 1), (1, 40), (33, 32), (32, 33), (L, S), (S, L)])
@@ -57,6 +58,7 @@ def test_lengths_around_tile_edges(rng, rung, n_queries, n_keys, causal):
     check(rng, rung, qkv(rng, n_queries, n_keys), causal=causal)
 
 
+@pytest.mark.grid
 @every_rung
 @pytest.mark.parametrize("size", [64, 96, 128, 5, 40, 100])
 def test_head_sizes(rng, rung, size):
@@ -69,6 +71,7 @@ def test_values_of_another_size(rng, rung, size, size_v):
     check(rng, rung, qkv(rng, 40, 50, heads=(2,), kv_heads=(2,), size=size, size_v=size_v))
 
 
+@pytest.mark.grid(pairs=True)
 @every_rung
 @pytest.mark.parametrize("window", [(0, 0), (None, 5), (30, None), (32, 31), (2**40, 3), (40, 2**40)])
 @pytest.mark.parametrize("offset", [None, -20, 3, 2**50])
@@ -85,12 +88,14 @@ def test_causal_with_other_options(rng, rung, options):
 MASKS = [(L, S), (S,), (1, S), (L, 1), (4, L, S), (4, 1, 1), (2, 1, 1, S), (2, 4, L, S), (2, 1, L, 1), ()]
 
 
+@pytest.mark.grid
 @every_rung
 @pytest.mark.parametrize("shape", MASKS)
 def test_mask_of_any_broadcastable_shape(rng, rung, shape):
     check(rng, rung, qkv(rng), np.asarray(rng.random(shape) < 0.6), causal=True)
 
 
+@pytest.mark.grid
 @every_rung
 @pytest.mark.parametrize("shape", [(L, S), (2, 1, 4, 1, S), (3, 1, 1, 1), (2, 3, 1, L, S)])
 def test_mask_for_several_batch_axes(rng, rung, shape):
@@ -188,6 +193,7 @@ def test_hidden_tiles_are_not_read(rng, rung):
     assert np.isfinite(d_v[:, :, 64:]).all()
 
 
+@pytest.mark.grid(pairs=True)
 @every_rung
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("causal", [False, True])

@@ -198,12 +198,14 @@ def check_lse(lse, q, k, see, scale):
     assert_earned(lse, peer, reference, "float32", 2, "lse")
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("size", [32, 64, 96, 128])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_every_size_and_dtype(rng, dtype, size):
     check(arrays(rng, dtype, size, 130, 150, heads=(4, 2)), dtype, causal=True)
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize(
     ("n_queries", "n_keys"),

@@ -7,6 +7,7 @@ anyway; with a GPU the same tests run on it.
 
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from step03_gpu.tensors.triton_attention import triton_attention
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 GPU_ONLY = pytest.mark.skipif(module.INTERPRETED, reason="Triton's interpreter computes bfloat16 wrongly")
+proof = partial(pytest.param, marks=pytest.mark.proof)
 DTYPES = ["float32", "float16", pytest.param("bfloat16", marks=GPU_ONLY)]
 BLOCKS = (32, 16)
 CASES = {
@@ -109,7 +111,9 @@ def test_grouped_heads(rng, heads, kv_heads):
     return assert_all_equal64([out, lse, *gradients], [x[0] for x in expected])
 
 
-@pytest.mark.parametrize("shape", [(2, 2, 37, 53), (37, 53), (53,), (2, 1, 1, 53), (2, 37, 1), ()])
+@pytest.mark.parametrize(
+    "shape", [proof((2, 2, 37, 53)), proof((37, 53)), (53,), proof((2, 1, 1, 53)), (2, 37, 1), ()]
+)
 def test_mask_of_any_broadcastable_shape(rng, shape):
     mask = np.asarray(rng.random(shape) < 0.6)
     check(arrays(rng, heads=(2, 2), kv_heads=(2, 1)), see=mask, mask=mask)
@@ -233,7 +237,7 @@ for kernel in built:
 """
 
 
-@pytest.mark.parametrize(("arch", "options"), [("80", "mask"), ("90", "plain"), ("100", "mask")])
+@pytest.mark.parametrize(("arch", "options"), [proof("80", "mask"), ("90", "plain"), proof("100", "mask")])
 def test_kernels_compile_for_gpus_that_are_not_here(tmp_path, arch, options):
     """What the launches hand over is compiled to machine code; sm_90's uses the tensor cores' wgmma."""
     environment = {

@@ -48,6 +48,7 @@ def trained(stage, rng, variant, **options):
     return model
 
 
+@pytest.mark.grid(pairs=True)
 @pytest.mark.parametrize("mask", [None, LEFT, RIGHT], ids=["full", "left", "right"])
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_outputs_and_every_gradient_equal_another_stages(stage, rng, variant, mask):
@@ -121,6 +122,7 @@ class Decoding:
         return self.stage.numpy(self.stage.get("step")(self.model, self.stage.array(tokens), self.cache))
 
 
+@pytest.mark.grid(pairs=True)
 @pytest.mark.usefixtures("unchecked")  # for speed
 @pytest.mark.parametrize("attend", ["STANDARD", "FLASH"])
 @pytest.mark.parametrize("prompt", [0, 1, 4, 6])

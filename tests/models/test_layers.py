@@ -88,6 +88,7 @@ def test_layer_equals_torchs(stage, rng, name, shape):
     assert_all_equal64(layer.gradients(d_out, x), gradients)
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("name", LAYERS)
 def test_gradients_equal_central_differences(stage, rng, name):
     layer = build(stage, rng, name)

@@ -90,6 +90,7 @@ def test_context_and_weights_equal_the_papers_formulas(stage, rng, score, window
         assert ((weights > 0).sum(axis=1) <= 2 * window + 1).all()
 
 
+@pytest.mark.grid
 @pytest.mark.usefixtures("unchecked")  # for speed
 @pytest.mark.parametrize(("score", "window"), KINDS)
 def test_gradients_equal_central_differences(stage, rng, score, window):

@@ -53,6 +53,7 @@ def peer(stage, config):
     return build(Stage("step01_numpy" if stage.name == "step02_torch" else "step02_torch"), config, seed=1)
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_logits_and_every_gradient_equal_another_stages(stage, rng, variant):
     config = configuration(**VARIANTS[variant])
@@ -171,6 +172,7 @@ def test_the_future_changes_nothing_and_the_past_all(stage, rng, variant):
     assert (abs(logits[:, 2:] - others[:, 2:]).max(axis=-1) > 1e-6).all()
 
 
+@pytest.mark.grid(pairs=True)
 @pytest.mark.usefixtures("unchecked")  # for speed
 @pytest.mark.parametrize("variant", list(VARIANTS)[:9])
 @pytest.mark.parametrize("rows", [[2, 0, 0], [0, 0, 2, 2, 1, 1]])

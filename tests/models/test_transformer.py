@@ -63,6 +63,7 @@ def peer(stage, config):
     return build(Stage(other), config)
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_logits_and_every_gradient_equal_another_stages(stage, rng, variant):
     config = configuration(**VARIANTS[variant])
@@ -276,6 +277,7 @@ def test_padding_gets_no_gradient(stage, rng):
     assert gradient[1:].any(axis=1).all()
 
 
+@pytest.mark.grid(pairs=True)
 @pytest.mark.usefixtures("unchecked")  # for speed
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("position", [1, 3])

@@ -3,6 +3,7 @@
 import sys
 
 import tests.conftest  # noqa: F401  (installs the shape checker before the stages are imported)
-from tests.mutants.runner import main
+from tests.mutants.command import main
 
-sys.exit(main(sys.argv[1:]))
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

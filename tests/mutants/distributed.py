@@ -1,6 +1,6 @@
 """Mutants of what spans devices: merging, the ring, heads and batches shared between ranks."""
 
-from tests.mutants.transformers import Mutant
+from tests.mutants.mutant import Mutant
 
 MERGE, RING = "step01_numpy.merge:", "step03_gpu.devices.distributed:_RingAttention."
 HEADS, DATA = "step03_gpu.devices.head_parallel:", "step03_gpu.devices.data_parallel:"

@@ -2,7 +2,7 @@
 
 # ruff: noqa: E501  (one mutant a line)
 
-from tests.mutants.transformers import Mutant
+from tests.mutants.mutant import Mutant
 
 
 def pooling(name, function, old, new, test, stage="step01_numpy"):

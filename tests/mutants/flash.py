@@ -2,7 +2,7 @@
 
 # ruff: noqa: E501  (one mutant a line)
 
-from tests.mutants.transformers import Mutant
+from tests.mutants.mutant import Mutant
 
 
 def paper(name, function, old, new, test):
@@ -67,5 +67,3 @@ ENGINE = [
     engine("engine: middle of a band lost", "flash_tiles:Rule.tiles", "(first, before, edge), (before, after, width), (after, last, edge)", "(first, before, edge), (after, last, edge)", "engine.py::test_all_three_are_equal_on_the_whole_option_space"),
     engine("engine: exp2 wherever NumPy has one", "flash_plan:plan", 'not loop["current"].startswith("baseline")', "True", "engine.py::test_exp2_is_taken_where_numpy_has_a_vector_loop_for_it"),
 ]  # fmt: skip
-
-FLASH = PAPER + ENGINE

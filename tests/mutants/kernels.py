@@ -6,7 +6,7 @@ import contextlib
 import re
 
 from step03_gpu.kernels import launch
-from tests.mutants.transformers import Mutant
+from tests.mutants.mutant import Mutant
 
 
 @contextlib.contextmanager

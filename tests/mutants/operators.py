@@ -1,6 +1,6 @@
 """Mutants of the kernels' operators in PyTorch."""
 
-from tests.mutants.transformers import Mutant
+from tests.mutants.mutant import Mutant
 
 
 def operator(name, function, old, new, test):

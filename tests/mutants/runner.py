@@ -1,9 +1,4 @@
-"""
-Mutants: the classic wrong formulas of attention, each put into the code and killed by a named test.
-
-`python -m tests.mutants` prints the table; it exits with 1 if one survives. A number or a word after it runs
-only the mutants whose line holds it.
-"""
+"""One mutant: the wrong formula is put into the running code, and the test named for it must fail."""
 
 import contextlib
 import inspect
@@ -11,26 +6,19 @@ import io
 import os
 import sys
 import textwrap
+import time
 from importlib import import_module
+from typing import NamedTuple
 
 import pytest
 
 from tests.devices.ranks import MUTANT
-from tests.mutants.distributed import DISTRIBUTED
-from tests.mutants.embedding import EMBEDDING
-from tests.mutants.flash import FLASH
-from tests.mutants.kernels import KERNELS, applied_to_kernel
-from tests.mutants.loading import LOADING
-from tests.mutants.operators import OPERATORS
-from tests.mutants.oracle import ORACLE
-from tests.mutants.recurrent import RECURRENT
-from tests.mutants.searching import SEARCHING
-from tests.mutants.tensor_cores import TENSOR_CORES
-from tests.mutants.texts import TEXTS
-from tests.mutants.transformers import TRANSFORMERS
+from tests.mutants.kernels import applied_to_kernel
 
-MUTANTS = [*TRANSFORMERS, *FLASH, *RECURRENT, *LOADING, *SEARCHING, *TEXTS, *EMBEDDING]
-MUTANTS += [*KERNELS, *TENSOR_CORES, *OPERATORS, *DISTRIBUTED, *ORACLE]
+# Assertions need no explanation and tracebacks no text; two collections of all garbage take longer than most
+# tests; and a killer may be one of those that only `make proof` runs.
+PYTEST = ("-x", "--no-header", "--assert=plain", "--tb=no", "-p", "no:cacheprovider", "-m", "")
+PYTEST += ("-p", "no:unraisableexception")
 
 
 @contextlib.contextmanager
@@ -56,39 +44,28 @@ def applied(mutant):
 
 def run(mutant):
     """Run the test that must fail, on the stage that is mutated; return pytest's exit code."""
-    kernel = mutant.target.endswith((".cu", ".cuh"))
-    engine = mutant.target.startswith("step01_numpy.engine.flash")
-    own = mutant.target.partition(".")[0]
-    stage = "tests.step03_rungs" if kernel else "tests.step01_engine" if engine else own
-    arguments = [
-        mutant.killer,
-        "-x",
-        "-q",
-        "--no-header",
-        "--assert=plain",
-        "-p",
-        "no:cacheprovider",
-        f"--stage={stage}",
-    ]
     os.environ[MUTANT] = mutant.name  # for tests that start processes
     try:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            return pytest.main(arguments)
+            return pytest.main([mutant.killer, *PYTEST, f"--stage={mutant.stage}"])
     finally:
         del os.environ[MUTANT]
 
 
-def main(words):
-    survivors = 0
-    for mutant in MUTANTS:
-        line = f"{mutant.name:42} {mutant.target:58} {mutant.killer}"
-        if words and not any(word in line for word in words):
-            continue
-        kernel = mutant.target.endswith((".cu", ".cuh"))
-        with applied_to_kernel(mutant) if kernel else applied(mutant):
+class Result(NamedTuple):
+    """What became of a mutant, and in how many seconds."""
+
+    verdict: str
+    seconds: float
+
+
+def result(mutant):
+    """Run a mutant: it is "killed", or the verdict says why not."""
+    start = time.monotonic()
+    try:
+        with applied_to_kernel(mutant) if mutant.in_kernel else applied(mutant):
             code = run(mutant)
-        killed = code == pytest.ExitCode.TESTS_FAILED
-        survivors += not killed
-        print(f"{'killed  ' if killed else f'SURVIVED ({code!r})'} {line}", flush=True)
-    print(f"{survivors} survived")
-    return 1 if survivors else 0
+        verdict = "killed" if code == pytest.ExitCode.TESTS_FAILED else f"SURVIVED ({code!r})"
+    except (AssertionError, AttributeError, ImportError, SyntaxError) as error:
+        verdict = f"NOT APPLIED ({error})"
+    return Result(verdict, time.monotonic() - start)

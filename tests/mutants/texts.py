@@ -2,7 +2,7 @@
 
 # ruff: noqa: E501  (one mutant a line)
 
-from tests.mutants.transformers import Mutant
+from tests.mutants.mutant import Mutant
 
 COMMON = "step01_numpy.common"
 

@@ -2,17 +2,7 @@
 
 # ruff: noqa: E501  (one mutant a line)
 
-from typing import NamedTuple
-
-
-class Mutant(NamedTuple):
-    """A wrong formula."""
-
-    name: str
-    target: str
-    old: str
-    new: str
-    killer: str
+from tests.mutants.mutant import Mutant
 
 
 def attention(name, old, new, test, function="scaled_dot_product_attention", stage="step01_numpy"):
@@ -300,5 +290,3 @@ FAMILY = [
     model("bias forgotten by the blockwise loss", f"{LOSS}:linear_cross_entropy", "linear(hidden[rows], weight, bias)", "linear(hidden[rows], weight)", IN_LOSS + "test_linear_cross_entropy_equals_torchs"),
     model("last block's bias gradient only", f"{LOSS}:linear_cross_entropy", "d_bias += ", "d_bias = ", IN_LOSS + "test_linear_cross_entropy_equals_torchs"),
 ]  # fmt: skip
-
-TRANSFORMERS = ATTENTION + SOFTMAX + MASKS + HEADS + POSITIONS + FLASH + MODELS + FAMILY

@@ -56,6 +56,7 @@ MODELS = {
 }
 
 
+@pytest.mark.grid(pairs=True)
 @pytest.mark.parametrize("left", [False, True], ids=["right", "left"])
 @pytest.mark.parametrize("name", MODELS)
 def test_the_library_s_numbers(backend, tmp_path, rng, name, left):

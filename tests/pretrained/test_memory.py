@@ -83,6 +83,7 @@ BOUNDS = {
 }
 
 
+@pytest.mark.grid
 @pytest.mark.skipif(sys.platform != "linux", reason="no /proc")
 @pytest.mark.parametrize("stage_name", ["step01_numpy", "step02_torch"])
 def test_the_peak(directory, stage_name):

@@ -52,6 +52,7 @@ def generated(model, opened, lines, **options):
     return found
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("name", SETTINGS)
 def test_the_library_s_tokens(backend, tmp_path, name):
     model = saved(tmp_path, **SETTINGS[name])

@@ -47,8 +47,10 @@ def test_both_cut_texts_alike():
 
 
 @ALL
-def test_95_percent_of_the_held_out_sentences_are_exact(path):
-    english, french = zip(*embedded_corpus().held_out, strict=True)
+@pytest.mark.parametrize("every", [8, pytest.param(1, marks=pytest.mark.proof)])
+def test_95_percent_of_the_held_out_sentences_are_exact(path, every):
+    english, french = zip(*embedded_corpus().held_out[::every], strict=True)
+    assert len(english) > 100
     found = translator(Stage(MAKERS[path]), path).translate(english)
     assert sum(x == y for x, y in zip(found, french, strict=True)) >= 0.95 * len(french)
 

@@ -203,6 +203,7 @@ def test_training_continues_in_another_stage(stage, variant):
     assert_all_equal64(model.state(), reference.state())
 
 
+@pytest.mark.grid
 @pytest.mark.usefixtures("unchecked")  # for speed
 @pytest.mark.usefixtures("cupy_double")
 @pytest.mark.parametrize("attention", ATTENTIONS)

@@ -1,0 +1,65 @@
+"""`python -m tests.proof`: every case of every grid, and every mutant; prints a table of what was proven."""
+
+import argparse
+import sys
+import time
+from collections import Counter, defaultdict
+
+import pytest
+
+from tests.mutants.command import run_all
+from tests.mutants.tables import MUTANTS, TABLES
+
+
+class Results:
+    """A plugin of pytest that counts what became of the cases of each test, and their seconds."""
+
+    def __init__(self):
+        self.outcomes, self.seconds = defaultdict(Counter), Counter()
+
+    def pytest_runtest_logreport(self, report):
+        test = report.nodeid.split("[")[0]
+        self.seconds[test] += report.duration
+        if report.when == "call" or report.outcome != "passed":
+            self.outcomes[test][report.outcome] += 1
+
+
+def grids(jobs):
+    """Run the grids; return pytest's exit code, and the rows of the table: what, how many, seconds."""
+    results = Results()
+    workers = ["-n", str(jobs), "--dist", "worksteal"] if jobs > 1 else []
+    code = pytest.main(["-m", "grid or proof", *workers], plugins=[results])
+    rows = []
+    for test, outcomes in sorted(results.outcomes.items()):
+        counts = ", ".join(f"{n} {outcome}" for outcome, n in sorted(outcomes.items(), key=str))
+        rows.append((test.removeprefix("tests/"), counts, results.seconds[test]))
+    return code, rows
+
+
+def mutants(jobs):
+    """Run the mutants; return whether all were killed, and the rows of the table."""
+    found = run_all(MUTANTS, jobs)
+    rows = []
+    for name, table in TABLES.items():
+        killed = sum(found[mutant.name].verdict == "killed" for mutant in table)
+        seconds = sum(found[mutant.name].seconds for mutant in table)
+        rows.append((f"mutants: {name}", f"{killed} of {len(table)} killed", seconds))
+    return all(x.verdict == "killed" for x in found.values()), rows
+
+
+def main():
+    parser = argparse.ArgumentParser("python -m tests.proof", description=__doc__)
+    parser.add_argument("-j", "--jobs", type=int, default=2, metavar="N", help="processes side by side (2)")
+    jobs, start = parser.parse_args().jobs, time.monotonic()
+    code, rows = grids(jobs)
+    all_killed, more = mutants(jobs)
+    for what, counts, seconds in [*rows, *more]:
+        print(f"{what:88} {counts:>24} {seconds:7.1f} s")
+    ok = code == pytest.ExitCode.OK and all_killed
+    minutes = (time.monotonic() - start) / 60
+    print(f"{'proven' if ok else 'NOT PROVEN'}, in {minutes:.1f} minutes")
+    return 0 if ok else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
