@@ -15,12 +15,14 @@ from tests.benchmarks.timing import HEADER
 
 BENCHMARKS = {
     "attention": attention.run,
+    "attention-one-thread": attention.run_alone,
     "start-up": start_up.run,
     "training": training.run,
     "embedding": embedding.run,
     "decoding": decoding.run,
 }
 WITH_DATA = ("training", "embedding")
+ONLY_BY_NAME = ("attention-one-thread",)
 
 
 def processor() -> str:
@@ -34,7 +36,10 @@ def processor() -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"some of {', '.join(BENCHMARKS)}; default all"
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help=f"some of {', '.join(BENCHMARKS)}; default all but {', '.join(ONLY_BY_NAME)}",
     )
     parser.add_argument(
         "--data", default="embedded", help="for training and embedding, as `train --data` takes it"
@@ -56,7 +61,7 @@ def main() -> int:
         print(", ".join(f"{name} {x}" for name, x in versions.items() if name != "processor"))
         print(f"processor: {versions['processor']}", HEADER, sep="\n")
     results = []
-    for name in args.names or BENCHMARKS:
+    for name in args.names or [name for name in BENCHMARKS if name not in ONLY_BY_NAME]:
         options = {"data": args.data} if name in WITH_DATA else {}
         for result in BENCHMARKS[name](**options):
             results.append(result.as_dict())

@@ -2,9 +2,11 @@
 
 import subprocess
 import sys
+import time
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 from torch.nn.functional import scaled_dot_product_attention as sdpa
 
 import step01_numpy as step01
@@ -36,7 +38,7 @@ def arrays():
     return numpys, [torch.from_numpy(x) for x in numpys]
 
 
-def flash(causal: bool) -> list[Result]:
+def flash(causal: bool, clock=time.perf_counter) -> list[Result]:
     """Compare flash attention with SDPA: forward, then forward and backward."""
     (q, k, v, d_out), tensors = arrays()
     leaves, t_d_out = [x.clone().requires_grad_() for x in tensors[:3]], tensors[3]
@@ -56,8 +58,9 @@ def flash(causal: bool) -> list[Result]:
             "theirs": lambda: sdpa(*tensors[:3], is_causal=causal),
         },
         ROUNDS,
+        clock=clock,
     )
-    both = interleave({"ours": ours, "theirs": theirs}, ROUNDS)
+    both = interleave({"ours": ours, "theirs": theirs}, ROUNDS, clock=clock)
     kind = "causal" if causal else "full"
     return [
         Result(f"flash attention, forward, {kind}", "ms", forward["ours"], forward["theirs"], 1.0),
@@ -89,3 +92,10 @@ def run() -> list[Result]:
     torch.set_num_threads(2)
 
     return [*flash(False), *flash(True), plain(), memory()]
+
+
+def run_alone() -> list[Result]:
+    """Compare flash attention by the processor's time, one thread on either side: for a machine in use."""
+    torch.set_num_threads(1)
+    with threadpool_limits(1):
+        return [*flash(False, time.process_time), *flash(True, time.process_time)]
