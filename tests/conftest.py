@@ -16,6 +16,8 @@ if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"  # before Triton is imported: its kernels then run on the CPU
 torch.set_num_threads(1)  # the arrays here are so small that threads would mostly wait for each other, and
 threadpoolctl.threadpool_limits(1)  # other tests run beside; what is shared between threads takes `threads`
+with threadpoolctl.threadpool_limits():  # whoever sets a limit keeps other threads from it: let go of it
+    pass
 
 # Shapes in signatures are checked from here on: this must come before the stages are imported. Of step01
 # only the modules themselves: `common/` holds text for the most part, where checks cost much, show little.
@@ -128,10 +130,12 @@ def rng():
 @pytest.fixture
 def threads():
     """Let BLAS have four threads, on any machine, and with it whatever shares its work between as many."""
-    with threadpoolctl.threadpool_limits(4, user_api="blas"):
+    limit = threadpoolctl.threadpool_limits(4, user_api="blas")
+    with threadpoolctl.threadpool_limits():  # let go of it, as above
         libraries = [x for x in threadpoolctl.threadpool_info() if x["user_api"] == "blas"]
         assert all(x["num_threads"] == 4 for x in libraries)
-        yield 4
+    yield 4
+    limit.restore_original_limits()
 
 
 @pytest.fixture

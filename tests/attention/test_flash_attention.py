@@ -235,9 +235,8 @@ def test_each_block_of_queries_skips_the_tiles_after_it(rng, name):
     assert np.isnan(out[:, -1]).all()
 
 
-@pytest.mark.usefixtures("threads")
 @pytest.mark.parametrize("name", STEP01)
-def test_scores_are_never_stored(rng, name):
+def test_scores_are_never_stored(rng, name, threads):
     flash_attention, flash_attention_backward = (Stage(name).get(x) for x in (FLASH, f"{FLASH}_backward"))
     q, k, v = (rng.normal(size=(8192, 4)).astype(np.float32) for _ in range(3))  # L × S would take 268 MB
     mask = np.ones((1, 8192), bool)
