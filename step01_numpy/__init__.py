@@ -1,17 +1,7 @@
 """Step 1: attention in plain NumPy, every gradient derived by hand. Imports in reading order."""
 
-from step01_numpy.arrays import Array, from_numpy, lookup_backward, random_generator, to_numpy, widen
-from step01_numpy.parameters import (
-    FusedLinear,
-    Layer,
-    Linear,
-    Parameter,
-    linear,
-    linear_backward,
-    normal,
-    uniform,
-)
-from step01_numpy.softmax import log_sum_exp, log_sum_exp_backward, softmax, softmax_backward
+from step01_numpy.arrays import Array, from_numpy, random_generator, to_numpy, widen
+from step01_numpy.softmax import softmax, softmax_backward
 from step01_numpy.masks import (
     causal_mask,
     combine_masks,
@@ -27,33 +17,58 @@ from step01_numpy.attention import (
     attention_scores,
     cap,
     cap_backward,
-    record,
     repeat_heads,
     repeat_heads_backward,
     scale_or_default,
     scaled_dot_product_attention,
+    simple_attention,
+    simple_attention_backward,
 )
+from step01_numpy.parameters import Layer, Linear, Parameter, linear, linear_backward, normal, uniform
 from step01_numpy.self_attention import AttentionHead, SelfAttention
 from step01_numpy.masked_attention import MaskedSelfAttention
 from step01_numpy.cross_attention import CrossAttention
-from step01_numpy.positions import (
-    LearnedPositions,
-    alibi_bias,
-    alibi_slopes,
-    frequencies,
-    sinusoidal_positions,
-    sinusoids,
-)
+from step01_numpy.multi_head_attention import MultiHeadAttention, merge_heads, split_heads
+from step01_numpy.positions import alibi_bias, alibi_slopes, frequencies, sinusoidal_positions, sinusoids
 from step01_numpy.rotary import Rotary, rotary_angles, rotary_frequencies, rotate, rotate_backward
-from step01_numpy.multi_head_attention import KVCache, MultiHeadAttention, merge_heads, split_heads
-from step01_numpy.flash_attention import FLASH, flash_attention, flash_attention_backward
-from step01_numpy.merge import merge_attention, merge_attention_backward
+from step01_numpy.flash_attention import flash_attention, flash_attention_backward
+from step01_numpy.merge import log_sum_exp, log_sum_exp_backward, merge_attention, merge_attention_backward
+from step01_numpy.cache import KVCache
+from step01_numpy.recording import record
+from step01_numpy.layers import (
+    NORMS,
+    Dropout,
+    Embedding,
+    LayerNorm,
+    LearnedPositions,
+    RMSNorm,
+    layer_norm,
+    layer_norm_backward,
+    lookup_backward,
+    rms_norm,
+    rms_norm_backward,
+)
+from step01_numpy.feed_forward import (
+    ACTIVATIONS,
+    FeedForward,
+    gelu,
+    gelu_backward,
+    gelu_tanh,
+    gelu_tanh_backward,
+    relu,
+    relu_backward,
+    sigmoid,
+    silu,
+    silu_backward,
+)
+from step01_numpy.blocks import Block, Head, PositionalInput, Residual
+from step01_numpy.transformer import DecoderCache, Stack, Transformer
+from step01_numpy.language_model import LanguageModel
 from step01_numpy.recurrent import (
-    BidirectionalGRU,
     GRU,
+    BidirectionalGRU,
     gru_step,
     gru_step_backward,
-    sigmoid,
     stand_still,
     summary,
     summary_backward,
@@ -81,32 +96,6 @@ from step01_numpy.recurrent_attention import (
     predict_position,
     predict_position_backward,
 )
-from step01_numpy.layers import (
-    NORMS,
-    Dropout,
-    Embedding,
-    LayerNorm,
-    RMSNorm,
-    layer_norm,
-    layer_norm_backward,
-    rms_norm,
-    rms_norm_backward,
-)
-from step01_numpy.feed_forward import (
-    ACTIVATIONS,
-    FeedForward,
-    gelu,
-    gelu_backward,
-    gelu_tanh,
-    gelu_tanh_backward,
-    relu,
-    relu_backward,
-    silu,
-    silu_backward,
-)
-from step01_numpy.blocks import Block, Head, PositionalInput, Residual
-from step01_numpy.transformer import DecoderCache, Stack, Transformer
-from step01_numpy.language_model import LanguageModel
 from step01_numpy.recurrent_translator import (
     RecurrentCache,
     RecurrentDecoder,
@@ -118,40 +107,44 @@ from step01_numpy.loss import BLOCK, cross_entropy, cross_entropy_backward, line
 from step01_numpy.optimizer import AdamW, clip_gradients, learning_rate
 from step01_numpy.training import Progress, loss_and_gradients, train, training_step
 from step01_numpy.generation import lay_out, prepare, start, step
+from step01_numpy.engine.flash import FLASH
 
 __all__ = [
-    "Array", "from_numpy", "lookup_backward", "random_generator", "to_numpy", "widen",
-    "FusedLinear", "Layer", "Linear", "Parameter", "linear", "linear_backward",
-    "normal", "uniform",
-    "log_sum_exp", "log_sum_exp_backward", "softmax", "softmax_backward",
+    "Array", "from_numpy", "random_generator", "to_numpy", "widen",
+    "softmax", "softmax_backward",
     "causal_mask", "combine_masks", "hide", "key_positions", "padding_mask", "sliding_window_mask",
-    "STANDARD", "Attend", "attention_backward", "attention_scores", "cap", "cap_backward", "record",
-    "repeat_heads", "repeat_heads_backward", "scale_or_default", "scaled_dot_product_attention",
+    "STANDARD", "Attend", "attention_backward", "attention_scores", "cap", "cap_backward", "repeat_heads",
+    "repeat_heads_backward", "scale_or_default", "scaled_dot_product_attention", "simple_attention",
+    "simple_attention_backward",
+    "Layer", "Linear", "Parameter", "linear", "linear_backward", "normal", "uniform",
     "AttentionHead", "SelfAttention",
     "MaskedSelfAttention",
     "CrossAttention",
-    "LearnedPositions", "alibi_bias", "alibi_slopes", "frequencies", "sinusoidal_positions", "sinusoids",
+    "MultiHeadAttention", "merge_heads", "split_heads",
+    "alibi_bias", "alibi_slopes", "frequencies", "sinusoidal_positions", "sinusoids",
     "Rotary", "rotary_angles", "rotary_frequencies", "rotate", "rotate_backward",
-    "KVCache", "MultiHeadAttention", "merge_heads", "split_heads",
-    "FLASH", "flash_attention", "flash_attention_backward",
-    "merge_attention", "merge_attention_backward",
-    "BidirectionalGRU", "GRU", "gru_step", "gru_step_backward", "sigmoid", "stand_still", "summary",
+    "flash_attention", "flash_attention_backward",
+    "log_sum_exp", "log_sum_exp_backward", "merge_attention", "merge_attention_backward",
+    "KVCache",
+    "record",
+    "NORMS", "Dropout", "Embedding", "LayerNorm", "LearnedPositions", "RMSNorm", "layer_norm",
+    "layer_norm_backward", "lookup_backward", "rms_norm", "rms_norm_backward",
+    "ACTIVATIONS", "FeedForward", "gelu", "gelu_backward", "gelu_tanh", "gelu_tanh_backward", "relu",
+    "relu_backward", "sigmoid", "silu", "silu_backward",
+    "Block", "Head", "PositionalInput", "Residual",
+    "DecoderCache", "Stack", "Transformer",
+    "LanguageModel",
+    "GRU", "BidirectionalGRU", "gru_step", "gru_step_backward", "stand_still", "summary",
     "summary_backward", "weight_backward",
     "SCORE_LAYERS", "AdditiveScore", "ConcatScore", "DotScore", "GeneralScore", "additive_scores",
     "additive_scores_backward", "dot_scores", "dot_scores_backward",
     "GlobalAttention", "LocalAttention", "Memory", "NoAttention", "build_attention", "local_weights",
     "local_weights_backward", "predict_position", "predict_position_backward",
-    "NORMS", "Dropout", "Embedding", "LayerNorm", "RMSNorm", "layer_norm", "layer_norm_backward", "rms_norm",
-    "rms_norm_backward",
-    "ACTIVATIONS", "FeedForward", "gelu", "gelu_backward", "gelu_tanh", "gelu_tanh_backward", "relu",
-    "relu_backward", "silu", "silu_backward",
-    "Block", "Head", "PositionalInput", "Residual",
-    "DecoderCache", "Stack", "Transformer",
-    "LanguageModel",
     "RecurrentCache", "RecurrentDecoder", "RecurrentEncoder", "RecurrentTranslator",
     "embed", "mean_pool", "mean_pool_backward", "normalise", "normalise_backward",
     "BLOCK", "cross_entropy", "cross_entropy_backward", "linear_cross_entropy",
     "AdamW", "clip_gradients", "learning_rate",
     "Progress", "loss_and_gradients", "train", "training_step",
     "lay_out", "prepare", "start", "step",
+    "FLASH",
 ]  # fmt: skip

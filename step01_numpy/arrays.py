@@ -4,8 +4,6 @@ from abc import ABC
 
 import numpy as np
 
-_DEVICES = ("host",)
-
 
 class Array(ABC):  # noqa: B024  (nobody derives from it: it is recognised)
     """An array that NumPy's functions accept: `np.ndarray`, or one that brings its own implementation."""
@@ -16,16 +14,8 @@ class Array(ABC):  # noqa: B024  (nobody derives from it: it is recognised)
 
 
 def from_numpy(x, device=None) -> Array:
-    """
-    Take a NumPy array, or one that NumPy's functions accept, into this stage as it is.
-
-    Parameters
-    ----------
-    x : array_like
-    device : None or "host"
-        NumPy computes on the host only.
-    """
-    if device not in (None, *_DEVICES):
+    """Take an array into this stage as it is. Other stages have devices; this one has only "host"."""
+    if device not in (None, "host"):
         raise ValueError(f"device is {device!r}; step01_numpy has only 'host'")
     return x if isinstance(x, Array) else np.asarray(x)
 
@@ -41,32 +31,5 @@ def widen(x) -> Array:
 
 
 def random_generator(seed=None) -> np.random.Generator:
-    """
-    Make the generator from which every random draw of every stage comes.
-
-    A draw depends on the seed alone, never on the stage or the device.
-    """
+    """Make the generator of every random draw: it depends on the seed alone, not on stage or device."""
     return np.random.default_rng(seed)
-
-
-def lookup_backward(d_rows, indices, table) -> Array:
-    """
-    Differentiate `table[indices]`: a row that was taken twice collects two gradients.
-
-    Parameters
-    ----------
-    d_rows : (*shape, d)
-    indices : integers, (*shape)
-    table : (n_rows, d)
-
-    Returns
-    -------
-    d_table : (n_rows, d)
-    """
-    d_table, indices, d_rows = np.zeros_like(table), indices.reshape(-1), d_rows.reshape(-1, table.shape[-1])
-    if isinstance(table, np.ndarray):
-        np.add.at(d_table, indices, d_rows)
-    else:  # `ufunc.at` does not dispatch; a product with one-hot rows does, and adds up the same
-        one_hot = indices[None, :] == np.arange(len(table), like=indices)[:, None]
-        d_table += one_hot.astype(d_rows.dtype) @ d_rows
-    return d_table

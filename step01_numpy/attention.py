@@ -7,10 +7,47 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
-from step01_numpy.arrays import Array, to_numpy, widen
+from step01_numpy.arrays import Array, widen
 from step01_numpy.common.support import checks
 from step01_numpy.masks import combine_masks, hide
-from step01_numpy.softmax import softmax
+from step01_numpy.softmax import softmax, softmax_backward
+
+
+def simple_attention(
+    q: Float[Array, "*heads L D"], k: Float[Array, "*heads S D"], v: Float[Array, "*heads S D_v"]
+) -> tuple[Float[Array, "*heads L D_v"], Float[Array, "*heads L S"]]:
+    """
+    Return softmax(q kᵀ / √D) v, and its weights: what `scaled_dot_product_attention` is without options.
+
+    Examples
+    --------
+    One query and two keys of size 4. Scores of 0 and ln 9 / √4 = ln 3 become weights of 1/4 and 3/4:
+
+    >>> q, k = np.log([[9.0, 1, 1, 1]]), np.array([[0, 1.0, 0, 0], [1, 0, 0, 0]])
+    >>> out, weights = simple_attention(q, k, v=np.array([[0.0, 8.0], [2.0, 8.0]]))
+    >>> print(weights, out)
+    [[0.25 0.75]] [[1.5 8. ]]
+    """
+    matches = q @ k.swapaxes(-1, -2)  # (*heads, L, S): how well each query matches each key
+    scores = matches / sqrt(q.shape[-1])
+    weights = softmax(scores)  # each query's weights sum to 1
+    out = weights @ v
+    return out, weights
+
+
+def simple_attention_backward(
+    d_out: Float[Array, "*heads L D_v"],
+    q: Float[Array, "*heads L D"],
+    k: Float[Array, "*heads S D"],
+    v: Float[Array, "*heads S D_v"],
+    weights: Float[Array, "*heads L S"],
+) -> tuple[Float[Array, "*heads L D"], Float[Array, "*heads S D"], Float[Array, "*heads S D_v"]]:
+    """Differentiate `simple_attention`, line by line from the last to the first: return d_q, d_k, d_v."""
+    d_weights, d_v = d_out @ v.swapaxes(-1, -2), weights.swapaxes(-1, -2) @ d_out  # out = weights @ v
+    d_scores = softmax_backward(d_weights, weights)  # weights = softmax(scores)
+    d_matches = d_scores / sqrt(q.shape[-1])  # scores = matches / √D
+    d_q, d_k = d_matches @ k, d_matches.swapaxes(-1, -2) @ q  # matches = q kᵀ
+    return d_q, d_k, d_v
 
 
 def scaled_dot_product_attention(
@@ -40,13 +77,8 @@ def scaled_dot_product_attention(
         True = may attend.
     bias : floating, broadcastable to (*heads, L, S), optional
         Added to the capped scores; -inf hides. A constant: it gets no gradient.
-    causal : bool
-        Key j is visible when j <= i + offset.
-    window : (left, right), optional
-        Key j is visible when i + offset - left <= j <= i + offset + right; None = no bound.
-    offset : int, optional
-        Position of the first query among the keys; default S - L: the queries are the last ones.
-        (PyTorch's `is_causal` means offset 0.)
+    causal, window, offset
+        Hide keys as `causal_mask` and `sliding_window_mask` do, window being (left, right).
     scale : float, optional
         Default 1/√D.
     softcap : float, optional
@@ -105,29 +137,22 @@ def attention_backward(
     ----------
     d_out : (*heads, L, D_v)
         Gradient of the loss with respect to `out`.
-    q, k, v, scale, softcap
-        What the forward was given.
     out, weights
-        What it returned.
-    mask, bias, causal, window, offset
-        Accepted so that this and `flash_attention_backward` are interchangeable; not needed here, since
-        a hidden key is one whose weight is 0.
+        What the forward returned.
+    q, k, v, mask, bias, causal, window, offset, scale, softcap
+        What it was given. Of what hides keys nothing is needed here: a hidden key is one whose weight is 0.
 
     Returns
     -------
     d_q, d_k, d_v
         In the shapes of q, k, v; exactly 0 for a query that may attend to no key.
-
-    Notes
-    -----
-    softmax's row sum Σ_j d_weights_j weights_j equals Σ d_out · out, which costs L·D_v instead of L·S.
     """
     n_kv_heads = k.shape[:-2]
     dtype, d_out, q, out, weights = q.dtype, widen(d_out), widen(q), widen(out), widen(weights)
     k, v = repeat_heads(widen(k), q), repeat_heads(widen(v), q)
     d_v = weights.swapaxes(-1, -2) @ d_out  # out = weights @ v
     d_weights = d_out @ v.swapaxes(-1, -2)
-    row_sum = (d_out * out).sum(axis=-1, keepdims=True)
+    row_sum = (d_out * out).sum(axis=-1, keepdims=True)  # Σ_j d_weights_j weights_j, by D_v products, not S
     d_scores = weights * (d_weights - row_sum)  # weights = softmax(scores)
     if softcap is not None:
         d_scores = cap_backward(d_scores, attention_scores(q, k, scale), softcap)
@@ -146,6 +171,14 @@ def attention_scores(
 
     Without the scale, 1/√D by default, scores of independent entries of variance 1 would have variance D
     and push softmax to where its gradient vanishes (Vaswani et al. 2017, section 3.2.1).
+
+    Examples
+    --------
+    All rows of four entries of 1 or -1, whose variance is 1, each matched with each, before and after 1/√4:
+
+    >>> rows = np.array([[1 - 2 * (i >> bit & 1) for bit in range(4)] for i in range(16)], float)
+    >>> print(attention_scores(rows, rows, scale=1.0).var(), attention_scores(rows, rows).var())
+    4.0 1.0
     """
     return (q * scale_or_default(scale, q)) @ k.swapaxes(-1, -2)
 
@@ -169,9 +202,12 @@ def cap_backward(
 
 def repeat_heads(x: Float[Array, "..."], q: Float[Array, "..."]) -> Float[Array, "..."]:
     """
-    Repeat each key/value head for the group of query heads that share it.
+    Repeat each key/value head for the n = H / H_kv queries that share it: g becomes g·n, …, g·n + n - 1.
 
-    Head g becomes heads g·n, …, g·n + n - 1 with n = H / H_kv.
+    Examples
+    --------
+    >>> print(repeat_heads(np.array([[[1.0]], [[2.0]]]), q=np.zeros((4, 1, 1))).ravel())
+    [1. 1. 2. 2.]
     """
     return x if x.shape[:-2] == q.shape[:-2] else np.repeat(x, q.shape[-3] // x.shape[-3], axis=-3)
 
@@ -196,18 +232,3 @@ class Attend(NamedTuple):
 
 
 STANDARD = Attend(scaled_dot_product_attention, attention_backward)
-
-
-def record(attend: Attend, maps: list) -> Attend:
-    """
-    Wrap an attention so that every call appends what it saved to `maps`, as a NumPy array.
-
-    With `STANDARD` these are the weights, (*heads, L, S), in the order of the calls.
-    """
-
-    def recording(*args, **options):
-        out, saved = attend.forward(*args, **options)
-        maps.append(to_numpy(saved))
-        return out, saved
-
-    return Attend(recording, attend.backward)

@@ -10,10 +10,10 @@ from step01_numpy.attention import STANDARD, Attend
 from step01_numpy.common.configuration.model import ModelConfig
 from step01_numpy.common.support import checks
 from step01_numpy.feed_forward import ACTIVATIONS, FeedForward
-from step01_numpy.layers import NORMS, Dropout, Embedding
+from step01_numpy.layers import NORMS, Dropout, Embedding, LearnedPositions
 from step01_numpy.multi_head_attention import MultiHeadAttention
 from step01_numpy.parameters import Layer, Linear, Parameter, normal
-from step01_numpy.positions import LearnedPositions, sinusoids
+from step01_numpy.positions import sinusoids
 from step01_numpy.rotary import Rotary
 
 

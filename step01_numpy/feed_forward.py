@@ -7,8 +7,7 @@ from jaxtyping import Float
 
 from step01_numpy.arrays import Array
 from step01_numpy.common.support.normal_distribution import normal_distribution
-from step01_numpy.parameters import FusedLinear, Layer, Linear
-from step01_numpy.recurrent import sigmoid
+from step01_numpy.parameters import Layer, Linear
 
 
 def relu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
@@ -63,6 +62,11 @@ def gelu_tanh_backward(d_out: Float[Array, "*shape"], x: Float[Array, "*shape"])
     t = np.tanh(sqrt(2 / pi) * (x + 0.044715 * x * x * x))
     d_u = sqrt(2 / pi) * (1 + 3 * 0.044715 * x * x)
     return d_out * (0.5 * (1 + t + x * (1 - t * t) * d_u))
+
+
+def sigmoid(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Return 1 / (1 + exp(-x)), as a tanh, which never overflows."""
+    return 0.5 * np.tanh(0.5 * x) + 0.5
 
 
 def silu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
@@ -125,19 +129,17 @@ class FeedForward(Layer):
         self.w_1 = Linear(d_model, d_ff, bias=bias, rng=rng)
         self.w_2 = Linear(d_ff, d_model, bias=bias, rng=rng)
         self.w_3 = Linear(d_model, d_ff, bias=bias, rng=rng) if gated else None
-        self.w_13 = FusedLinear()
-
-    def fuse(self) -> None:
-        """Make what is gated and its gate by one product from now on."""
-        if self.w_3 is not None:
-            self.w_13.fuse(self.w_1, self.w_3)
 
     def forward(self, x: Float[Array, "*rows d_model"]) -> Float[Array, "*rows d_model"]:
         """Transform each row of x, (..., d_model)."""
-        hidden, gate = (self.w_1(x), None) if self.w_3 is None else self.w_13(x, self.w_1, self.w_3)
+        hidden, gate = self.hidden_and_gate(x)
         active = self.activate(hidden)
         self.saved = hidden, active, gate
         return self.w_2(active if gate is None else active * gate)
+
+    def hidden_and_gate(self, x: Float[Array, "*rows d_model"]):
+        """Return w_1 x and w_3 x, (..., d_ff), which is None without a gate."""
+        return self.w_1(x), None if self.w_3 is None else self.w_3(x)
 
     def backward(self, d_out: Float[Array, "*rows d_model"]) -> Float[Array, "*rows d_model"]:
         """Return d_x, (..., d_model)."""

@@ -4,6 +4,8 @@ from jaxtyping import Float, Int
 
 from step01_numpy.arrays import Array
 from step01_numpy.common.support import checks
+from step01_numpy.engine.fused import fuse
+from step01_numpy.engine.growing import grow
 from step01_numpy.parameters import Layer, linear
 
 
@@ -11,9 +13,7 @@ def prepare(model: Layer) -> Layer:
     """Lay out a model's weights for decoding, fused where they multiply the same row; return the model."""
     for parameter in model.parameters():
         parameter.data = lay_out(parameter.data)
-    for layer in model.modules():
-        layer.fuse()
-    return model
+    return fuse(model)
 
 
 def lay_out(weight: Float[Array, "..."]) -> Float[Array, "..."]:
@@ -33,7 +33,7 @@ def lay_out(weight: Float[Array, "..."]) -> Float[Array, "..."]:
 
 def start(model: Layer, *inputs: Array):
     """Read what is given, once: source sentences, or prompts and their mask. Return the cache of it."""
-    return model.start(*inputs)
+    return grow(model.start(*inputs))
 
 
 def step(model: Layer, tokens: Int[Array, " B"], cache) -> Float[Array, "B vocab_size"]:

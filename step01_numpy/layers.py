@@ -1,13 +1,26 @@
-"""The layers around attention: embedding, normalisation, dropout."""
+"""The layers around attention: what is looked up (tokens, positions), normalisation, dropout."""
 
 from math import sqrt
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from step01_numpy.arrays import Array, lookup_backward, random_generator, widen
+from step01_numpy.arrays import Array, random_generator, widen
 from step01_numpy.common.support import checks
 from step01_numpy.parameters import Layer, Parameter, normal
+
+
+def lookup_backward(
+    d_rows: Float[Array, "*shape d"], indices: Int[Array, "*shape"], table: Float[Array, "n d"]
+) -> Float[Array, "n d"]:
+    """Differentiate `table[indices]`: a row that was taken twice collects two gradients."""
+    d_table, indices, d_rows = np.zeros_like(table), indices.reshape(-1), d_rows.reshape(-1, table.shape[-1])
+    if isinstance(table, np.ndarray):
+        np.add.at(d_table, indices, d_rows)
+    else:  # `ufunc.at` does not dispatch; a product with one-hot rows does, and adds up the same
+        one_hot = indices[None, :] == np.arange(len(table), like=indices)[:, None]
+        d_table += one_hot.astype(d_rows.dtype) @ d_rows
+    return d_table
 
 
 class Embedding(Layer):
@@ -34,6 +47,32 @@ class Embedding(Layer):
     def backward(self, d_out: Float[Array, "*shape d_model"], tokens: Int[Array, "*shape"]) -> None:
         """Collect each token's gradients. Called once for every forward, it is told that forward's tokens."""
         self.weight.accumulate(lookup_backward(d_out, tokens, self.weight.data))
+
+
+class LearnedPositions(Layer):
+    """
+    One learned row for each position.
+
+    Parameters
+    ----------
+    n_positions, d_model : int
+    rng : numpy.random.Generator, optional
+        Source of the initial rows, normal with deviation 0.02.
+    """
+
+    def __init__(self, n_positions: int, d_model: int, *, rng=None):
+        checks.positive("n_positions", n_positions)
+        self.weight = Parameter(normal(0.02, (n_positions, d_model), rng))
+
+    def forward(self, positions: Int[Array, "*shape"]) -> Float[Array, "*shape d_model"]:
+        """Return the row of each position."""
+        checks.tokens("positions", positions, len(self.weight.data))
+        self.saved = positions
+        return self.weight.data[positions]
+
+    def backward(self, d_out: Float[Array, "*shape d_model"]) -> None:
+        """Collect each position's gradients; positions themselves have none."""
+        self.weight.accumulate(lookup_backward(d_out, self.saved, self.weight.data))
 
 
 def layer_norm(
@@ -92,14 +131,7 @@ def _mean(x):
 
 
 class LayerNorm(Layer):
-    """
-    `layer_norm` with a weight and a bias of its own.
-
-    Parameters
-    ----------
-    d_model : int
-    eps : float
-    """
+    """`layer_norm` with a weight and a bias of its own, for rows of size d_model."""
 
     def __init__(self, d_model: int, *, eps: float = 1e-5):
         checks.positive("d_model", d_model)
@@ -153,14 +185,7 @@ def rms_norm_backward(
 
 
 class RMSNorm(Layer):
-    """
-    `rms_norm` with a weight of its own.
-
-    Parameters
-    ----------
-    d_model : int
-    eps : float
-    """
+    """`rms_norm` with a weight of its own, for rows of size d_model."""
 
     def __init__(self, d_model: int, *, eps: float = 1e-6):
         checks.positive("d_model", d_model)

@@ -5,8 +5,9 @@ from jaxtyping import Float, Int
 
 from step01_numpy.arrays import Array
 from step01_numpy.common.support import checks
+from step01_numpy.merge import log_sum_exp
 from step01_numpy.parameters import linear
-from step01_numpy.softmax import log_sum_exp, softmax
+from step01_numpy.softmax import softmax
 
 BLOCK = 256  # rows whose logits are in memory at a time
 

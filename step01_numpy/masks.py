@@ -27,8 +27,16 @@ def causal_mask(
     -------
     mask : (L, S)
         True where j <= i + offset.
+
+    Examples
+    --------
+    >>> print(causal_mask(3, 5).astype(int))
+    [[1 1 1 0 0]
+     [1 1 1 1 0]
+     [1 1 1 1 1]]
     """
-    return sliding_window_mask(n_queries, n_keys, None, 0, offset=offset, like=like)
+    query, key = key_positions(n_queries, n_keys, offset=offset, like=like)
+    return key <= query
 
 
 def sliding_window_mask(
@@ -56,14 +64,11 @@ def sliding_window_mask(
         True where i + offset - left <= j <= i + offset + right.
     """
     checks.window((left, right))
-    n_keys = n_queries if n_keys is None else n_keys
     query, key = key_positions(n_queries, n_keys, offset=offset, like=like)
-    mask = np.ones((n_queries, n_keys), dtype=bool, like=key)
-    if left is not None:
-        mask = mask & (key >= query - left)
-    if right is not None:
-        mask = mask & (key <= query + right)
-    return mask
+    ahead = key - query  # (L, S): by how many positions a key lies ahead of the query
+    mask = np.ones_like(ahead, dtype=bool)
+    mask = mask if left is None else mask & (ahead >= -left)
+    return mask if right is None else mask & (ahead <= right)
 
 
 def padding_mask(lengths: Int[Array, " B"], n_keys: int) -> Bool[Array, "B 1 1 S"]:
@@ -72,21 +77,26 @@ def padding_mask(lengths: Int[Array, " B"], n_keys: int) -> Bool[Array, "B 1 1 S
 
     Parameters
     ----------
-    lengths : (B,)
-        Real keys of each sequence, 0 to `n_keys`.
-    n_keys : int
-        S.
+    lengths, n_keys : (B,), int
+        Real keys of each sequence, 0 to S; and S.
 
     Returns
     -------
     mask : (B, 1, 1, S)
         True where j < lengths[b]; broadcasts over heads and queries.
+
+    Examples
+    --------
+    >>> print(padding_mask(np.array([2, 3]), 4)[:, 0, 0].astype(int))
+    [[1 1 0 0]
+     [1 1 1 0]]
     """
     return (np.arange(n_keys, like=lengths) < lengths[:, None])[:, None, None, :]
 
 
-def key_positions(n_queries: int, n_keys: int, *, offset: int | None = None, like=None):
+def key_positions(n_queries: int, n_keys: int | None, *, offset: int | None = None, like=None):
     """Return each query's position among the keys, (L, 1), and the keys' own, (1, S)."""
+    n_keys = n_queries if n_keys is None else n_keys
     offset = n_keys - n_queries if offset is None else offset
     like = np.empty(0) if like is None else like
     query = np.arange(n_queries, like=like)[:, None] + offset
@@ -99,14 +109,8 @@ def combine_masks(
     """
     Join everything that hides keys into one mask, or None where nothing does.
 
-    Parameters
-    ----------
-    mask : boolean, (..., L, S), optional
-        The caller's own, True = may attend.
-    causal : bool
-    window : (left, right), optional
-    n_queries, n_keys, offset, like
-        As in `causal_mask`.
+    What `mask` allows, and with `causal` what a `causal_mask` allows, and with window = (left, right) what a
+    `sliding_window_mask` allows; the other parameters are theirs.
     """
     left, right = (None, None) if window is None else window
     if causal:

@@ -5,7 +5,45 @@ from jaxtyping import Float
 
 from step01_numpy.arrays import Array, widen
 from step01_numpy.common.support import checks
-from step01_numpy.softmax import log_sum_exp, softmax, softmax_backward
+from step01_numpy.softmax import softmax, softmax_backward
+
+
+def log_sum_exp(scores: Float[Array, "..."], axis: int = -1) -> Float[Array, "..."]:
+    """
+    Return log Σ exp(scores) along `axis`: the number that normalises a row, in nats.
+
+    Returns
+    -------
+    lse : scores' shape without `axis`
+        -inf where every score is -inf. Of 16-bit scores it is float32: what subtracts it needs the digits.
+
+    Examples
+    --------
+    >>> print(np.exp(log_sum_exp(np.log([[1.0, 2.0, 5.5]]))))
+    [8.5]
+    """
+    wide = widen(scores)
+    largest = wide.max(axis=axis, keepdims=True)
+    largest = np.where(np.isfinite(largest), largest, 0)
+    total = np.exp(wide - largest).sum(axis=axis, keepdims=True)
+    lse = largest + np.log(np.where(total == 0, 1, total))
+    return np.where(total == 0, -np.inf, lse).squeeze(axis)
+
+
+def log_sum_exp_backward(
+    d_lse: Float[Array, "..."], scores: Float[Array, "..."], lse: Float[Array, "..."], axis: int = -1
+) -> Float[Array, "..."]:
+    """
+    Differentiate `log_sum_exp`.
+
+    Notes
+    -----
+    d lse / d scores_i = exp(scores_i - lse) = weights_i. A row of -inf has lse = -inf, read as 0: its
+    gradients are exactly 0.
+    """
+    finite = np.where(lse == -np.inf, 0, lse)
+    weights = np.exp(widen(scores) - np.expand_dims(finite, axis))
+    return (np.expand_dims(d_lse, axis) * weights).astype(scores.dtype, copy=False)
 
 
 def merge_attention(
@@ -46,6 +84,14 @@ def merge_attention(
     References
     ----------
     Milakov and Gimelshein 2018, section 3.1, arXiv:1805.02867; Liu et al. 2023, section 3, arXiv:2310.01889.
+
+    Examples
+    --------
+    Weights that sum to 1 gave a mean of 1, others that sum to 1.5 one of 2: (1 · 1 + 1.5 · 2) / 2.5.
+
+    >>> out, lse = merge_attention(np.array([[1.0]]), np.log([1.0]), np.array([[2.0]]), np.log([1.5]))
+    >>> print(out, np.exp(lse))
+    [[1.6]] [2.5]
     """
     _check(out, lse, other_out, other_lse)
     lses = np.stack([lse, other_lse])  # (2, *heads, L)

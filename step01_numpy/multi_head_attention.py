@@ -6,12 +6,20 @@ from jaxtyping import Bool, Float, Int
 from step01_numpy.arrays import Array
 from step01_numpy.attention import STANDARD, Attend
 from step01_numpy.common.support import checks
-from step01_numpy.parameters import FusedLinear, Layer, Linear
-from step01_numpy.rotary import Rotary
+from step01_numpy.parameters import Layer, Linear
 
 
 def split_heads(x: Float[Array, "B L d"], n_heads: int) -> Float[Array, "B H L D"]:
-    """Cut each row into `n_heads` pieces, and let the heads come before the positions."""
+    """
+    Cut each row into `n_heads` pieces, and let the heads come before the positions.
+
+    Examples
+    --------
+    Two positions of four numbers become two heads, each with two positions of two numbers:
+
+    >>> split_heads(np.arange(8.0).reshape(1, 2, 4), 2).tolist()
+    [[[[0.0, 1.0], [4.0, 5.0]], [[2.0, 3.0], [6.0, 7.0]]]]
+    """
     batch, length, _ = x.shape
     return x.reshape(batch, length, n_heads, -1).swapaxes(1, 2)
 
@@ -20,74 +28,6 @@ def merge_heads(x: Float[Array, "B H L D"]) -> Float[Array, "B L d"]:
     """Undo `split_heads`; each is the other's backward."""
     batch, _, length, _ = x.shape
     return x.swapaxes(1, 2).reshape(batch, length, -1)
-
-
-class KVCache:
-    """
-    The keys and values of positions seen before, so that decoding computes each of them once.
-
-    Parameters
-    ----------
-    limit : int, optional
-        How many of the newest positions are kept; all when not given. A window that reaches `limit` keys back
-        needs no more: memory then stays the same however long the text grows.
-
-    Attributes
-    ----------
-    keys, values : (B, H_kv, S, D), or None while empty
-    length : int
-        Number of positions seen.
-    """
-
-    def __init__(self, limit: int | None = None):
-        self.limit, self.length = limit, 0
-        self._keys, self._values = _Rows(), _Rows()
-
-    keys = property(lambda self: self._keys.kept())
-    values = property(lambda self: self._values.kept())
-
-    def append(self, k: Float[Array, "B H L D"], v: Float[Array, "B H L D_v"]) -> tuple[Array, Array]:
-        """Add the newest positions and return all that they may see, (keys, values)."""
-        self.length += k.shape[-2]
-        return self._keys.append(k, self.limit), self._values.append(v, self.limit)
-
-    def reorder(self, rows: Int[Array, " B"]) -> None:
-        """Let row b continue what was row `rows[b]`, as beam search does when it drops a beam."""
-        for cached in (self._keys, self._values):
-            cached.buffer = None if cached.buffer is None else cached.buffer[rows]
-
-
-class _Rows:
-    """
-    Rows in a buffer with room behind them: a new one is written there, and the old ones stay where they are.
-
-    To join old and new would copy all that is kept at every step. Here it is copied when the room is used up,
-    into a buffer of twice the size: how often, grows with the logarithm of the length.
-    """
-
-    def __init__(self):
-        self.buffer, self.first, self.end = None, 0, 0
-
-    def kept(self):
-        return None if self.buffer is None else self.buffer[..., self.first : self.end, :]
-
-    def append(self, x, limit):
-        """Return what was kept and x behind it; the newest `limit` of all these rows are kept."""
-        if self.buffer is None or self.end + x.shape[-2] > self.buffer.shape[-2]:
-            self._move(x)
-        self.buffer[..., self.end : self.end + x.shape[-2], :] = x
-        self.end += x.shape[-2]
-        visible = self.kept()
-        self.first = self.first if limit is None else max(self.first, self.end - limit)
-        return visible
-
-    def _move(self, x):
-        """Move what is kept to the front of a buffer twice as long as that and x."""
-        old, n_kept = self.kept(), self.end - self.first
-        shape = (*x.shape[:-2], 2 * (n_kept + x.shape[-2]), x.shape[-1])
-        self.buffer, self.first, self.end = np.empty_like(x, shape=shape), 0, n_kept
-        if old is not None:
-            self.buffer[..., :n_kept, :] = old
 
 
 class MultiHeadAttention(Layer):
@@ -105,7 +45,6 @@ class MultiHeadAttention(Layer):
     rotary : Rotary, optional
         Turns queries and keys by their positions.
     attend : Attend
-        The attention and its backward.
     rng : numpy.random.Generator, optional
         Source of the initial weights.
 
@@ -122,7 +61,7 @@ class MultiHeadAttention(Layer):
         n_kv_heads: int | None = None,
         *,
         bias: bool = True,
-        rotary: Rotary | None = None,
+        rotary=None,
         attend: Attend = STANDARD,
         rng=None,
     ):
@@ -135,11 +74,6 @@ class MultiHeadAttention(Layer):
         self.w_k = Linear(d_model, d_kv, bias=bias, rng=rng)
         self.w_v = Linear(d_model, d_kv, bias=bias, rng=rng)
         self.w_o = Linear(d_model, d_model, bias=bias, rng=rng)
-        self.w_qkv = FusedLinear()
-
-    def fuse(self) -> None:
-        """Make queries, keys and values by one product from now on, in self-attention."""
-        self.w_qkv.fuse(self.w_q, self.w_k, self.w_v)
 
     def forward(
         self,
@@ -151,34 +85,27 @@ class MultiHeadAttention(Layer):
         window: tuple | None = None,
         bias: Float[Array, "..."] | None = None,
         positions: Int[Array, "..."] | None = None,
-        cache: KVCache | None = None,
+        cache=None,
     ) -> Float[Array, "B L d_model"]:
         """
-        Attend from x to the context, or to x itself where there is none.
+        Attend from x to the context, or to x itself where there is none; return (B, L, d_model).
 
         Parameters
         ----------
-        x : (B, L, d_model)
-        context : (B, S, d_model), optional
-        mask, bias : broadcastable to (B, H, L, S), optional
-            With a cache, S counts all positions seen; of a mask, the columns of those still kept are used.
-        causal, window
-            As in `scaled_dot_product_attention`.
+        x, context : (B, L, d_model), (B, S, d_model)
+        mask, bias, causal, window
+            As in `scaled_dot_product_attention`. With a cache, S counts all positions seen; of a mask, the
+            columns of those still kept are used.
         positions : integers, (B, L), optional
             Where x's rows stand, for `rotary`; by default they follow the cached ones.
         cache : KVCache, optional
             Self-attention appends to it; cross-attention fills it once and then reads it.
-
-        Returns
-        -------
-        out : (B, L, d_model)
         """
         checks.rank("x", x, 3)
+        if self.rotary is not None and context is not None:
+            raise ValueError("context is given; rotary positions serve self-attention only")
         options = {"causal": causal, "window": window, "bias": bias}
-        if self.rotary is not None:
-            if context is not None:
-                raise ValueError("context is given; rotary positions serve self-attention only")
-            positions = self._positions(x, positions, cache)
+        positions = self._positions(x, cache) if positions is None else positions
         q, k, v = self._project(x, context, positions, cache)
         if cache is not None and mask is not None:
             mask = mask[..., -k.shape[-2] :]
@@ -201,24 +128,24 @@ class MultiHeadAttention(Layer):
         d_context = self.w_k.backward(merge_heads(d_k)) + self.w_v.backward(merge_heads(d_v))
         return (d_x + d_context, None) if context is None else (d_x, d_context)
 
+    def qkv(self, x: Float[Array, "B L d_model"]):
+        """Return the queries, keys and values that x's rows make of themselves, heads side by side."""
+        return self.w_q(x), self.w_k(x), self.w_v(x)
+
     def _project(self, x, context, positions, cache):
         """Return the queries of x, and the keys and values that they may see, those of the cache included."""
-        if context is None:
-            q, k, v = self.w_qkv(x, self.w_q, self.w_k, self.w_v)
-        elif cache is not None and cache.length:
+        if context is not None and cache is not None and cache.length:
             return split_heads(self.w_q(x), self.n_heads), cache.keys, cache.values
-        else:
-            q, k, v = self.w_q(x), self.w_k(context), self.w_v(context)
-        q = self._rotate(split_heads(q, self.n_heads), positions)
-        k = self._rotate(split_heads(k, self.n_kv_heads), positions)
-        v = split_heads(v, self.n_kv_heads)
+        q, k, v = self.qkv(x) if context is None else (self.w_q(x), self.w_k(context), self.w_v(context))
+        q, k, v = (
+            split_heads(q, self.n_heads),
+            split_heads(k, self.n_kv_heads),
+            split_heads(v, self.n_kv_heads),
+        )
+        if self.rotary is not None:
+            q, k = self.rotary.forward(q, positions), self.rotary.forward(k, positions)
         return (q, k, v) if cache is None else (q, *cache.append(k, v))
 
-    def _rotate(self, x, positions):
-        return x if self.rotary is None else self.rotary.forward(x, positions)
-
-    def _positions(self, x, positions, cache):
-        if positions is not None:
-            return positions
+    def _positions(self, x, cache):
         start = 0 if cache is None else cache.length
         return np.arange(start, start + x.shape[1], like=x)[None, :]

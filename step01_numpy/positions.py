@@ -5,27 +5,21 @@ from math import log2
 import numpy as np
 from jaxtyping import Float, Int
 
-from step01_numpy.arrays import Array, lookup_backward
+from step01_numpy.arrays import Array
 from step01_numpy.common.support import checks
 from step01_numpy.masks import key_positions
-from step01_numpy.parameters import Layer, Parameter, normal
 
 
 def frequencies(d_model: int, *, base: float = 10000.0, like=None) -> Float[Array, " half"]:
     """
-    Return the angle by which each pair of columns goes on at each position, in radians, in float64.
+    Return base^(-2i/d_model), the angle by which pair i of columns goes on at each position, in radians.
 
-    Parameters
-    ----------
-    d_model : int
-        Even.
-    base : float
-    like : Array, optional
-        An array on the device that is wanted.
+    In float64, on the device of `like`; d_model is even.
 
-    Notes
-    -----
-    Pair i goes on by base^(-2i/d_model): from 1 down to nearly 1/base.
+    Examples
+    --------
+    >>> print(frequencies(4))
+    [1.   0.01]
     """
     checks.divides("2", 2, "d_model", d_model)
     like = np.empty(0) if like is None else like
@@ -36,24 +30,10 @@ def sinusoids(
     positions: Int[Array, "*shape"], d_model: int, *, base: float = 10000.0, interleaved: bool = True
 ) -> Float[Array, "*shape d_model"]:
     """
-    Return one fixed row for each position, in float64, to be added to the embeddings.
+    Return one fixed row for each position, to be added to the embeddings: sine and cosine of its angles.
 
-    Parameters
-    ----------
-    positions : (...)
-    d_model, base
-        As in `frequencies`.
-    interleaved : bool
-        Sines in the even columns and cosines in the odd ones, as in the paper; otherwise sines in the first
-        half and cosines in the second, as in Marian.
-
-    Notes
-    -----
-    Sine and cosine number i of position p are those of p times frequency i.
-
-    References
-    ----------
-    Vaswani et al. 2017, section 3.5, arXiv:1706.03762.
+    Sines in the even columns, cosines in the odd ones (Vaswani et al. 2017, section 3.5, arXiv:1706.03762);
+    not interleaved, sines in the first half and cosines in the second, as in Marian. In float64.
     """
     angles = positions[..., None] * frequencies(d_model, base=base, like=positions)  # (..., d_model / 2)
     sin, cos = np.sin(angles), np.cos(angles)
@@ -65,58 +45,22 @@ def sinusoids(
 def sinusoidal_positions(
     n_positions: int, d_model: int, *, base: float = 10000.0, like=None
 ) -> Float[Array, "n_positions d_model"]:
-    """
-    Return the `sinusoids` of positions 0 to n_positions - 1.
-
-    Parameters
-    ----------
-    n_positions, d_model : int
-    base : float
-    like : Array, optional
-        An array on the device, and in the floating dtype, that is wanted.
-    """
+    """Return the `sinusoids` of positions 0 to n_positions - 1, in the dtype and on the device of `like`."""
     like = np.empty(0, dtype=np.float32) if like is None else like
     return sinusoids(np.arange(n_positions, like=like), d_model, base=base).astype(like.dtype)
-
-
-class LearnedPositions(Layer):
-    """
-    One learned row for each position.
-
-    Parameters
-    ----------
-    n_positions, d_model : int
-    rng : numpy.random.Generator, optional
-        Source of the initial rows, normal with deviation 0.02.
-    """
-
-    def __init__(self, n_positions: int, d_model: int, *, rng=None):
-        checks.positive("n_positions", n_positions)
-        self.weight = Parameter(normal(0.02, (n_positions, d_model), rng))
-
-    def forward(self, positions: Int[Array, "*shape"]) -> Float[Array, "*shape d_model"]:
-        """Return the row of each position."""
-        checks.tokens("positions", positions, len(self.weight.data))
-        self.saved = positions
-        return self.weight.data[positions]
-
-    def backward(self, d_out: Float[Array, "*shape d_model"]) -> None:
-        """Collect each position's gradients; positions themselves have none."""
-        self.weight.accumulate(lookup_backward(d_out, self.saved, self.weight.data))
 
 
 def alibi_slopes(n_heads: int) -> list[float]:
     """
     Return each head's slope for `alibi_bias`.
 
-    Notes
-    -----
     For a power of two, head h of 1 … H gets 2^(-8h/H); otherwise the slopes of the power below, then every
-    second slope of the power above.
+    second slope of the power above (Press et al. 2021, section 3 and its code, arXiv:2108.12409).
 
-    References
-    ----------
-    Press et al. 2021, section 3 and its code, arXiv:2108.12409.
+    Examples
+    --------
+    >>> alibi_slopes(4), alibi_slopes(3)
+    ([0.25, 0.0625, 0.015625, 0.00390625], [0.0625, 0.00390625, 0.25])
     """
     checks.positive("n_heads", n_heads)
     below = 2 ** int(log2(n_heads))
@@ -131,17 +75,9 @@ def alibi_bias(
     """
     Return attention's `bias` that makes each head prefer near keys: -slope · |distance|.
 
-    Parameters
-    ----------
-    n_heads, n_queries, n_keys : int
-        H, L and S; S = L when not given.
-    offset : int, optional
-        As in `causal_mask`.
-    like : Array, optional
-        An array on the device, and in the floating dtype, that is wanted.
+    The parameters are those of `causal_mask`; it has the floating dtype of `like`.
     """
     like = np.empty(0, dtype=np.float32) if like is None else like
-    n_keys = n_queries if n_keys is None else n_keys
     query, key = key_positions(n_queries, n_keys, offset=offset, like=like)
     slopes = np.array(alibi_slopes(n_heads), like=like)[:, None, None]
     return (-slopes * np.abs(query - key)).astype(like.dtype)

@@ -5,12 +5,8 @@ from jaxtyping import Bool, Float
 
 from step01_numpy.arrays import Array
 from step01_numpy.common.support import checks
+from step01_numpy.feed_forward import sigmoid
 from step01_numpy.parameters import Layer, Linear
-
-
-def sigmoid(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Return 1 / (1 + exp(-x)), as a tanh, which never overflows."""
-    return 0.5 * np.tanh(0.5 * x) + 0.5
 
 
 def gru_step(

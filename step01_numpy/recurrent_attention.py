@@ -12,9 +12,10 @@ from jaxtyping import Bool, Float
 from step01_numpy.arrays import Array
 from step01_numpy.common.configuration.recurrent import RecurrentConfig
 from step01_numpy.common.support import checks
+from step01_numpy.feed_forward import sigmoid
 from step01_numpy.masks import hide
 from step01_numpy.parameters import Layer, Linear, Parameter, linear, linear_backward, uniform
-from step01_numpy.recurrent import sigmoid, summary, summary_backward
+from step01_numpy.recurrent import summary, summary_backward
 from step01_numpy.recurrent_scores import SCORE_LAYERS, DotScore
 from step01_numpy.softmax import softmax, softmax_backward
 

@@ -18,9 +18,8 @@ class AttentionHead(Layer):
     d_head : int, optional
         Size of queries, keys and values; d_model when not given.
     bias : bool
-        Whether the three projections add a bias.
+        Whether the projections add one.
     attend : Attend
-        The attention and its backward.
     rng : numpy.random.Generator, optional
         Source of the initial weights.
     """

@@ -6,10 +6,10 @@ from jaxtyping import Bool, Float, Int
 from step01_numpy.arrays import Array, random_generator
 from step01_numpy.attention import STANDARD, Attend
 from step01_numpy.blocks import Block, Head, PositionalInput
+from step01_numpy.cache import KVCache
 from step01_numpy.common.configuration.model import ModelConfig
 from step01_numpy.common.support import checks
 from step01_numpy.layers import NORMS, Embedding
-from step01_numpy.multi_head_attention import KVCache
 from step01_numpy.parameters import Layer, Parameter, linear, linear_backward
 
 

@@ -1,8 +1,7 @@
 """Step 2: the same attention as PyTorch modules; autograd does the backward. Imports in reading order."""
 
 from step02_torch.arrays import Array, from_numpy, random_generator, to_numpy, widen
-from step02_torch.parameters import FusedLinear, Layer, Linear, Parameter, linear, normal, uniform
-from step02_torch.softmax import log_sum_exp, softmax
+from step02_torch.softmax import softmax
 from step02_torch.masks import (
     causal_mask,
     combine_masks,
@@ -16,27 +15,37 @@ from step02_torch.attention import (
     Attend,
     attention_scores,
     cap,
-    record,
     repeat_heads,
     scale_or_default,
     scaled_dot_product_attention,
+    simple_attention,
 )
+from step02_torch.parameters import Layer, Linear, Parameter, linear, normal, uniform
 from step02_torch.self_attention import AttentionHead, SelfAttention
 from step02_torch.masked_attention import MaskedSelfAttention
 from step02_torch.cross_attention import CrossAttention
-from step02_torch.positions import (
-    LearnedPositions,
-    alibi_bias,
-    alibi_slopes,
-    frequencies,
-    sinusoidal_positions,
-    sinusoids,
-)
+from step02_torch.multi_head_attention import MultiHeadAttention, merge_heads, split_heads
+from step02_torch.positions import alibi_bias, alibi_slopes, frequencies, sinusoidal_positions, sinusoids
 from step02_torch.rotary import Rotary, rotary_angles, rotary_frequencies, rotate
-from step02_torch.multi_head_attention import KVCache, MultiHeadAttention, merge_heads, split_heads
 from step02_torch.flash_attention import FLASH, flash_attention
-from step02_torch.merge import merge_attention
-from step02_torch.recurrent import BidirectionalGRU, GRU, gru_step, sigmoid, stand_still, summary
+from step02_torch.merge import log_sum_exp, merge_attention
+from step02_torch.cache import KVCache
+from step02_torch.recording import record
+from step02_torch.layers import (
+    NORMS,
+    Dropout,
+    Embedding,
+    LayerNorm,
+    LearnedPositions,
+    RMSNorm,
+    layer_norm,
+    rms_norm,
+)
+from step02_torch.feed_forward import ACTIVATIONS, FeedForward, gelu, gelu_tanh, relu, sigmoid, silu
+from step02_torch.blocks import Block, Head, PositionalInput, Residual
+from step02_torch.transformer import DecoderCache, Stack, Transformer
+from step02_torch.language_model import LanguageModel
+from step02_torch.recurrent import GRU, BidirectionalGRU, gru_step, stand_still, summary
 from step02_torch.recurrent_scores import (
     SCORE_LAYERS,
     AdditiveScore,
@@ -55,11 +64,6 @@ from step02_torch.recurrent_attention import (
     local_weights,
     predict_position,
 )
-from step02_torch.layers import NORMS, Dropout, Embedding, LayerNorm, RMSNorm, layer_norm, rms_norm
-from step02_torch.feed_forward import ACTIVATIONS, FeedForward, gelu, gelu_tanh, relu, silu
-from step02_torch.blocks import Block, Head, PositionalInput, Residual
-from step02_torch.transformer import DecoderCache, Stack, Transformer
-from step02_torch.language_model import LanguageModel
 from step02_torch.recurrent_translator import (
     RecurrentCache,
     RecurrentDecoder,
@@ -74,29 +78,31 @@ from step02_torch.generation import lay_out, prepare, start, step
 
 __all__ = [
     "Array", "from_numpy", "random_generator", "to_numpy", "widen",
-    "FusedLinear", "Layer", "Linear", "Parameter", "linear", "normal", "uniform",
-    "log_sum_exp", "softmax",
+    "softmax",
     "causal_mask", "combine_masks", "hide", "key_positions", "padding_mask", "sliding_window_mask",
-    "STANDARD", "Attend", "attention_scores", "cap", "record", "repeat_heads", "scale_or_default",
-    "scaled_dot_product_attention",
+    "STANDARD", "Attend", "attention_scores", "cap", "repeat_heads", "scale_or_default",
+    "scaled_dot_product_attention", "simple_attention",
+    "Layer", "Linear", "Parameter", "linear", "normal", "uniform",
     "AttentionHead", "SelfAttention",
     "MaskedSelfAttention",
     "CrossAttention",
-    "LearnedPositions", "alibi_bias", "alibi_slopes", "frequencies", "sinusoidal_positions", "sinusoids",
+    "MultiHeadAttention", "merge_heads", "split_heads",
+    "alibi_bias", "alibi_slopes", "frequencies", "sinusoidal_positions", "sinusoids",
     "Rotary", "rotary_angles", "rotary_frequencies", "rotate",
-    "KVCache", "MultiHeadAttention", "merge_heads", "split_heads",
     "FLASH", "flash_attention",
-    "merge_attention",
-    "BidirectionalGRU", "GRU", "gru_step", "sigmoid", "stand_still", "summary",
+    "log_sum_exp", "merge_attention",
+    "KVCache",
+    "record",
+    "NORMS", "Dropout", "Embedding", "LayerNorm", "LearnedPositions", "RMSNorm", "layer_norm", "rms_norm",
+    "ACTIVATIONS", "FeedForward", "gelu", "gelu_tanh", "relu", "sigmoid", "silu",
+    "Block", "Head", "PositionalInput", "Residual",
+    "DecoderCache", "Stack", "Transformer",
+    "LanguageModel",
+    "GRU", "BidirectionalGRU", "gru_step", "stand_still", "summary",
     "SCORE_LAYERS", "AdditiveScore", "ConcatScore", "DotScore", "GeneralScore", "additive_scores",
     "dot_scores",
     "GlobalAttention", "LocalAttention", "Memory", "NoAttention", "build_attention", "local_weights",
     "predict_position",
-    "NORMS", "Dropout", "Embedding", "LayerNorm", "RMSNorm", "layer_norm", "rms_norm",
-    "ACTIVATIONS", "FeedForward", "gelu", "gelu_tanh", "relu", "silu",
-    "Block", "Head", "PositionalInput", "Residual",
-    "DecoderCache", "Stack", "Transformer",
-    "LanguageModel",
     "RecurrentCache", "RecurrentDecoder", "RecurrentEncoder", "RecurrentTranslator",
     "embed", "mean_pool", "normalise",
     "BLOCK", "cross_entropy", "linear_cross_entropy",

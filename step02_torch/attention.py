@@ -6,9 +6,31 @@ from math import sqrt
 from jaxtyping import Bool, Float
 
 from step01_numpy.common.support import checks
-from step02_torch.arrays import Array, to_numpy, widen
+from step02_torch.arrays import Array, widen
 from step02_torch.masks import combine_masks, hide
 from step02_torch.softmax import softmax
+
+
+def simple_attention(
+    q: Float[Array, "*heads L D"], k: Float[Array, "*heads S D"], v: Float[Array, "*heads S D_v"]
+) -> tuple[Float[Array, "*heads L D_v"], Float[Array, "*heads L S"]]:
+    """
+    Return softmax(q kᵀ / √D) v, and its weights: what `scaled_dot_product_attention` is without options.
+
+    Examples
+    --------
+    One query and two keys of size 4. Scores of 0 and ln 9 / √4 = ln 3 become weights of 1/4 and 3/4:
+
+    >>> q, k = torch.tensor([[9.0, 1, 1, 1]]).log(), torch.tensor([[0, 1.0, 0, 0], [1, 0, 0, 0]])
+    >>> out, weights = simple_attention(q, k, v=torch.tensor([[0.0, 8.0], [2.0, 8.0]]))
+    >>> print(weights, out)
+    tensor([[0.2500, 0.7500]]) tensor([[1.5000, 8.0000]])
+    """
+    matches = q @ k.swapaxes(-1, -2)  # (*heads, L, S): how well each query matches each key
+    scores = matches / sqrt(q.shape[-1])
+    weights = softmax(scores)  # each query's weights sum to 1
+    out = weights @ v
+    return out, weights
 
 
 def scaled_dot_product_attention(
@@ -38,13 +60,8 @@ def scaled_dot_product_attention(
         True = may attend.
     bias : floating, broadcastable to (*heads, L, S), optional
         Added to the capped scores; -inf hides. A constant: autograd gives it no gradient.
-    causal : bool
-        Key j is visible when j <= i + offset.
-    window : (left, right), optional
-        Key j is visible when i + offset - left <= j <= i + offset + right; None = no bound.
-    offset : int, optional
-        Position of the first query among the keys; default S - L: the queries are the last ones.
-        (PyTorch's `is_causal` means offset 0.)
+    causal, window, offset
+        Hide keys as `causal_mask` and `sliding_window_mask` do, window being (left, right).
     scale : float, optional
         Default 1/√D.
     softcap : float, optional
@@ -88,8 +105,18 @@ def attention_scores(
 
     Without the scale, 1/√D by default, scores of independent entries of variance 1 would have variance D
     and push softmax to where its gradient vanishes (Vaswani et al. 2017, section 3.2.1).
+
+    Examples
+    --------
+    All rows of four entries of 1 or -1, whose variance is 1, each matched with each, before and after 1/√4:
+
+    >>> rows = torch.cartesian_prod(*[torch.tensor([1.0, -1.0])] * 4)
+    >>> for scores in (attention_scores(rows, rows, scale=1.0), attention_scores(rows, rows)):
+    ...     print(scores.var(correction=0))
+    tensor(4.)
+    tensor(1.)
     """
-    return (q * scale_or_default(scale, q)) @ k.transpose(-1, -2)
+    return (q * scale_or_default(scale, q)) @ k.swapaxes(-1, -2)
 
 
 def scale_or_default(scale: float | None, q: Float[Array, "*heads L D"]) -> float:
@@ -104,9 +131,12 @@ def cap(scores: Float[Array, "*shape"], softcap: float | None) -> Float[Array, "
 
 def repeat_heads(x: Float[Array, "..."], q: Float[Array, "..."]) -> Float[Array, "..."]:
     """
-    Repeat each key/value head for the group of query heads that share it.
+    Repeat each key/value head for the n = H / H_kv queries that share it: g becomes g·n, …, g·n + n - 1.
 
-    Head g becomes heads g·n, …, g·n + n - 1 with n = H / H_kv.
+    Examples
+    --------
+    >>> print(repeat_heads(torch.tensor([[[1.0]], [[2.0]]]), q=torch.zeros(4, 1, 1)).ravel())
+    tensor([1., 1., 2., 2.])
     """
     return x if x.shape[:-2] == q.shape[:-2] else x.repeat_interleave(q.shape[-3] // x.shape[-3], dim=-3)
 
@@ -115,18 +145,3 @@ def repeat_heads(x: Float[Array, "..."], q: Float[Array, "..."]) -> Float[Array,
 Attend = Callable[..., tuple[Array, Array]]
 
 STANDARD = scaled_dot_product_attention
-
-
-def record(attend: Attend, maps: list) -> Attend:
-    """
-    Wrap an attention so that every call appends what it saved to `maps`, as a NumPy array.
-
-    With `STANDARD` these are the weights, (*heads, L, S), in the order of the calls.
-    """
-
-    def recording(*args, **options):
-        out, saved = attend(*args, **options)
-        maps.append(to_numpy(saved))
-        return out, saved
-
-    return recording

@@ -10,10 +10,10 @@ from step01_numpy.common.support import checks
 from step02_torch.arrays import Array
 from step02_torch.attention import STANDARD, Attend
 from step02_torch.feed_forward import ACTIVATIONS, FeedForward
-from step02_torch.layers import NORMS, Dropout, Embedding
+from step02_torch.layers import NORMS, Dropout, Embedding, LearnedPositions
 from step02_torch.multi_head_attention import MultiHeadAttention
 from step02_torch.parameters import Layer, Linear, Parameter, normal
-from step02_torch.positions import LearnedPositions, sinusoids
+from step02_torch.positions import sinusoids
 from step02_torch.rotary import Rotary
 
 

@@ -4,7 +4,7 @@ from jaxtyping import Float
 from torch.nn import functional
 
 from step02_torch.arrays import Array
-from step02_torch.parameters import FusedLinear, Layer, Linear
+from step02_torch.parameters import Layer, Linear
 
 
 def relu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
@@ -32,6 +32,11 @@ def gelu_tanh(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     Hendrycks and Gimpel 2016, section 2, arXiv:1606.08415.
     """
     return functional.gelu(x, approximate="tanh")
+
+
+def sigmoid(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Return 1 / (1 + exp(-x))."""
+    return x.sigmoid()
 
 
 def silu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
@@ -84,15 +89,13 @@ class FeedForward(Layer):
         self.w_1 = Linear(d_model, d_ff, bias=bias, rng=rng)
         self.w_2 = Linear(d_ff, d_model, bias=bias, rng=rng)
         self.w_3 = Linear(d_model, d_ff, bias=bias, rng=rng) if gated else None
-        self.w_13 = FusedLinear()
-
-    def fuse(self) -> None:
-        """Make what is gated and its gate by one product from now on."""
-        if self.w_3 is not None:
-            self.w_13.fuse(self.w_1, self.w_3)
 
     def forward(self, x: Float[Array, "*rows d_model"]) -> Float[Array, "*rows d_model"]:
         """Transform each row of x, (..., d_model)."""
-        hidden, gate = (self.w_1(x), None) if self.w_3 is None else self.w_13(x, self.w_1, self.w_3)
+        hidden, gate = self.hidden_and_gate(x)
         active = self.activate(hidden)
         return self.w_2(active if gate is None else active * gate)
+
+    def hidden_and_gate(self, x: Float[Array, "*rows d_model"]):
+        """Return w_1 x and w_3 x, (..., d_ff), which is None without a gate."""
+        return self.w_1(x), None if self.w_3 is None else self.w_3(x)

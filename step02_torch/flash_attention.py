@@ -1,6 +1,5 @@
-"""FlashAttention: the numbers of `attention.py` in tiles: neither direction ever stores the L×S matrix."""
+"""FlashAttention (Dao et al. 2022): the numbers of `attention.py`, tile by tile; no L×S matrix is stored."""
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -13,7 +12,7 @@ from step02_torch.masks import combine_masks, hide
 
 __all__ = ["FLASH", "flash_attention"]  # the backward is for those who need it: autograd does it otherwise
 
-_QUERIES, _KEYS = 256, 512
+_QUERIES, _KEYS = 256, 512  # in a tile
 
 
 def flash_attention(
@@ -46,31 +45,30 @@ def flash_attention(
 
     References
     ----------
-    Dao et al. 2022, algorithms 1 and 4, arXiv:2205.14135; Milakov and Gimelshein 2018, arXiv:1805.02867.
+    Dao et al. 2022, algorithm 1, arXiv:2205.14135, with the queries in the outer loop as in Dao 2023,
+    algorithm 1, arXiv:2307.08691; the running sum: Milakov and Gimelshein 2018, arXiv:1805.02867.
     """
     checks.attention(Array, q, k, v, mask, bias, window, offset, scale, softcap)
     rule = _rule(q, k, mask, bias, causal, window, offset, scale, softcap)
     return _FlashAttention.apply(q, k, v, rule)
 
 
-class _FlashAttention(torch.autograd.Function):
-    """Autograd would keep the weights of every tile; this keeps q, k, v, out and one number a row."""
-
-    @staticmethod
-    def forward(ctx, q, k, v, rule):
-        wide_q, wide_k, wide_v = _by_group(widen(q), k), widen(k).unsqueeze(-3), widen(v).unsqueeze(-3)
-        blocks = [_attend(rule, wide_q, wide_k, wide_v, rows) for rows in _slices(0, q.shape[-2], _QUERIES)]
-        out, lse = (torch.cat(x, dim=-2) for x in zip(*blocks, strict=True))
-        out, lse = out.reshape(*q.shape[:-1], -1).to(q.dtype), lse.reshape(q.shape[:-1])
-        ctx.save_for_backward(q, k, v, out, lse)
-        ctx.rule = rule
-        ctx.mark_non_differentiable(lse)
-        return out, lse
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx, d_out, _):
-        return *_backward(ctx.rule, d_out, *ctx.saved_tensors), None
+def _attend(rule, q, k, v, rows):
+    """Walk along the keys with the n queries in `rows`, keeping a running maximum and a running sum."""
+    out = q.new_zeros(*q.shape[:-1], v.shape[-1])
+    shift = total = q.new_zeros(*q.shape[:-1], 1)
+    largest = total - torch.inf
+    for keys in rule.tiles(rows):
+        _, scores = rule.scores(q, k, rows, keys)  # (*kv_heads, group, n, w)
+        previous, largest = largest, torch.maximum(largest, scores.amax(dim=-1, keepdim=True))
+        shift = torch.where(largest.isfinite(), largest, 0)
+        fade = torch.exp(previous - shift)  # what was summed so far was relative to the previous maximum
+        weights = torch.exp(scores - shift)
+        total = total * fade + weights.sum(dim=-1, keepdim=True)
+        out = out * fade + weights @ v[..., keys, :]
+    empty = total == 0  # queries that saw no key
+    total = torch.where(empty, 1, total)
+    return out / total, torch.where(empty, -torch.inf, shift + torch.log(total))[..., 0]
 
 
 def flash_attention_backward(
@@ -99,6 +97,10 @@ def flash_attention_backward(
     -------
     d_q, d_k, d_v
         In the shapes and dtype of q, k, v; exactly 0 for a query that may attend to no key.
+
+    References
+    ----------
+    Dao et al. 2022, algorithm 4, arXiv:2205.14135.
     """
     rule = _rule(q, k, mask, bias, causal, window, offset, scale, softcap)
     return _backward(rule, d_out, q, k, v, out, lse)
@@ -109,45 +111,50 @@ def _backward(rule, d_out, q, k, v, out, lse):
     wide += [widen(k).unsqueeze(-3), widen(v).unsqueeze(-3)]
     d_q, d_k, d_v = torch.empty_like(wide[1]), torch.zeros_like(wide[-2]), torch.zeros_like(wide[-1])
     for rows in _slices(0, q.shape[-2], _QUERIES):
-        d_q[..., rows, :] = _attend_backward(rule, *wide, d_k, d_v, rows)
+        row_side = (x[..., rows, :] for x in wide[:4])
+        d_q[..., rows, :] = _attend_backward(rule, *row_side, *wide[4:], d_k, d_v, rows)
     return tuple(d.reshape(x.shape).to(x.dtype) for d, x in ((d_q, q), (d_k, k), (d_v, v)))
-
-
-def _attend(rule, q, k, v, rows):
-    """Walk along the keys with the n queries in `rows`, keeping a running maximum and a running sum."""
-    q = q[..., rows, :]  # (*kv_heads, group, n, D)
-    largest = q.new_full((*q.shape[:-1], 1), -torch.inf)
-    shift = total = torch.zeros_like(largest)
-    out = q.new_zeros(*q.shape[:-1], v.shape[-1])
-    for keys in rule.tiles(rows):
-        _, scores = rule.scores(q, k, rows, keys)  # (*kv_heads, group, n, w)
-        previous, largest = largest, torch.maximum(largest, scores.amax(dim=-1, keepdim=True))
-        shift = torch.where(largest.isfinite(), largest, 0)
-        fade = (previous - shift).exp()  # what was summed so far was relative to the previous maximum
-        weights = (scores - shift).exp()
-        total = total * fade + weights.sum(dim=-1, keepdim=True)
-        out = out * fade + weights @ v[..., keys, :]
-    return out / total.masked_fill(total == 0, 1), shift + total.log()
 
 
 def _attend_backward(rule, d_out, q, out, lse, k, v, d_k, d_v, rows):
     """Return d_q of the n queries in `rows`, and add their share to d_k and d_v."""
-    d_out, q, out, lse = (x[..., rows, :] for x in (d_out, q, out, lse))
-    norm = lse.masked_fill(lse == -torch.inf, 0)  # (*kv_heads, group, n, 1)
+    norm = torch.where(lse == -torch.inf, 0, lse)  # (*kv_heads, group, n, 1)
     row_sum = (d_out * out).sum(dim=-1, keepdim=True)  # Σ_j d_weights_j weights_j
     d_q = torch.zeros_like(q)
     for keys in rule.tiles(rows):
         raw, scores = rule.scores(q, k, rows, keys)
-        weights = (scores - norm).exp()  # those of the forward, made again
-        d_v[..., keys, :] += _sum_group(weights.mT @ d_out)  # out = weights @ v
-        d_weights = d_out @ v[..., keys, :].mT
+        weights = torch.exp(scores - norm)  # those of the forward, made again
+        d_v[..., keys, :] += _sum_group(weights.mT @ d_out)
+        d_weights = d_out @ v[..., keys, :].mT  # out = weights @ v
         d_scores = weights * (d_weights - row_sum)  # weights = softmax(scores)
         if rule.softcap is not None:  # the derivative of c·tanh(s / c) is 1 - tanh²(s / c)
-            d_scores = d_scores * (1 - (raw / rule.softcap).tanh() ** 2)
+            d_scores = d_scores * (1 - torch.tanh(raw / rule.softcap) ** 2)
         d_scores = d_scores * rule.scale  # scores = q kᵀ · scale
         d_q += d_scores @ k[..., keys, :]
         d_k[..., keys, :] += _sum_group(d_scores.mT @ q)
     return d_q
+
+
+class _FlashAttention(torch.autograd.Function):
+    """Autograd would keep the weights of every tile; this keeps q, k, v, out and one number a row."""
+
+    @staticmethod
+    def forward(ctx, q, k, v, rule):
+        wide_q, wide_k, wide_v = _by_group(widen(q), k), widen(k).unsqueeze(-3), widen(v).unsqueeze(-3)
+        out = wide_q.new_zeros(*wide_q.shape[:-1], v.shape[-1])
+        lse = wide_q.new_zeros(wide_q.shape[:-1])
+        for rows in _slices(0, q.shape[-2], _QUERIES):
+            out[..., rows, :], lse[..., rows] = _attend(rule, wide_q[..., rows, :], wide_k, wide_v, rows)
+        out, lse = out.reshape(*q.shape[:-1], -1).to(q.dtype), lse.reshape(q.shape[:-1])
+        ctx.save_for_backward(q, k, v, out, lse)
+        ctx.rule = rule
+        ctx.mark_non_differentiable(lse)
+        return out, lse
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, d_out, _):
+        return *_backward(ctx.rule, d_out, *ctx.saved_tensors), None
 
 
 class _Rule(NamedTuple):
@@ -169,7 +176,7 @@ class _Rule(NamedTuple):
             first = max(first, rows.start + self.offset - self.left)
         if self.right is not None:
             last = min(last, rows.stop + self.offset + self.right)
-        return list(_slices(first, last, _KEYS))
+        return _slices(first, last, _KEYS)
 
     def scores(self, q, k, rows, keys) -> tuple[Array, Array]:
         """Return a tile's scores as they are, and as softmax takes them: capped, biased, hidden."""
@@ -188,8 +195,8 @@ def _rule(q, k, mask, bias, causal, window, offset, scale, softcap) -> _Rule:
     mask, bias = (x if x is None else _by_group(x.expand(shape), k) for x in (mask, bias))
     left, right = (None, None) if window is None else window
     offset = shape[-1] - shape[-2] if offset is None else offset
-    scale = scale_or_default(scale, q)
-    return _Rule(shape[-1], mask, bias, left, 0 if causal else right, offset, scale, softcap)
+    right = 0 if causal else right
+    return _Rule(shape[-1], mask, bias, left, right, offset, scale_or_default(scale, q), softcap)
 
 
 def _by_group(x, k) -> Array:
@@ -201,8 +208,8 @@ def _sum_group(x) -> Array:
     return x.sum(dim=-3, keepdim=True)
 
 
-def _slices(first: int, last: int, step: int) -> Iterator[slice]:
-    return (slice(i, min(i + step, last)) for i in range(first, last, step))
+def _slices(first: int, last: int, step: int) -> list[slice]:
+    return [slice(i, min(i + step, last)) for i in range(first, last, step)]
 
 
 FLASH = flash_attention

@@ -5,6 +5,7 @@ from jaxtyping import Float, Int
 
 from step01_numpy.common.support import checks
 from step02_torch.arrays import Array
+from step02_torch.engine.fused import fuse
 from step02_torch.parameters import Layer, linear
 
 
@@ -12,10 +13,7 @@ def prepare(model: Layer) -> Layer:
     """Lay out a model's weights for decoding, fused where they multiply the same row; return the model."""
     for parameter in model.parameters():
         parameter.data = lay_out(parameter.data)
-    for layer in model.modules():
-        if isinstance(layer, Layer):
-            layer.fuse()
-    return model
+    return fuse(model)
 
 
 def lay_out(weight: Float[Array, "..."]) -> Float[Array, "..."]:

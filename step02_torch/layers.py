@@ -1,4 +1,4 @@
-"""The layers around attention: embedding, normalisation, dropout."""
+"""The layers around attention: what is looked up (tokens, positions), normalisation, dropout."""
 
 from math import sqrt
 
@@ -34,6 +34,28 @@ class Embedding(Layer):
         return functional.embedding(tokens, self.weight)
 
 
+class LearnedPositions(Layer):
+    """
+    One learned row for each position.
+
+    Parameters
+    ----------
+    n_positions, d_model : int
+    rng : numpy.random.Generator, optional
+        Source of the initial rows, normal with deviation 0.02.
+    """
+
+    def __init__(self, n_positions: int, d_model: int, *, rng=None):
+        super().__init__()
+        checks.positive("n_positions", n_positions)
+        self.weight = Parameter(normal(0.02, (n_positions, d_model), rng))
+
+    def forward(self, positions: Int[Array, "*shape"]) -> Float[Array, "*shape d_model"]:
+        """Return the row of each position."""
+        checks.tokens("positions", positions, len(self.weight))
+        return self.weight[positions]
+
+
 def layer_norm(
     x: Float[Array, "*rows d"], weight: Float[Array, " d"], bias: Float[Array, " d"], *, eps: float = 1e-5
 ) -> Float[Array, "*rows d"]:
@@ -52,14 +74,7 @@ def layer_norm(
 
 
 class LayerNorm(Layer):
-    """
-    `layer_norm` with a weight and a bias of its own.
-
-    Parameters
-    ----------
-    d_model : int
-    eps : float
-    """
+    """`layer_norm` with a weight and a bias of its own, for rows of size d_model."""
 
     def __init__(self, d_model: int, *, eps: float = 1e-5):
         super().__init__()
@@ -88,14 +103,7 @@ def rms_norm(
 
 
 class RMSNorm(Layer):
-    """
-    `rms_norm` with a weight of its own.
-
-    Parameters
-    ----------
-    d_model : int
-    eps : float
-    """
+    """`rms_norm` with a weight of its own, for rows of size d_model."""
 
     def __init__(self, d_model: int, *, eps: float = 1e-6):
         super().__init__()

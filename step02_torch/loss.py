@@ -5,8 +5,8 @@ from jaxtyping import Float, Int
 
 from step01_numpy.common.support import checks
 from step02_torch.arrays import Array
+from step02_torch.merge import log_sum_exp
 from step02_torch.parameters import linear
-from step02_torch.softmax import log_sum_exp
 
 BLOCK = 256  # rows whose logits are in memory at a time
 

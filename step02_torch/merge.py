@@ -5,7 +5,29 @@ from jaxtyping import Float
 
 from step01_numpy.common.support import checks
 from step02_torch.arrays import Array, widen
-from step02_torch.softmax import log_sum_exp, softmax
+from step02_torch.softmax import softmax
+
+
+def log_sum_exp(scores: Float[Array, "..."], axis: int = -1) -> Float[Array, "..."]:
+    """
+    Return log Σ exp(scores) along `axis`: the number that normalises a row, in nats.
+
+    Returns
+    -------
+    lse : scores' shape without `axis`
+        -inf where every score is -inf, with gradients of 0. Of 16-bit scores it is float32.
+
+    Examples
+    --------
+    >>> print(log_sum_exp(torch.tensor([1.0, 2.0, 5.5]).log()).exp())
+    tensor(8.5000)
+    """
+    wide = widen(scores)
+    largest = wide.detach().amax(dim=axis, keepdim=True)  # it cancels out, so it needs no gradient
+    largest = largest.masked_fill(~largest.isfinite(), 0)
+    total = (wide - largest).exp().sum(dim=axis, keepdim=True)
+    lse = largest + total.masked_fill(total == 0, 1).log()
+    return lse.masked_fill(total == 0, -torch.inf).squeeze(axis)
 
 
 def merge_attention(
@@ -47,6 +69,15 @@ def merge_attention(
     References
     ----------
     Milakov and Gimelshein 2018, section 3.1, arXiv:1805.02867; Liu et al. 2023, section 3, arXiv:2310.01889.
+
+    Examples
+    --------
+    Weights that sum to 1 gave a mean of 1, others that sum to 1.5 one of 2: (1 · 1 + 1.5 · 2) / 2.5.
+
+    >>> sums = torch.tensor([[1.0], [1.5]]).log()
+    >>> out, lse = merge_attention(torch.tensor([[1.0]]), sums[0], torch.tensor([[2.0]]), sums[1])
+    >>> print(out, lse.exp())
+    tensor([[1.6000]]) tensor([2.5000])
     """
     _check(out, lse, other_out, other_lse)
     lses = torch.stack([lse, other_lse])  # (2, *heads, L)

@@ -11,14 +11,11 @@ from step01_numpy.arrays import random_generator
 from step01_numpy.common.support import checks
 from step02_torch.arrays import Array, from_numpy
 
-__all__ = ["FusedLinear", "Layer", "Linear", "Parameter", "linear", "normal", "uniform"]
+__all__ = ["Layer", "Linear", "Parameter", "linear", "normal", "uniform"]
 
 
 class Layer(Module):
     """A module whose `load_state_dict` also takes the NumPy arrays of the other stages."""
-
-    def fuse(self) -> None:
-        """Lay weights that multiply the same rows side by side, where a module has such."""
 
     def load_state_dict(self, state: dict, *, copy: bool = True) -> None:
         """
@@ -69,43 +66,11 @@ class Linear(Layer):
         return linear(x, self.weight, self.bias)
 
 
-class FusedLinear:
-    """Linear maps of the same rows, as one product: of weights that `fuse` has laid side by side."""
-
-    def __init__(self):
-        self.weight = self.bias = None
-
-    @torch.no_grad()
-    def fuse(self, *maps: Linear) -> None:
-        """Lay weights side by side, (d_in, sum of d_out), and biases; the maps keep theirs, as views."""
-        self.weight = torch.cat([x.weight for x in maps]).T.contiguous()
-        self.bias = None if maps[0].bias is None else torch.cat([x.bias for x in maps])
-        self.sizes = [len(x.weight) for x in maps]
-        for i, x in enumerate(maps):
-            x.weight.data = self.weight.split(self.sizes, dim=1)[i].T
-            if x.bias is not None:
-                x.bias.data = self.bias.split(self.sizes)[i]
-        self.views = [(x.weight.data, None if x.bias is None else x.bias.data) for x in maps]
-
-    def __call__(self, x: Float[Array, "... d_in"], *maps: Linear) -> list[Float[Array, "... d_out"]]:
-        """Return what each map makes of x: one by one if not fused, with other weights, or for gradients."""
-        if self.weight is None or torch.is_grad_enabled() or not all(map(_holds, maps, self.views)):
-            return [linear_map(x) for linear_map in maps]
-        checks.features("x", x, len(self.weight))
-        return list(linear(x, self.weight.T, self.bias).split(self.sizes, dim=-1))
-
-
-def _holds(x, view):
-    weight, bias = view
-    same_bias = x.bias is bias if x.bias is None or bias is None else x.bias.is_set_to(bias)
-    return x.weight.is_set_to(weight) and same_bias
-
-
 def uniform(bound: float, shape: tuple, rng=None) -> Float[Array, "..."]:
     """Draw float32 numbers from [-bound, bound)."""
     if rng is None:
         return torch.empty(shape).uniform_(-bound, bound)
-    return torch.from_numpy(rng.uniform(-bound, bound, shape)).float()
+    return torch.from_numpy(rng.uniform(-bound, bound, shape)).float()  # not copied: nobody else has it
 
 
 def normal(deviation: float, shape: tuple, rng=None) -> Float[Array, "..."]:

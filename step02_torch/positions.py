@@ -7,10 +7,8 @@ from step01_numpy.common.support import checks
 from step01_numpy.positions import alibi_slopes
 from step02_torch.arrays import Array
 from step02_torch.masks import key_positions
-from step02_torch.parameters import Layer, Parameter, normal
 
 __all__ = [
-    "LearnedPositions",
     "alibi_bias",
     "alibi_slopes",
     "frequencies",
@@ -21,19 +19,14 @@ __all__ = [
 
 def frequencies(d_model: int, *, base: float = 10000.0, like=None) -> Float[Array, " half"]:
     """
-    Return the angle by which each pair of columns goes on at each position, in radians, in float64.
+    Return base^(-2i/d_model), the angle by which pair i of columns goes on at each position, in radians.
 
-    Parameters
-    ----------
-    d_model : int
-        Even.
-    base : float
-    like : Tensor, optional
-        A tensor on the device that is wanted.
+    In float64, on the device of `like`; d_model is even.
 
-    Notes
-    -----
-    Pair i goes on by base^(-2i/d_model): from 1 down to nearly 1/base.
+    Examples
+    --------
+    >>> print(frequencies(4))
+    tensor([1.0000, 0.0100], dtype=torch.float64)
     """
     checks.divides("2", 2, "d_model", d_model)
     device = None if like is None else like.device
@@ -44,24 +37,10 @@ def sinusoids(
     positions: Int[Array, "*shape"], d_model: int, *, base: float = 10000.0, interleaved: bool = True
 ) -> Float[Array, "*shape d_model"]:
     """
-    Return one fixed row for each position, in float64, to be added to the embeddings.
+    Return one fixed row for each position, to be added to the embeddings: sine and cosine of its angles.
 
-    Parameters
-    ----------
-    positions : (...)
-    d_model, base
-        As in `frequencies`.
-    interleaved : bool
-        Sines in the even columns and cosines in the odd ones, as in the paper; otherwise sines in the first
-        half and cosines in the second, as in Marian.
-
-    Notes
-    -----
-    Sine and cosine number i of position p are those of p times frequency i.
-
-    References
-    ----------
-    Vaswani et al. 2017, section 3.5, arXiv:1706.03762.
+    Sines in the even columns, cosines in the odd ones (Vaswani et al. 2017, section 3.5, arXiv:1706.03762);
+    not interleaved, sines in the first half and cosines in the second, as in Marian. In float64.
     """
     angles = positions[..., None] * frequencies(d_model, base=base, like=positions)  # (..., d_model / 2)
     sin, cos = angles.sin(), angles.cos()
@@ -73,40 +52,9 @@ def sinusoids(
 def sinusoidal_positions(
     n_positions: int, d_model: int, *, base: float = 10000.0, like=None
 ) -> Float[Array, "n_positions d_model"]:
-    """
-    Return the `sinusoids` of positions 0 to n_positions - 1.
-
-    Parameters
-    ----------
-    n_positions, d_model : int
-    base : float
-    like : Tensor, optional
-        A tensor on the device, and in the floating dtype, that is wanted.
-    """
+    """Return the `sinusoids` of positions 0 to n_positions - 1, in the dtype and on the device of `like`."""
     like = torch.empty(0) if like is None else like
     return sinusoids(torch.arange(n_positions, device=like.device), d_model, base=base).to(like.dtype)
-
-
-class LearnedPositions(Layer):
-    """
-    One learned row for each position.
-
-    Parameters
-    ----------
-    n_positions, d_model : int
-    rng : numpy.random.Generator, optional
-        Source of the initial rows, normal with deviation 0.02.
-    """
-
-    def __init__(self, n_positions: int, d_model: int, *, rng=None):
-        super().__init__()
-        checks.positive("n_positions", n_positions)
-        self.weight = Parameter(normal(0.02, (n_positions, d_model), rng))
-
-    def forward(self, positions: Int[Array, "*shape"]) -> Float[Array, "*shape d_model"]:
-        """Return the row of each position."""
-        checks.tokens("positions", positions, len(self.weight))
-        return self.weight[positions]
 
 
 def alibi_bias(
@@ -115,17 +63,9 @@ def alibi_bias(
     """
     Return attention's `bias` that makes each head prefer near keys: -slope · |distance|.
 
-    Parameters
-    ----------
-    n_heads, n_queries, n_keys : int
-        H, L and S; S = L when not given.
-    offset : int, optional
-        As in `causal_mask`.
-    like : Tensor, optional
-        A tensor on the device, and in the floating dtype, that is wanted.
+    The parameters are those of `causal_mask`; it has the floating dtype of `like`.
     """
     like = torch.empty(0) if like is None else like
-    n_keys = n_queries if n_keys is None else n_keys
     query, key = key_positions(n_queries, n_keys, offset=offset, like=like)
     slopes = torch.tensor(alibi_slopes(n_heads), dtype=torch.float64, device=like.device)[:, None, None]
     return (-slopes * (query - key).abs()).to(like.dtype)

@@ -2,13 +2,13 @@
 
 import torch
 from jaxtyping import Bool, Float
-from torch import sigmoid
 
 from step01_numpy.common.support import checks
 from step02_torch.arrays import Array
+from step02_torch.feed_forward import sigmoid
 from step02_torch.parameters import Layer, Linear, linear
 
-__all__ = ["GRU", "BidirectionalGRU", "gru_step", "sigmoid", "stand_still", "summary"]
+__all__ = ["GRU", "BidirectionalGRU", "gru_step", "stand_still", "summary"]
 
 
 def gru_step(

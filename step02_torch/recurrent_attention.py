@@ -12,9 +12,10 @@ from jaxtyping import Bool, Float
 from step01_numpy.common.configuration.recurrent import RecurrentConfig
 from step01_numpy.common.support import checks
 from step02_torch.arrays import Array
+from step02_torch.feed_forward import sigmoid
 from step02_torch.masks import hide
 from step02_torch.parameters import Layer, Linear, Parameter, linear, uniform
-from step02_torch.recurrent import sigmoid, summary
+from step02_torch.recurrent import summary
 from step02_torch.recurrent_scores import SCORE_LAYERS, DotScore
 from step02_torch.softmax import softmax
 

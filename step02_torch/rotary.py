@@ -18,20 +18,16 @@ def rotary_frequencies(
 
     Parameters
     ----------
-    d_rotary : int
-        How many coordinates turn; even.
-    base : float
+    d_rotary, base, like
+        As in `frequencies`; d_rotary coordinates turn.
     scaling : (factor, low, high, n_positions), optional
         Llama 3.1's way to longer texts than the `n_positions` of its first training: pairs that turn less
         than `low` times over those positions turn `factor` times more slowly, pairs that turn more than
         `high` times as before, pairs between by a mean of both.
-    like : Tensor, optional
-        A tensor on the device that is wanted.
 
     References
     ----------
-    Su et al. 2021, section 3.2.2, arXiv:2104.09864; scaling: the code published with Llama 3.1, whose report
-    is arXiv:2407.21783.
+    Su et al. 2021, section 3.2.2, arXiv:2104.09864; scaling: code of Llama 3.1, reported in arXiv:2407.21783.
     """
     checks.divides("2", 2, "d_rotary", d_rotary)
     plain = frequencies(d_rotary, base=base, like=like)
@@ -46,15 +42,7 @@ def rotary_frequencies(
 def rotary_angles(
     positions: Int[Array, "*shape"], d_rotary: int, *, base: float = 10000.0, scaling: tuple | None = None
 ) -> tuple[Float[Array, "*shape half"], Float[Array, "*shape half"]]:
-    """
-    Return cos and sin of the angle by which each pair of coordinates has turned at each position, in float64.
-
-    Parameters
-    ----------
-    positions : (...)
-    d_rotary, base, scaling
-        As in `rotary_frequencies`.
-    """
+    """Return cos and sin of the angles by which pairs have turned at each position: `rotary_frequencies`."""
     turns = rotary_frequencies(d_rotary, base=base, scaling=scaling, like=positions)
     angles = positions[..., None] * turns
     return angles.cos(), angles.sin()
@@ -76,11 +64,12 @@ def rotate(
     cos, sin : broadcastable to (*heads, L, d_rotary / 2)
         Coordinates behind the first d_rotary stay as they are.
     interleaved : bool
-        Pair coordinates 2i and 2i + 1, as the paper does; otherwise i and i + d_rotary/2, as Llama does.
+        Pair coordinates 2i and 2i + 1 (Su et al. 2021, equation 34), not i and i + d_rotary/2 (Llama).
 
-    References
-    ----------
-    Su et al. 2021, equation 34, arXiv:2104.09864.
+    Examples
+    --------
+    >>> print(rotate(torch.tensor([[3.0, 1.0]]), cos=torch.tensor([[0.0]]), sin=torch.tensor([[1.0]])))
+    tensor([[-1.,  3.]])
     """
     cos, sin = cos.to(x.dtype), sin.to(x.dtype)
     d_rotary = 2 * cos.shape[-1]
@@ -104,26 +93,10 @@ def _join(a, b, interleaved):
 
 
 class Rotary:
-    """
-    Rotary positions, as `MultiHeadAttention` takes them in `rotary=`.
-
-    Parameters
-    ----------
-    d_rotary : int
-        How many coordinates of each head turn; even.
-    base, scaling
-        As in `rotary_frequencies`.
-    interleaved : bool
-        As in `rotate`.
-    """
+    """What `MultiHeadAttention` takes as `rotary=`: the options of `rotary_frequencies` and `rotate`."""
 
     def __init__(
-        self,
-        d_rotary: int,
-        *,
-        base: float = 10000.0,
-        scaling: tuple | None = None,
-        interleaved: bool = False,
+        self, d_rotary: int, *, base: float = 10000.0, scaling: tuple | None = None, interleaved: bool = False
     ):
         checks.divides("2", 2, "d_rotary", d_rotary)
         self.d_rotary, self.base, self.scaling, self.interleaved = d_rotary, base, scaling, interleaved

@@ -9,8 +9,8 @@ from step01_numpy.common.support import checks
 from step02_torch.arrays import Array, random_generator
 from step02_torch.attention import STANDARD, Attend
 from step02_torch.blocks import Block, Head, PositionalInput
+from step02_torch.cache import KVCache
 from step02_torch.layers import NORMS, Embedding
-from step02_torch.multi_head_attention import KVCache
 from step02_torch.parameters import Layer, Parameter, linear
 
 

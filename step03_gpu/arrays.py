@@ -10,14 +10,13 @@ import warnings
 
 import numpy as np
 
-from step01_numpy.arrays import Array, lookup_backward, random_generator, widen
+from step01_numpy.arrays import Array, random_generator, widen
 
 __all__ = [
     "Array",
     "array_module",
     "default_device",
     "from_numpy",
-    "lookup_backward",
     "random_generator",
     "to_device",
     "to_numpy",

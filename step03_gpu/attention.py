@@ -7,9 +7,16 @@ them: it is the traffic of those passes, not the arithmetic, that a fused kernel
 
 from jaxtyping import Bool, Float
 
-from step01_numpy.attention import Attend, attention_scores, repeat_heads_backward, scale_or_default
+from step01_numpy.attention import (
+    Attend,
+    attention_scores,
+    repeat_heads_backward,
+    scale_or_default,
+    simple_attention,
+    simple_attention_backward,
+)
 from step01_numpy.common.support import checks
-from step03_gpu.arrays import Array, array_module, to_numpy, widen
+from step03_gpu.arrays import Array, array_module, widen
 from step03_gpu.masks import combine_masks, hide
 from step03_gpu.softmax import softmax
 
@@ -20,11 +27,12 @@ __all__ = [
     "attention_scores",
     "cap",
     "cap_backward",
-    "record",
     "repeat_heads",
     "scale_or_default",
     "scaled_dot_product_attention",
     "repeat_heads_backward",
+    "simple_attention",
+    "simple_attention_backward",
 ]
 
 
@@ -55,13 +63,8 @@ def scaled_dot_product_attention(
         True = may attend.
     bias : floating, broadcastable to (*heads, L, S), optional
         Added to the capped scores; -inf hides. A constant: it gets no gradient.
-    causal : bool
-        Key j is visible when j <= i + offset.
-    window : (left, right), optional
-        Key j is visible when i + offset - left <= j <= i + offset + right; None = no bound.
-    offset : int, optional
-        Position of the first query among the keys; default S - L: the queries are the last ones.
-        (PyTorch's `is_causal` means offset 0.)
+    causal, window, offset
+        Hide keys as `causal_mask` and `sliding_window_mask` do, window being (left, right).
     scale : float, optional
         Default 1/√D.
     softcap : float, optional
@@ -176,18 +179,3 @@ def repeat_heads(x: Float[Array, "..."], q: Float[Array, "..."]) -> Float[Array,
 
 
 STANDARD = Attend(scaled_dot_product_attention, attention_backward)
-
-
-def record(attend: Attend, maps: list) -> Attend:
-    """
-    Wrap an attention so that every call appends what it saved to `maps`, as a NumPy array.
-
-    With `STANDARD` these are the weights, (*heads, L, S), in the order of the calls.
-    """
-
-    def recording(*args, **options):
-        out, saved = attend.forward(*args, **options)
-        maps.append(to_numpy(saved))
-        return out, saved
-
-    return Attend(recording, attend.backward)

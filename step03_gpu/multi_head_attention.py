@@ -1,13 +1,12 @@
 """Multi-head attention on the device: step01's layer, with this stage's arrays and attention."""
 
 from step01_numpy import multi_head_attention as host
-from step01_numpy.multi_head_attention import KVCache, merge_heads, split_heads
+from step01_numpy.multi_head_attention import merge_heads, split_heads
 from step03_gpu.arrays import from_numpy
 from step03_gpu.attention import Attend
 from step03_gpu.flash_attention import FLASH
-from step03_gpu.rotary import Rotary
 
-__all__ = ["KVCache", "MultiHeadAttention", "merge_heads", "split_heads"]
+__all__ = ["MultiHeadAttention", "merge_heads", "split_heads"]
 
 
 class MultiHeadAttention(host.MultiHeadAttention):
@@ -37,7 +36,7 @@ class MultiHeadAttention(host.MultiHeadAttention):
         n_kv_heads: int | None = None,
         *,
         bias: bool = True,
-        rotary: Rotary | None = None,
+        rotary=None,
         attend: Attend = FLASH,
         rng=None,
     ):

@@ -1,11 +1,10 @@
 """Weights on the device. The layers are step01's: their code runs on CuPy's arrays as it runs on NumPy's."""
 
 from step01_numpy import parameters as host
-from step01_numpy.parameters import FusedLinear, Layer, Parameter, linear, linear_backward
+from step01_numpy.parameters import Layer, Parameter, linear, linear_backward
 from step03_gpu.arrays import Array, from_numpy
 
 __all__ = [
-    "FusedLinear",
     "Layer",
     "Linear",
     "Parameter",

@@ -5,7 +5,6 @@ from step01_numpy.positions import alibi_slopes, frequencies, sinusoids
 from step03_gpu.arrays import Array, from_numpy
 
 __all__ = [
-    "LearnedPositions",
     "alibi_bias",
     "alibi_slopes",
     "frequencies",
@@ -24,22 +23,6 @@ def alibi_bias(
 ) -> Array:
     """Return step01's bias, (H, L, S), on the device of `like` or the default one."""
     return host.alibi_bias(n_heads, n_queries, n_keys, offset=offset, like=_anywhere(like))
-
-
-class LearnedPositions(host.LearnedPositions):
-    """
-    One learned row for each position, on the device.
-
-    Parameters
-    ----------
-    n_positions, d_model : int
-    rng : numpy.random.Generator, optional
-        Source of the initial rows, normal with deviation 0.02.
-    """
-
-    def __init__(self, n_positions: int, d_model: int, *, rng=None):
-        super().__init__(n_positions, d_model, rng=rng)
-        self.convert(from_numpy)
 
 
 def _anywhere(like):

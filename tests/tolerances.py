@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from step01_numpy.common.parity.comparison import TOLERANCE, agrees, difference
+from step01_numpy.common.parity.verdict import TOLERANCE, agrees, difference
 
 EPS = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 

@@ -12,7 +12,8 @@ from jaxtyping import Bool, Float
 from step01_numpy.common.support import checks
 from step02_torch.arrays import Array, widen
 from step02_torch.attention import STANDARD, Attend
-from step02_torch.multi_head_attention import KVCache, MultiHeadAttention
+from step02_torch.cache import KVCache
+from step02_torch.multi_head_attention import MultiHeadAttention
 from step02_torch.parameters import Linear, linear
 from step02_torch.rotary import Rotary
 from step03_gpu.devices.ring import patience, rank_and_size

@@ -73,6 +73,15 @@ def check_saved(function, saved, q, k, see, bias, scale):
         assert_equal64(saved, scores.softmax(-1).nan_to_num(0).numpy(), "weights")
 
 
+@pytest.mark.parametrize("lead", [(), (H,), (B, H)])
+def test_the_simple_one_is_the_general_one_without_options(stage, rng, lead):
+    q, k, v = (rng.normal(size=(*lead, *size)) for size in ((L, D), (S, D), (S, D_V)))
+    d_out, general = rng.normal(size=(*lead, L, D_V)), "scaled_dot_product_attention"
+    assert_all_equal64(stage.call("simple_attention", q, k, v), stage.call(general, q, k, v))
+    found = stage.gradients("simple_attention", d_out, q, k, v)
+    assert_all_equal64(found, stage.gradients(general, d_out, q, k, v))
+
+
 def test_plain(stage, function, rng):
     check(stage, function, qkv(rng), rng)
 

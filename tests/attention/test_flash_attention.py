@@ -1,5 +1,7 @@
 """FlashAttention equals the plain attention of its stage, across the edges of tiles, in less memory."""
 
+import doctest
+import sys
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
@@ -14,7 +16,8 @@ from tests.tolerances import assert_all_equal64, assert_earned, assert_equal64
 
 PLAIN, FLASH = "scaled_dot_product_attention", "flash_attention"
 D, D_V = 5, 3
-L, S = 257, 353  # one more than fits a tile of step01's backward
+L, S = 257, 353  # more than one tile, and not a multiple
+STEP01 = ["step01_numpy", "tests.step01_engine"]
 MASK_SHAPES = [(L, S), (S,), (1, S), (L, 1), (2, L, S), (2, 1, 1), (3, 1, 1, S), (3, 2, L, S), ()]
 
 
@@ -56,7 +59,7 @@ def check_lse(lse, weights, arrays, bias=None, scale=None, softcap=None, **_):
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize(
     ("n_queries", "n_keys"),
-    [(1, 1), (1, 1500), (257, 257), (256, 704), (257, 705), (513, 1409), (600, 20)],
+    [(1, 1), (1, 1500), (257, 257), (256, 704), (257, 705), (513, 1409), (1025, 513), (600, 20)],
 )
 def test_lengths_around_tile_edges(stage, rng, n_queries, n_keys, causal):
     check(stage, rng, qkv(rng, n_queries, n_keys), causal=causal)
@@ -222,7 +225,7 @@ def test_tiles_that_no_query_sees_are_not_read(stage, rng, options, hidden):
     assert not any(d[:, hidden].any() for d in found[2:])
 
 
-@pytest.mark.parametrize("name", ["step01_numpy", "step02_torch"])  # step03's tiles hold all queries
+@pytest.mark.parametrize("name", [*STEP01, "step02_torch"])  # step03's tiles hold all queries
 def test_each_block_of_queries_skips_the_tiles_after_it(rng, name):
     stage = Stage(name)
     q, k, v = qkv(rng, 1024, 1024)
@@ -232,9 +235,9 @@ def test_each_block_of_queries_skips_the_tiles_after_it(rng, name):
     assert np.isnan(out[:, -1]).all()
 
 
-def test_scores_are_never_stored(rng, threads):
-    from step01_numpy.flash_attention import flash_attention, flash_attention_backward
-
+@pytest.mark.parametrize("name", STEP01)
+def test_scores_are_never_stored(rng, name, threads):
+    flash_attention, flash_attention_backward = (Stage(name).get(x) for x in (FLASH, f"{FLASH}_backward"))
     q, k, v = (rng.normal(size=(8192, 4)).astype(np.float32) for _ in range(3))  # L × S would take 268 MB
     mask = np.ones((1, 8192), bool)
     tracemalloc.start()
@@ -297,14 +300,14 @@ def test_every_run_gives_the_same_bits(stage, rng, heads, size):
 
 @pytest.mark.usefixtures("threads")
 def test_blas_gets_its_threads_back(rng):
-    from step01_numpy.flash_attention import flash_attention
+    from step01_numpy import FLASH
 
     def n_threads():
         return [x["num_threads"] for x in threadpoolctl.threadpool_info() if x["user_api"] == "blas"]
 
     arrays, before = qkv(rng, 300, 300), n_threads()
     with ThreadPoolExecutor(3) as pool:
-        for _ in pool.map(lambda _: flash_attention(*arrays), range(9)):
+        for _ in pool.map(lambda _: FLASH.forward(*arrays), range(9)):
             pass
     assert n_threads() == before
 
@@ -327,3 +330,27 @@ def test_multi_head_attention_takes_it(stage, rng):
     )
     assert_equal64(flash.forward(x, causal=True), standard.forward(x, causal=True))
     assert_all_equal64(flash.gradients(d_out, x, causal=True), standard.gradients(d_out, x, causal=True))
+
+
+def test_it_runs_on_arrays_that_are_not_numpys(rng):
+    from tests.device_array import DeviceArray
+
+    stage = Stage("step01_numpy")
+    arrays = qkv(rng, 300, 600, (2, 4), (2, 2))
+    options = {"mask": rng.random((2, 1, 1, 600)) < 0.7, "bias": rng.normal(size=(300, 600))}
+    d_out = rng.normal(size=(2, 4, 300, D_V))
+
+    def run(place):
+        given = {name: place(x) for name, x in options.items()} | {"window": (400, 5), "softcap": 3.0}
+        q, k, v, d = (place(x) for x in (*arrays, d_out))
+        out, lse = stage.get(FLASH)(q, k, v, **given)
+        return out, lse, *stage.get(f"{FLASH}_backward")(d, q, k, v, out, lse, **given)
+
+    found, expected = run(DeviceArray), run(np.asarray)
+    assert all(isinstance(x, DeviceArray) for x in found)
+    assert_all_equal64([x.get() for x in found], expected)
+
+
+def test_examples():
+    module = sys.modules["step01_numpy.flash_attention"]  # the package's own name is the function's
+    assert doctest.testmod(module) == (0, 8)

@@ -43,11 +43,11 @@ def merge(stage, *parts):
 
 def gradients(stage, d_out, d_lse, parts):
     """Differentiate Σ d_out · out + Σ d_lse · lse by the stage's own backward, or by autograd."""
-    d_out, d_lse, *parts = stage.array((d_out, d_lse, *parts))
+    merge, (d_out, d_lse, *parts) = stage.get("merge_attention"), stage.array((d_out, d_lse, *parts))
     if stage.has("merge_attention_backward"):
         return stage.numpy(stage.get("merge_attention_backward")(d_out, d_lse, *parts))
     leaves = [x.requires_grad_() for x in parts]
-    out, lse = stage.get("merge_attention")(*leaves)
+    out, lse = merge(*leaves)
     seen = lse.isfinite()
     ((d_out * out).sum() + (d_lse * lse)[seen].sum()).backward()
     return stage.numpy(tuple(x.grad for x in leaves))
@@ -179,6 +179,7 @@ BAD = [
 ]
 
 
+@pytest.mark.ours  # the messages are our words
 @pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(("position", "change", "error", "message"), BAD)
 def test_bad_input(stage, parts, position, change, error, message):

@@ -5,8 +5,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from step01_numpy.common.parity.comparison import difference
 from step01_numpy.common.parity.stage import Stage
+from step01_numpy.common.parity.verdict import difference
 from tests.attention import onnx_cases
 from tests.conftest import stages
 from tests.tolerances import EPS

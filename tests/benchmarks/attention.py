@@ -1,10 +1,12 @@
-"""step01's attention against PyTorch's on the same CPU, at (1, 8, 2048, 64) in float32."""
+"""step01's attention, as FLASH computes it, against PyTorch's on the same CPU: (1, 8, 2048, 64), float32."""
 
 import subprocess
 import sys
+import time
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 from torch.nn.functional import scaled_dot_product_attention as sdpa
 
 import step01_numpy as step01
@@ -22,9 +24,9 @@ def peak():
 q = np.ones((1, 1, 65536, 64), np.float32)
 k, v = q.copy(), q.copy()
 small = slice(0, 2048)
-step01_numpy.flash_attention(q[:, :, small], k[:, :, small], v[:, :, small])
+step01_numpy.FLASH.forward(q[:, :, small], k[:, :, small], v[:, :, small])
 before = peak()
-step01_numpy.flash_attention(q, k, v)
+step01_numpy.FLASH.forward(q, k, v)
 print(peak() - before)
 """
 
@@ -36,14 +38,14 @@ def arrays():
     return numpys, [torch.from_numpy(x) for x in numpys]
 
 
-def flash(causal: bool) -> list[Result]:
+def flash(causal: bool, clock=time.perf_counter) -> list[Result]:
     """Compare flash attention with SDPA: forward, then forward and backward."""
     (q, k, v, d_out), tensors = arrays()
     leaves, t_d_out = [x.clone().requires_grad_() for x in tensors[:3]], tensors[3]
 
     def ours():
-        out, lse = step01.flash_attention(q, k, v, causal=causal)
-        step01.flash_attention_backward(d_out, q, k, v, out, lse, causal=causal)
+        out, lse = step01.FLASH.forward(q, k, v, causal=causal)
+        step01.FLASH.backward(d_out, q, k, v, out, lse, causal=causal)
 
     def theirs():
         for leaf in leaves:
@@ -52,12 +54,13 @@ def flash(causal: bool) -> list[Result]:
 
     forward = interleave(
         {
-            "ours": lambda: step01.flash_attention(q, k, v, causal=causal),
+            "ours": lambda: step01.FLASH.forward(q, k, v, causal=causal),
             "theirs": lambda: sdpa(*tensors[:3], is_causal=causal),
         },
         ROUNDS,
+        clock=clock,
     )
-    both = interleave({"ours": ours, "theirs": theirs}, ROUNDS)
+    both = interleave({"ours": ours, "theirs": theirs}, ROUNDS, clock=clock)
     kind = "causal" if causal else "full"
     return [
         Result(f"flash attention, forward, {kind}", "ms", forward["ours"], forward["theirs"], 1.0),
@@ -89,3 +92,10 @@ def run() -> list[Result]:
     torch.set_num_threads(2)
 
     return [*flash(False), *flash(True), plain(), memory()]
+
+
+def run_alone() -> list[Result]:
+    """Compare flash attention by the processor's time, one thread on either side: for a machine in use."""
+    torch.set_num_threads(1)
+    with threadpool_limits(1):
+        return [*flash(False, time.process_time), *flash(True, time.process_time)]

@@ -255,5 +255,5 @@ def test_the_page_shows_the_parity(tours):
     rows = parity.check("step02_torch")
     cells = Reader(page(list(tours.values()), rows)).texts
     assert {row.operation for row in rows} <= set(cells["th"])
-    assert f"{rows[0].gradient:.1e}" in cells["td"]
+    assert f"{rows[0].gradient.difference:.1e}" in cells["td"]
     assert any("within tolerance" in x for x in cells["p"])

@@ -1,5 +1,6 @@
 """The wheel: complete, and light to import. An editable install would hide a missing file."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -78,3 +79,39 @@ def test_base_dependencies_suffice_for_step01(wheel):
     )
     assert probe.returncode == 0, probe.stderr
     assert probe.stdout.strip() == "[]"
+
+
+def run_pytest(wheel, folder, *arguments):
+    """Run pytest where the wheel is installed, and torch is not."""
+    (folder / "torch.py").write_text("raise ModuleNotFoundError('no torch here', name='torch')")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (folder, wheel)))}
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--color=no", *arguments]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_the_wheel_brings_the_plugin(wheel, tmp_path):
+    (tmp_path / "mine.py").write_text("from step01_numpy import softmax, softmax_backward")
+    done = run_pytest(wheel, tmp_path, "--stage", "mine", "--only", "softmax", "-rs")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 passed, 2 skipped" in done.stdout
+    assert "mine has no log_sum_exp" in done.stdout
+
+
+def test_the_plugin_stands_aside_in_this_repository(wheel, tmp_path):
+    (tmp_path / "mine.py").write_text("from step01_numpy import softmax, softmax_backward")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (tmp_path, ROOT, wheel)))}
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "no:cacheprovider",
+        "--stage",
+        "mine",
+        "-k",
+        "mine-softmax",
+    ]
+    command += ["tests/parity/test_parity.py"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in done.stdout

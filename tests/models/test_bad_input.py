@@ -7,7 +7,7 @@ from step01_numpy.common.configuration.model import ModelConfig
 from step01_numpy.common.training.configuration import TrainingConfig
 from tests.models.test_transformer import SOURCE, TARGET, build, configuration
 
-pytestmark = pytest.mark.usefixtures("unchecked")
+pytestmark = [pytest.mark.usefixtures("unchecked"), pytest.mark.ours]  # the messages are our words
 
 LONG = np.ones((3, 17), np.int64)
 

@@ -1,4 +1,4 @@
-"""Fused projections: one product gives what several gave, and follows the weights that it was made of."""
+"""The engine's fused projections: one product gives what several gave, and follows its maps' weights."""
 
 from contextlib import nullcontext
 from copy import deepcopy
@@ -9,6 +9,8 @@ import pytest
 import torch
 
 from tests.tolerances import assert_all_equal64, assert_equal64
+
+pytestmark = pytest.mark.ours
 
 LAYERS = {
     "MultiHeadAttention": ((12, 6, 2), {"bias": True}, ("w_q", "w_k", "w_v")),
@@ -25,11 +27,20 @@ def build(stage, case, seed=3):
     return layer, [getattr(layer.layer, name) for name in maps], rng.normal(size=(2, 3, args[0]))
 
 
-def count_products(stage, layer, x, monkeypatch):
+def fuse(layer):
+    """Let the engine of the layer's arrays fuse it."""
+    return import_module(f"{owner(layer)}.engine.fused").fuse(layer.layer)
+
+
+def owner(layer):
+    """Return the package whose code the layer runs: step03 borrows step01's."""
+    return "step02_torch" if isinstance(layer.layer, torch.nn.Module) else "step01_numpy"
+
+
+def count_products(layer, x, monkeypatch):
     """Return how many linear maps the layer computes without gradients, and its output."""
     calls = []
-    modules = [import_module(f"{name}.parameters") for name in {stage.name, "step01_numpy"}]
-    for module in modules:
+    for module in (import_module(f"{owner(layer)}.{name}") for name in ("parameters", "engine.fused")):
         original = module.linear
         counted = lambda *args, original=original: calls.append(1) or original(*args)  # noqa: E731
         monkeypatch.setattr(module, "linear", counted)
@@ -42,10 +53,10 @@ def count_products(stage, layer, x, monkeypatch):
 @pytest.mark.parametrize("case", LAYERS)
 def test_one_product_gives_what_each_gave(stage, case, monkeypatch):
     layer, _, x = build(stage, case)
-    before, expected = count_products(stage, layer, x, monkeypatch)
+    before, expected = count_products(layer, x, monkeypatch)
     state = layer.state()
-    layer.layer.fuse()
-    after, found = count_products(stage, layer, x, monkeypatch)
+    fuse(layer)
+    after, found = count_products(layer, x, monkeypatch)
     assert (before, after) == ((4, 2) if "Head" in case else (3, 2))
     assert_equal64(found, expected)
     assert {name: weight.tolist() for name, weight in layer.state().items()} == {
@@ -58,7 +69,7 @@ def test_gradients_after_fusing(stage, case, rng):
     (layer, _, x), (twin, _, _) = build(stage, case), build(stage, case)
     d_out = rng.normal(size=twin.forward(x).shape)
     expected = twin.gradients(d_out, x)
-    layer.layer.fuse()
+    fuse(layer)
     assert_all_equal64(layer.gradients(d_out, x), expected)
 
 
@@ -70,12 +81,12 @@ def test_new_weights_reach_the_product(stage, case, name, monkeypatch):
     if name == "bias" and "without" in case:
         pytest.skip("it has no biases")
     for products, change in ((2, _change_in_place), (4 if "Head" in case else 3, _replace)):
-        layer.layer.fuse()
+        fuse(layer)
         parameter = getattr(maps[-1], name)
         change(parameter)
         twin, _, _ = build(stage, case, seed=4)
         expected = twin.load(layer.state()).forward(x)
-        count, found = count_products(stage, layer, x, monkeypatch)
+        count, found = count_products(layer, x, monkeypatch)
         assert_equal64(found, expected)
         assert count == products
 
@@ -84,11 +95,11 @@ def test_new_weights_reach_the_product(stage, case, name, monkeypatch):
 def test_a_map_in_place_of_another(stage, case, monkeypatch):
     """As an adapter takes the place of a projection: it is asked, not what was fused before it came."""
     (layer, _, x), (other, _, _) = build(stage, case), build(stage, case, seed=4)
-    layer.layer.fuse()
+    fuse(layer)
     name = LAYERS[case][2][-1]
     setattr(layer.layer, name, getattr(other.layer, name))
     expected = other.load(layer.state()).forward(x)
-    count, found = count_products(stage, layer, x, monkeypatch)
+    count, found = count_products(layer, x, monkeypatch)
     assert_equal64(found, expected)
     assert count == (4 if "Head" in case else 3)
 
@@ -97,11 +108,11 @@ def test_a_map_in_place_of_another(stage, case, monkeypatch):
 def test_a_map_that_takes_anothers_weights(stage, case, monkeypatch):
     """They lie in the same memory, and yet not where the product takes them from."""
     layer, maps, x = build(stage, case)
-    layer.layer.fuse()
+    fuse(layer)
     maps[-1].weight.data = maps[-2].weight.data
     twin, _, _ = build(stage, case, seed=4)
     expected = twin.load(layer.state()).forward(x)
-    _, found = count_products(stage, layer, x, monkeypatch)
+    _, found = count_products(layer, x, monkeypatch)
     assert_equal64(found, expected)
 
 
@@ -110,23 +121,23 @@ def test_a_bias_taken_away_or_given(stage, case, monkeypatch):
     """The twin was never fused, and lost or got the same bias."""
     (layer, maps, x), (twin, twin_maps, _) = build(stage, case), build(stage, case)
     _, biased, _ = build(stage, "FeedForward")
-    layer.layer.fuse()
+    fuse(layer)
     for own in (maps, twin_maps):
         own[-1].bias = biased[-1].bias if own[-1].bias is None else None
     expected = twin.forward(x)
-    _, found = count_products(stage, layer, x, monkeypatch)
+    _, found = count_products(layer, x, monkeypatch)
     assert_equal64(found, expected)
 
 
 @pytest.mark.parametrize("case", LAYERS)
 def test_a_copied_layer_follows_its_own_weights(stage, case, monkeypatch):
     layer, _, x = build(stage, case)
-    layer.layer.fuse()
+    fuse(layer)
     layer.layer = deepcopy(layer.layer)
     _change_in_place(getattr(layer.layer, LAYERS[case][2][-1]).weight)
     twin, _, _ = build(stage, case, seed=4)
     expected = twin.load(layer.state()).forward(x)
-    _, found = count_products(stage, layer, x, monkeypatch)
+    _, found = count_products(layer, x, monkeypatch)
     assert_equal64(found, expected)
 
 
@@ -142,7 +153,7 @@ def _replace(parameter):
 @pytest.mark.parametrize("case", LAYERS)
 def test_a_wrong_size_is_named(stage, case):
     layer, _, x = build(stage, case)
-    layer.layer.fuse()
+    fuse(layer)
     with (
         torch.no_grad(),
         pytest.raises(ValueError, match=r"x has shape \(2, 3, 5\); expected \(\.\.\., \d+\)"),

@@ -5,7 +5,7 @@ import pytest
 
 from step01_numpy.common.configuration.model import ModelConfig
 from step01_numpy.common.parity.cases import BERT, GPT_2, LLAMA
-from step01_numpy.common.parity.comparison import Evaluation, slopes
+from step01_numpy.common.parity.slopes import Evaluation, slopes
 from step01_numpy.common.parity.stage import Stage
 from step01_numpy.common.training.configuration import TrainingConfig
 from tests.device_array import ATTENTIONS, DeviceArray
@@ -167,6 +167,7 @@ def test_a_model_without_a_head_has_no_logits(stage, rng):
         model.layer.projection()
 
 
+@pytest.mark.ours  # the messages are our words
 @pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(
     ("tokens", "mask", "message"),
@@ -267,7 +268,7 @@ def test_a_prepared_model_says_the_same(stage, rng, variant):
     model = trained(stage, rng, variant)
     expected = model.forward(TOKENS)
     assert stage.get("prepare")(model.layer) is model.layer
-    fused = [x.w_qkv.weight is not None for x in model.layer.modules() if hasattr(x, "w_qkv")]
+    fused = ["qkv" in vars(x) for x in model.layer.modules() if hasattr(x, "qkv")]
     assert fused
     assert all(fused)
     decoding = Decoding(model, TOKENS[:, :0])

@@ -143,6 +143,7 @@ def test_float32_is_as_good_as_torchs(stage, rng):
         assert_earned(found[name], peers[name], expected, "float32", 3, name)
 
 
+@pytest.mark.ours  # the messages are our words
 @pytest.mark.usefixtures("unchecked")
 def test_bad_input_is_named(stage, rng):
     model = stage.layer("GRU", D_IN, D, rng=rng)

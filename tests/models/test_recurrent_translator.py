@@ -7,7 +7,7 @@ import pytest
 
 from step01_numpy.common.configuration.recurrent import RecurrentConfig
 from step01_numpy.common.decoding.search import beam_search
-from step01_numpy.common.parity.comparison import Evaluation, slopes
+from step01_numpy.common.parity.slopes import Evaluation, slopes
 from step01_numpy.common.parity.stage import Stage
 from step01_numpy.common.text.batches import Batch, Batches
 from step01_numpy.common.training.configuration import TrainingConfig
@@ -359,6 +359,7 @@ def test_a_wrong_configuration_is_named(changes, message):
         configuration(**changes)
 
 
+@pytest.mark.ours  # the messages are our words
 @pytest.mark.usefixtures("unchecked")
 def test_bad_input_is_named(stage):
     model = build(stage, configuration())

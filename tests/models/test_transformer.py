@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from step01_numpy.common.configuration.model import ModelConfig
-from step01_numpy.common.parity.comparison import Evaluation, slopes
+from step01_numpy.common.parity.slopes import Evaluation, slopes
 from step01_numpy.common.parity.stage import Stage
 from tests.tolerances import assert_all_equal64, assert_earned, assert_equal64
 

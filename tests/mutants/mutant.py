@@ -33,7 +33,10 @@ class Mutant(NamedTuple):
     @property
     def stage(self):
         """The package on which the killer runs: the one that is changed."""
-        return "tests.step03_rungs" if self.in_kernel else self.target.split(".")[0]
+        if self.in_kernel:
+            return "tests.step03_rungs"
+        engine = self.target.startswith("step01_numpy.engine.flash")
+        return "tests.step01_engine" if engine else self.target.split(".")[0]
 
     @property
     def line(self):

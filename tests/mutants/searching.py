@@ -41,7 +41,7 @@ SEARCHING = [
     search("forbidden tokens allowed", "beam_search", "forbid(step(tokens), never)", "step(tokens)", "test_first_eos_and_never"),
     search("no forced end in greedy search", "greedy", " - force_eos", "", "")._replace(killer=f"{LIBRARY}translation_model"),
     search("one token more than the limit", "follow", "length < limits", "length <= limits", "", "decoding.continuation")._replace(killer="tests/decoding/test_sampling.py::test_what_is_said_is_penalised_from_then_on"),
-    search("a row goes on after its end", "follow", "going & ~np.isin(tokens, eos)", "going & np.isin(tokens, tokens)", "test_one_beam_is_greedy", "continuation"),
+    search("a row goes on after its end", "follow", "going & ~np.isin(tokens, eos)", "going & np.isin(tokens, tokens)", "test_one_beam_is_greedy", "decoding.continuation"),
     sampling("negative logits divided", "penalize_repetition", "np.where(logits < 0, logits * penalty, logits / penalty)", "logits / penalty", "test_repetition_penalty"),
     sampling("times the temperature", "heat", "logits / temperature", "logits * temperature", "test_temperature"),
     sampling("the last of the k dropped", "keep_top_k", "logits < least", "logits <= least", "test_top_k"),

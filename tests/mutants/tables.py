@@ -1,11 +1,12 @@
 """All tables of mutants, by name. A new table is a line here."""
 
-from tests.mutants import transformers
+from tests.mutants import flash, transformers
 from tests.mutants.distributed import DISTRIBUTED
 from tests.mutants.embedding import EMBEDDING
 from tests.mutants.kernels import KERNELS
 from tests.mutants.loading import LOADING
 from tests.mutants.operators import OPERATORS
+from tests.mutants.oracle import ORACLE
 from tests.mutants.recurrent import RECURRENT
 from tests.mutants.searching import SEARCHING
 from tests.mutants.tensor_cores import TENSOR_CORES
@@ -17,7 +18,9 @@ TABLES = {
     "masks": transformers.MASKS,
     "heads": transformers.HEADS,
     "positions": transformers.POSITIONS,
-    "flash attention": transformers.FLASH,
+    "flash attention": flash.PAPER,
+    "flash attention by step03": transformers.FLASH,
+    "flash attention's engine": flash.ENGINE,
     "models": transformers.MODELS,
     "family": transformers.FAMILY,
     "recurrent": RECURRENT,
@@ -29,5 +32,6 @@ TABLES = {
     "tensor cores": TENSOR_CORES,
     "operators": OPERATORS,
     "distributed": DISTRIBUTED,
+    "oracle": ORACLE,
 }
 MUTANTS = [mutant for table in TABLES.values() for mutant in table]

@@ -20,6 +20,12 @@ def heads(name, old, new, test, method="forward", stage="step01_numpy"):
     return Mutant(name, target, old, new, f"tests/attention/test_heads.py::{test}")
 
 
+def cache(name, old, new, test, function):
+    return Mutant(name, f"step01_numpy.{function}", old, new, f"tests/{test}")
+
+
+SIMPLE = "test_the_simple_one_is_the_general_one_without_options"
+SAME_CACHE = "decoding/test_cache.py::test_both_keep_the_same"
 SCALE = "1 / sqrt(q.shape[-1])"
 ATTENTION = [
     attention("no scale", SCALE, "1.0", "test_default_scale_is_one_over_root_of_head_size", "scale_or_default"),
@@ -42,6 +48,11 @@ ATTENTION = [
     attention("tanh's derivative without the square", "np.tanh(scores / softcap) ** 2", "np.abs(np.tanh(scores / softcap))", "test_gradients_equal_central_differences", "cap_backward"),
     attention("dtype lost in 16 bits", "weights.astype(q.dtype, copy=False)", "weights", "test_lower_precision"),
     Mutant("16-bit sums", "step01_numpy.arrays:widen", "x.dtype.itemsize == 2", "False", "tests/attention/test_attention.py::test_lower_precision"),
+    attention("simple attention without the scale", "matches / sqrt(q.shape[-1])", "matches", SIMPLE, "simple_attention"),
+    attention("simple attention over the queries", "softmax(scores)", "softmax(scores, -2)", SIMPLE, "simple_attention"),
+    attention("simple gradient without the scale", "d_scores / sqrt(q.shape[-1])", "d_scores", SIMPLE, "simple_attention_backward"),
+    attention("simple gradient of the keys from the keys", "d_matches.swapaxes(-1, -2) @ q", "d_matches.swapaxes(-1, -2) @ k[..., : q.shape[-2], :]", SIMPLE, "simple_attention_backward"),
+    attention("simple attention of step02 without the scale", "matches / sqrt(q.shape[-1])", "matches", SIMPLE, "simple_attention", "step02_torch"),
     attention("no scale in step02", SCALE, "1.0", "test_plain", "scale_or_default", "step02_torch"),
     attention("causal forgotten in step02", "causal=causal, ", "", "test_causal_for_any_lengths", stage="step02_torch"),
     attention("heads tiled in step02", "x.repeat_interleave(q.shape[-3] // x.shape[-3], dim=-3)", "x.repeat(*[1] * (x.ndim - 3), q.shape[-3] // x.shape[-3], 1, 1)", "test_grouped_heads", "repeat_heads", "step02_torch"),
@@ -49,12 +60,12 @@ ATTENTION = [
 ]  # fmt: skip
 
 SOFTMAX = [
-    Mutant("no maximum subtracted", "step01_numpy.softmax:_exp_and_sum", "np.where(np.isfinite(largest), largest, 0)", "largest * 0", "tests/attention/test_softmax.py::test_large_scores_stay_in_range"),
+    Mutant("no maximum subtracted", "step01_numpy.softmax:softmax", "np.where(np.isfinite(largest), largest, 0)", "largest * 0", "tests/attention/test_softmax.py::test_large_scores_stay_in_range"),
     Mutant("NaN in a hidden row", "step01_numpy.softmax:softmax", "np.maximum(total, 1)", "total", "tests/attention/test_softmax.py::test_hidden_row_gives_zero_weights_and_gradients"),
     Mutant("softmax's gradient as a sigmoid's", "step01_numpy.softmax:softmax_backward", "(d_weights - row_sum)", "d_weights * (1 - wide)", "tests/attention/test_softmax.py::test_gradient_equals_central_differences"),
     Mutant("row sum along the wrong axis", "step01_numpy.softmax:softmax_backward", "sum(axis=axis", "sum(axis=-2", "tests/attention/test_softmax.py::test_gradient_equals_central_differences"),
-    Mutant("log-sum-exp without the maximum", "step01_numpy.softmax:log_sum_exp", "largest + np.log", "np.log", "tests/attention/test_softmax.py::test_log_sum_exp_equals_torch"),
-    Mutant("lse of a hidden row is finite", "step01_numpy.softmax:log_sum_exp", "np.where(empty, -np.inf, lse)", "lse", "tests/attention/test_softmax.py::test_hidden_row_gives_zero_weights_and_gradients"),
+    Mutant("log-sum-exp without the maximum", "step01_numpy.merge:log_sum_exp", "largest + np.log", "np.log", "tests/attention/test_softmax.py::test_log_sum_exp_equals_torch"),
+    Mutant("lse of a hidden row is finite", "step01_numpy.merge:log_sum_exp", "np.where(total == 0, -np.inf, lse)", "lse", "tests/attention/test_softmax.py::test_hidden_row_gives_zero_weights_and_gradients"),
     Mutant("NaN in step02's hidden row", "step02_torch.softmax:softmax", "wide.masked_fill(empty, 0)", "wide", "tests/attention/test_softmax.py::test_hidden_row_gives_zero_weights_and_gradients"),
 ]  # fmt: skip
 
@@ -62,9 +73,10 @@ MASKS = [
     Mutant("mask of -1e4", "step01_numpy.masks:hide", "-np.inf", "-1e4", "tests/attention/test_attention.py::test_everything_hidden_is_zero_throughout"),
     Mutant("inverted mask", "step01_numpy.masks:hide", "np.where(mask, scores, -np.inf)", "np.where(mask, -np.inf, scores)", "tests/attention/test_masks.py::test_hide"),
     Mutant("hidden scores multiplied by 0", "step01_numpy.masks:hide", "np.where(mask, scores, -np.inf)", "scores * mask", "tests/attention/test_attention.py::test_mask_of_any_broadcastable_shape"),
-    Mutant("causal without the diagonal", "step01_numpy.masks:sliding_window_mask", "key <= query + right", "key < query + right", "tests/attention/test_masks.py::test_causal_mask_of_a_square"),
+    Mutant("causal without the diagonal", "step01_numpy.masks:causal_mask", "key <= query", "key < query", "tests/attention/test_masks.py::test_causal_mask_of_a_square"),
     Mutant("causal from the top left", "step01_numpy.masks:key_positions", "n_keys - n_queries if offset is None", "0 if offset is None", "tests/attention/test_attention.py::test_causal_for_any_lengths"),
-    Mutant("window one too wide", "step01_numpy.masks:sliding_window_mask", "key >= query - left", "key >= query - left - 1", "tests/attention/test_masks.py::test_sliding_window"),
+    Mutant("window one too wide", "step01_numpy.masks:sliding_window_mask", "ahead >= -left", "ahead >= -left - 1", "tests/attention/test_masks.py::test_sliding_window"),
+    Mutant("window open ahead", "step01_numpy.masks:sliding_window_mask", "ahead <= right", "ahead <= right + 1", "tests/attention/test_attention.py::test_causal_for_any_lengths"),
     Mutant("masks combine with or", "step01_numpy.masks:combine_masks", "mask & band", "mask | band", "tests/attention/test_masks.py::test_combination_is_an_and"),
     Mutant("padding hides one key too few", "step01_numpy.masks:padding_mask", "< lengths", "<= lengths", "tests/attention/test_masks.py::test_padding_mask"),
     Mutant("inverted mask in step03", "step03_gpu.masks:hide", "xp.where(mask, scores, -xp.inf)", "xp.where(mask, -xp.inf, scores)", "tests/attention/test_masks.py::test_hide"),
@@ -76,17 +88,24 @@ HEADS = [
     heads("scale by d_model", "mask, **options)", "mask, **options, scale=x.shape[-1] ** -0.5)", "test_multi_head_equals_torchs", "MultiHeadAttention.forward"),
     heads("no output projection", "self.w_o(merge_heads(out))", "merge_heads(out)", "test_multi_head_equals_torchs", "MultiHeadAttention.forward"),
     heads("values from the keys' weights", "self.w_v(context)", "self.w_k(context)", "test_multi_head_equals_torchs", "MultiHeadAttention._project"),
-    heads("context ignored", "if context is None", "if cache is None", "test_multi_head_equals_torchs", "MultiHeadAttention._project"),
+    heads("queries from the keys' weights", "self.w_q(x), self.w_k(x)", "self.w_k(x), self.w_q(x)", "test_causal_multi_head_equals_torchs", "MultiHeadAttention.qkv"),
+    heads("context ignored", "if context is None", "if True", "test_multi_head_equals_torchs", "MultiHeadAttention._project"),
     heads("gradient of x by the queries only", "d_x + d_context, None", "d_x, None", "test_gradients_equal_step02s", "MultiHeadAttention.backward"),
     heads("rotary not turned back", "self.rotary.backward(d, positions)", "self.rotary.forward(d, positions)", "test_gradients_equal_step02s", "MultiHeadAttention.backward"),
-    heads("new keys over the oldest", "[..., self.end : self.end + x.shape[-2], :] = x", "[..., self.first : self.first + x.shape[-2], :] = x", "test_cached_decoding_equals_the_full_forward", "_Rows.append"),
-    heads("keys lost when their buffer grows", "[..., :n_kept, :] = old", "[..., :n_kept, :] = old[..., :1, :]", "test_cached_decoding_equals_the_full_forward", "_Rows._move"),
-    heads("cache not reordered", "cached.buffer[rows]", "cached.buffer", "test_reordered_cache_continues_the_other_row", "KVCache.reorder"),
     heads("cached positions start at 0", "0 if cache is None else cache.length", "0", "test_cached_decoding_equals_the_full_forward", "MultiHeadAttention._positions"),
+    cache("cached keys forgotten", "np.concatenate([self.keys, k], axis=-2)", "k", "attention/test_heads.py::test_cached_decoding_equals_the_full_forward", "cache:KVCache.append"),
+    cache("a cache keeps one key too many", "k.shape[-2] - self.limit", "k.shape[-2] - self.limit - 1", SAME_CACHE, "cache:KVCache.append"),
+    cache("cache not reordered", "self.keys[rows], self.values[rows]", "self.keys, self.values", "attention/test_heads.py::test_reordered_cache_continues_the_other_row", "cache:KVCache.reorder"),
+    cache("new keys over the oldest", "[..., self.end : self.end + x.shape[-2], :] = x", "[..., self.first : self.first + x.shape[-2], :] = x", SAME_CACHE, "engine.growing:_Rows.append"),
+    cache("keys lost when their buffer grows", "[..., :n_kept, :] = old", "[..., :n_kept, :] = old[..., :1, :]", SAME_CACHE, "engine.growing:_Rows._move"),
+    cache("a buffer without room", "2 * (n_kept + x.shape[-2])", "n_kept + x.shape[-2]", "decoding/test_cache.py::test_old_rows_are_moved_seldom", "engine.growing:_Rows._move"),
+    cache("growing cache not reordered", "cached.buffer[rows]", "cached.buffer", SAME_CACHE, "engine.growing:GrowingCache.reorder"),
+    cache("growing cache forgets the prompt", "cache.limit, cache.length", "cache.limit, 0", SAME_CACHE, "engine.growing:GrowingCache.__init__"),
+    cache("decoding starts without the engine", "grow(model.start(*inputs))", "model.start(*inputs)", "decoding/test_cache.py::test_a_model_says_the_same_with_both", "generation:start"),
     Mutant("self-attention looks ahead", "step01_numpy.masked_attention:MaskedSelfAttention.forward", ", causal=True", "", "tests/attention/test_heads.py::test_the_courses_example"),
     Mutant("keys from x in cross-attention", "step01_numpy.cross_attention:CrossAttention.forward", "self.w_k(context)", "self.w_k(context[..., ::-1, :])", "tests/attention/test_heads.py::test_one_head_is_projection_and_torchs_attention"),
     Mutant("queries and keys swapped", "step02_torch.self_attention:SelfAttention.forward", "self.attend(q, k, v, mask)", "self.attend(k, q, v, mask)", "tests/attention/test_heads.py::test_the_courses_example"),
-    Mutant("gradients overwrite each other", "step01_numpy.parameters:Parameter.accumulate", "self.grad + gradient", "gradient", "tests/attention/test_heads.py::test_gradients_add_up_until_they_are_forgotten"),
+    Mutant("gradients overwrite each other", "step01_numpy.common.support.layer:Parameter.accumulate", "self.grad + gradient", "gradient", "tests/attention/test_heads.py::test_gradients_add_up_until_they_are_forgotten"),
     Mutant("weight's gradient transposed in size", "step01_numpy.parameters:linear_backward", "d_out.T @ x.reshape(-1, x.shape[-1])", "(x.reshape(-1, x.shape[-1]).T @ d_out).reshape(weight.shape)", "tests/attention/test_heads.py::test_multi_head_equals_torchs"),
 ]  # fmt: skip
 
@@ -97,7 +116,7 @@ POSITIONS = [
     Mutant("one frequency for all", "step01_numpy.positions:frequencies", "1 / base ** (np.arange(0, d_model, 2, like=like) / d_model)", "np.full(d_model // 2, 1 / base, like=like)", "tests/attention/test_positions.py::test_sinusoids_as_in_the_paper"),
     Mutant("cosine before sine", "step01_numpy.positions:sinusoids", "np.stack([sin, cos]", "np.stack([cos, sin]", "tests/attention/test_positions.py::test_sinusoids_as_in_the_paper"),
     Mutant("ALiBi prefers far keys", "step01_numpy.positions:alibi_bias", "-slopes", "slopes", "tests/attention/test_positions.py::test_alibi_bias"),
-    Mutant("repeated rows overwrite each other", "step01_numpy.arrays:lookup_backward", "np.add.at(d_table, indices, d_rows)", "d_table[indices] += d_rows", "tests/attention/test_positions.py::test_learned_positions"),
+    Mutant("repeated rows overwrite each other", "step01_numpy.layers:lookup_backward", "np.add.at(d_table, indices, d_rows)", "d_table[indices] += d_rows", "tests/attention/test_positions.py::test_learned_positions"),
 ]  # fmt: skip
 
 FLASH = [
@@ -131,7 +150,7 @@ IN_LAYERS, IN_MODEL, IN_LOSS, IN_OPTIM, IN_TRAIN, IN_GEN, IN_BAD = (
 ORACLE = IN_MODEL + "test_logits_and_every_gradient_equal_pytorchs_transformer"
 PEER = IN_MODEL + "test_logits_and_every_gradient_equal_another_stages"
 MODELS = [
-    model("repeated tokens overwrite each other", "step01_numpy.arrays:lookup_backward", "np.add.at(d_table, indices, d_rows)", "d_table[indices] += d_rows", IN_LAYERS + "test_embedding_equals_torchs_and_repeated_tokens_add_up"),
+    model("repeated tokens overwrite each other", "step01_numpy.layers:lookup_backward", "np.add.at(d_table, indices, d_rows)", "d_table[indices] += d_rows", IN_LAYERS + "test_embedding_equals_torchs_and_repeated_tokens_add_up"),
     model("layer norm's gradient is not orthogonal", f"{LAYERS}:layer_norm_backward", " - normalised * along", "", IN_LAYERS + "test_layer_equals_torchs"),
     model("layer norm's gradient keeps its mean", f"{LAYERS}:layer_norm_backward", " - _mean(d_normalised)", "", IN_LAYERS + "test_layer_equals_torchs"),
     model("layer norm's gradient forgets the weight", f"{LAYERS}:layer_norm_backward", "d_out * weight", "d_out * 1", IN_LAYERS + "test_layer_equals_torchs"),
@@ -152,7 +171,7 @@ MODELS = [
     model("an old mask lingers", f"{LAYERS}:Dropout.forward", "self.saved = None", "pass", IN_LAYERS + "test_dropout_that_is_off_is_the_identity_and_draws_nothing"),
     model("step02 keeps what it should drop", "step02_torch.layers:Dropout.forward", ">= self.rate", "< self.rate", IN_LAYERS + "test_dropout_draws_the_same_in_every_stage"),
     model("step02's eps is lost", "step02_torch.layers:layer_norm", ", eps)", ")", IN_LAYERS + "test_norms_function_equals_torchs"),
-    model("eval stops at the first layer", "step01_numpy.parameters:Layer.train", "in self.modules()", "in [self]", IN_MODEL + "test_dropout_is_on_in_training_alone"),
+    model("eval stops at the first layer", "step01_numpy.common.support.layer:Layer.train", "in self.modules()", "in [self]", IN_MODEL + "test_dropout_is_on_in_training_alone"),
     model("post-norm inside the residual", f"{BLOCKS}:Residual.forward", "self.norm(x + self.dropout(sublayer(x)))", "x + self.norm(self.dropout(sublayer(x)))", ORACLE),
     model("pre-norm normalises the way around", f"{BLOCKS}:Residual.forward", "return x + self.dropout(sublayer(self.norm(x)))", "return self.norm(x) + self.dropout(sublayer(self.norm(x)))", ORACLE),
     model("no gradient on the way around", f"{BLOCKS}:Residual.backward", "return d_out + self.norm", "return self.norm", ORACLE),
@@ -169,7 +188,7 @@ MODELS = [
     model("no positions", f"{BLOCKS}:PositionalInput.forward", 'self.kind.startswith("sinusoidal")', "False", ORACLE),
     model("learned positions' mean gradient", f"{BLOCKS}:_sum_rows", "d_x.sum(", "d_x.mean(", ORACLE),
     model("positions begin anew at each step", f"{MODEL}:Stack.forward", "np.arange(start, start + length", "np.arange(length", IN_GEN + "test_every_step_gives_the_full_forwards_logits"),
-    model("decoder forgets how far it is", "step01_numpy.multi_head_attention:KVCache.append", "self.length += k.shape[-2]", "self.length = k.shape[-2]", IN_GEN + "test_every_step_gives_the_full_forwards_logits"),
+    model("decoder forgets how far it is", "step01_numpy.engine.growing:GrowingCache.append", "self.length += k.shape[-2]", "self.length = k.shape[-2]", IN_GEN + "test_every_step_gives_the_full_forwards_logits"),
     model("sequences of any length", f"{BLOCKS}:PositionalInput.forward", 'checks.at_most("sequence length", int(positions.max()) + 1, "max_positions", self.max_positions)', "pass", IN_BAD + "test_sequence_longer_than_the_model_takes"),
     model("shared matrix: no gradient from the target", f"{MODEL}:Transformer.hidden_backward", "self.embedding.backward(d_target, target)", "pass", ORACLE),
     model("shared matrix: no gradient from the source", f"{MODEL}:Transformer.hidden_backward", "self.embedding.backward(self.encoder.backward(d_memory)[0], source)", "self.encoder.backward(d_memory)", ORACLE),
@@ -219,8 +238,8 @@ MODELS = [
     model("caches not reordered in step02", "step02_torch.transformer:DecoderCache.reorder", "cache.reorder(rows)", "pass", IN_GEN + "test_beams_with_a_cache_equal_beams_without"),
     model("a step decodes without its past", f"{MODEL}:Transformer.decode", '"cache": cache', '"cache": None', IN_GEN + "test_every_step_gives_the_full_forwards_logits"),
     model("keys projected at each step", "step01_numpy.multi_head_attention:MultiHeadAttention._project", "cache is not None and cache.length", "False", IN_GEN + "test_a_step_reads_only_what_is_new"),
-    model("one block's cache for all", f"{MODEL}:DecoderCache.__init__", "[(KVCache(limit), KVCache()) for _ in range(config.n_layers)]", "[(KVCache(limit), KVCache())] * config.n_layers", IN_GEN + "test_every_step_gives_the_full_forwards_logits"),
-    model("weights loaded without a check", "step01_numpy.parameters:Layer.load_state_dict", "checks.state({name: parameter.data.shape for name, parameter in own.items()}, state)", "pass", IN_BAD + "test_weights_of_another_model"),
+    model("one block's cache for all", f"{MODEL}:DecoderCache.__init__", "[(KVCache(limit), KVCache()) for _ in range(config.n_layers)]", "[(KVCache(limit), KVCache())] * config.n_layers", "decoding/test_cache.py::test_a_model_says_the_same_with_both"),
+    model("weights loaded without a check", "step01_numpy.common.support.layer:Layer.load_state_dict", "checks.state({name: parameter.data.shape for name, parameter in own.items()}, state)", "pass", IN_BAD + "test_weights_of_another_model"),
 ]  # fmt: skip
 
 LANGUAGE = "step01_numpy.language_model:LanguageModel"
@@ -235,7 +254,7 @@ FAMILY = [
     model("window one too narrow", f"{BLOCKS}:Block.__init__", "config.window - 1", "config.window - 2", SAME),
     model("a window keeps one key too few", f"{MODEL}:DecoderCache.__init__", "config.window - 1", "config.window - 2", STEPS),
     model("a window keeps everything", f"{MODEL}:DecoderCache.__init__", "None if config.window is None else config.window - 1", "None", IN_LANGUAGE + "test_a_window_keeps_no_more_than_it_sees"),
-    model("rolling cache keeps one key too many", "step01_numpy.multi_head_attention:_Rows.append", "self.end - limit", "self.end - limit - 1", IN_LANGUAGE + "test_a_window_keeps_no_more_than_it_sees"),
+    model("rolling cache keeps one key too many", "step01_numpy.engine.growing:_Rows.append", "self.end - limit", "self.end - limit - 1", IN_LANGUAGE + "test_a_window_keeps_no_more_than_it_sees"),
     model("mask's first columns for the kept keys", "step01_numpy.multi_head_attention:MultiHeadAttention.forward", "mask[..., -k.shape[-2] :]", "mask[..., : k.shape[-2]]", STEPS),
     model("positions count the padding", f"{MODEL}:Stack.forward", "np.cumsum(mask, axis=-1) - 1", "np.cumsum(mask | True, axis=-1) - 1", IN_LANGUAGE + "test_padding_changes_nothing"),
     model("padding is seen", f"{MODEL}:Stack.forward", '"mask": _over_heads(mask)', '"mask": None', IN_LANGUAGE + "test_padding_changes_nothing"),
@@ -251,16 +270,16 @@ FAMILY = [
     model("SiLU's derivative is a sigmoid", f"{FEED}:silu_backward", "s + x * s * (1 - s)", "s", IN_LAYERS + "test_activation_equals_torchs"),
     model("short runs for decoding", "step01_numpy.generation:lay_out", "weight.shape[0] > weight.shape[1]", "weight.shape[0] < weight.shape[1]", IN_LANGUAGE + "test_a_matrix_lies_along_its_longer_side"),
     model("short runs for decoding in step02", "step02_torch.generation:lay_out", "weight.shape[0] > weight.shape[1]", "weight.shape[0] < weight.shape[1]", IN_LANGUAGE + "test_a_matrix_lies_along_its_longer_side"),
-    model("fused product of weights that were replaced", "step01_numpy.parameters:FusedLinear.__call__", "not all(map(self._holds, maps, self.views))", "False", "models/test_fused_linear.py::test_new_weights_reach_the_product"),
-    model("fused product of weights that were replaced in step02", "step02_torch.parameters:FusedLinear.__call__", "not all(map(_holds, maps, self.views))", "False", "models/test_fused_linear.py::test_new_weights_reach_the_product"),
-    model("a copied layer multiplies by the weights it was copied with", "step01_numpy.parameters:FusedLinear._holds", "weight.base is self.weight", "True", "models/test_fused_linear.py::test_a_copied_layer_follows_its_own_weights"),
-    model("another's weights in the fused memory", "step01_numpy.parameters:FusedLinear._holds", "x.weight.data is weight", "x.weight.data.base is self.weight", "models/test_fused_linear.py::test_a_map_that_takes_anothers_weights"),
-    model("a bias that was taken away is still added", "step01_numpy.parameters:FusedLinear._holds", "given is bias and", "(given is None or given is bias) and", "models/test_fused_linear.py::test_a_bias_taken_away_or_given"),
-    model("a bias that was taken away is still added in step02", "step02_torch.parameters:_holds", "x.bias is bias if", "x.bias is None if", "models/test_fused_linear.py::test_a_bias_taken_away_or_given"),
-    model("fused weights are copies", "step01_numpy.parameters:FusedLinear.fuse", "self.weight[:, part].T", "self.weight[:, part].T.copy()", "models/test_fused_linear.py::test_one_product_gives_what_each_gave"),
-    model("a fused forward keeps no rows for its backward", "step01_numpy.parameters:FusedLinear.__call__", "linear_map.saved = x", "pass", "models/test_fused_linear.py::test_gradients_after_fusing"),
-    model("gradients do not reach fused weights in step02", "step02_torch.parameters:FusedLinear.__call__", "torch.is_grad_enabled() or ", "", "models/test_fused_linear.py::test_gradients_after_fusing"),
-    model("projections are not fused for decoding", "step01_numpy.generation:prepare", "layer.fuse()", "pass", IN_LANGUAGE + "test_a_prepared_model_says_the_same"),
+    model("fused product of weights that were replaced", "step01_numpy.engine.fused:FusedLinear.__call__", "not all(map(self._holds, maps, self.views))", "False", "models/test_fused_linear.py::test_new_weights_reach_the_product"),
+    model("fused product of weights that were replaced in step02", "step02_torch.engine.fused:FusedLinear.__call__", "not all(map(_holds, maps, self.views))", "False", "models/test_fused_linear.py::test_new_weights_reach_the_product"),
+    model("a copied layer multiplies by the weights it was copied with", "step01_numpy.engine.fused:FusedLinear._holds", "weight.base is self.weight", "True", "models/test_fused_linear.py::test_a_copied_layer_follows_its_own_weights"),
+    model("another's weights in the fused memory", "step01_numpy.engine.fused:FusedLinear._holds", "x.weight.data is weight", "x.weight.data.base is self.weight", "models/test_fused_linear.py::test_a_map_that_takes_anothers_weights"),
+    model("a bias that was taken away is still added", "step01_numpy.engine.fused:FusedLinear._holds", "given is bias and", "(given is None or given is bias) and", "models/test_fused_linear.py::test_a_bias_taken_away_or_given"),
+    model("a bias that was taken away is still added in step02", "step02_torch.engine.fused:_holds", "x.bias is bias if", "x.bias is None if", "models/test_fused_linear.py::test_a_bias_taken_away_or_given"),
+    model("fused weights are copies", "step01_numpy.engine.fused:FusedLinear.__init__", "self.weight[:, part].T", "self.weight[:, part].T.copy()", "models/test_fused_linear.py::test_one_product_gives_what_each_gave"),
+    model("a fused forward keeps no rows for its backward", "step01_numpy.engine.fused:FusedLinear.__call__", "linear_map.saved = x", "pass", "models/test_fused_linear.py::test_gradients_after_fusing"),
+    model("gradients do not reach fused weights in step02", "step02_torch.engine.fused:FusedLinear.__call__", "torch.is_grad_enabled() or ", "", "models/test_fused_linear.py::test_gradients_after_fusing"),
+    model("projections are not fused for decoding", "step01_numpy.generation:prepare", "fuse(model)", "model", IN_LANGUAGE + "test_a_prepared_model_says_the_same"),
     model("head's transformation untrained", f"{BLOCKS}:Head.backward", "return self.dense.backward(self.activate_backward(self.norm.backward(d_out), self.saved))", "self.dense.backward(self.activate_backward(self.norm.backward(d_out), self.saved)); return d_out", SAME),
     model("head without its activation", f"{BLOCKS}:Head.forward", "self.activate(self.saved)", "self.saved", SAME),
     model("untied logits from the embedding", f"{BLOCKS}:Head.projection", "embedding.weight if self.weight is None else self.weight", "embedding.weight", SAME),

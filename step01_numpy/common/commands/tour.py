@@ -14,8 +14,8 @@ from step01_numpy.common.display.alignment import alignment, with_alignment
 from step01_numpy.common.display.heat_map import WIDTH, beside, heat_map, legend, shorten, side_by_side
 from step01_numpy.common.display.page import page
 from step01_numpy.common.display.tour import Operation, Tour, tour
-from step01_numpy.common.parity.comparison import Row, check
-from step01_numpy.common.parity.table import as_text as parity_text
+from step01_numpy.common.parity.comparison import check
+from step01_numpy.common.parity.table import Rows
 from step01_numpy.common.support.files import check_writable, write_atomically
 from step01_numpy.common.training.backend import Backend
 from step01_numpy.common.training.checkpoints import Checkpoint, load
@@ -65,14 +65,14 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     print("\n".join(describe(path, checkpoint) for path, checkpoint in models))
     print("\n".join(as_text(tours, colour, min(WIDTH, shutil.get_terminal_size((WIDTH, 24)).columns))))
-    rows = parity_rows(tours) if context.spans_all else []
-    if rows:
+    rows = parity_rows(tours) if context.spans_all else None
+    if rows is not None:
         print("\nParity: largest differences in float64, for random inputs and upstream gradients\n")
-        print(parity_text(rows))
+        print(rows)
     if out is not None:
-        write_atomically(out, page(tours, rows).encode())
+        write_atomically(out, page(tours, rows or ()).encode())
         print(f"\nThe maps of every block and head: {out}")
-    return 0 if all(row.within_tolerance for row in rows) else 1
+    return 0 if rows is None or rows.passed else 1
 
 
 def look(backend: Backend, checkpoints: Sequence[Checkpoint], text: str) -> Tour:
@@ -134,6 +134,6 @@ def numbers(tours: Sequence[Tour], number: int) -> list[str]:
     return lines
 
 
-def parity_rows(tours: Sequence[Tour]) -> list[Row]:
+def parity_rows(tours: Sequence[Tour]) -> Rows:
     """Compare every stage with the first, and the first with central differences."""
-    return [row for found in tours for row in check(found.stage, tours[0].stage)]
+    return Rows(row for found in tours for row in check(found.stage, tours[0].stage))

@@ -10,8 +10,8 @@ import numpy as np
 
 from step01_numpy.common.display.alignment import ALIGNMENT
 from step01_numpy.common.display.tour import CROSS, Tour
-from step01_numpy.common.parity.comparison import Row
 from step01_numpy.common.parity.table import cells, pivot, verdict
+from step01_numpy.common.parity.verdict import Row
 
 TEMPLATE = Path(__file__).parent / "page.html"
 

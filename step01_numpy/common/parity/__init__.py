@@ -1,5 +1,6 @@
-"""Parity: a stage's numbers against another's, operation by operation."""
+"""Parity: an attention's numbers against step01's: a stage, anyone's package, or two plain functions."""
 
-from step01_numpy.common.parity.comparison import CASES, Row, agrees, check, difference
+from step01_numpy.common.parity.comparison import check
+from step01_numpy.common.parity.functions import check_attention
 
-__all__ = ["CASES", "Row", "agrees", "check", "difference"]
+__all__ = ["check", "check_attention"]

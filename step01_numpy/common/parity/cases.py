@@ -40,17 +40,23 @@ class Case:
         The function's or class's name in the stages.
     inputs : callable
         From a random generator to the array arguments.
+    family : str
+        What it is chosen by, together with its like.
     build : tuple
         Arguments of the layer's constructor.
     options : dict
         Keyword arguments of the call; a callable among them is given the generator.
+    by_shape : bool
+        Whether it asks, by its shapes alone, for something that not every attention has.
     """
 
     operation: str
     name: str
     inputs: Callable
+    family: str
     build: tuple = ()
     options: dict = field(default_factory=dict)
+    by_shape: bool = False
 
     @property
     def is_layer(self) -> bool:
@@ -58,19 +64,41 @@ class Case:
         return self.name[0].isupper()
 
 
-def _qkv(rng, heads=SIZES[1], kv_heads=SIZES[1]):
-    batch, _, _, n_queries, n_keys, d, d_v = SIZES
+def _qkv(rng, heads=SIZES[1], kv_heads=SIZES[1], n_queries=SIZES[3], n_keys=SIZES[4], d_v=SIZES[5]):
+    batch, d = SIZES[0], SIZES[5]
     q = rng.normal(size=(batch, heads, n_queries, d))
     k = rng.normal(size=(batch, kv_heads, n_keys, d))
     return q, k, rng.normal(size=(batch, kv_heads, n_keys, d_v))
+
+
+def _lengths(n_queries, n_keys):
+    return lambda rng: _qkv(rng, n_queries=n_queries, n_keys=n_keys)
 
 
 def _rows(length, d_model=6):
     return lambda rng: (rng.normal(size=(SIZES[0], length, d_model)),)
 
 
+def _two(rng):
+    return _rows(5)(rng) + _rows(7)(rng)
+
+
+def _factors(rng):
+    return rng.normal(size=(2, 5, 4)), rng.normal(size=(3, 4)), rng.normal(size=3)
+
+
+def _logits(rng):
+    return rng.normal(size=(5, 7)), rng.integers(0, 7, 5)
+
+
 def _mask(rng):
     mask = rng.random((SIZES[0], 1, SIZES[3], SIZES[4])) < 0.6
+    mask[..., 3] = True  # every query may attend to something
+    return mask
+
+
+def _nothing(rng):
+    mask = _mask(rng)
     mask[:, :, 1] = False  # one query may attend to nothing
     return mask
 
@@ -83,6 +111,10 @@ def _bias(rng):
 
 def _grouped(rng):
     return _qkv(rng, kv_heads=SIZES[2])
+
+
+def _wide_values(rng):
+    return _qkv(rng, d_v=SIZES[6])
 
 
 def _rotated(rng):
@@ -106,54 +138,64 @@ def _text(rng):
 def _model(what, inputs, **options):
     sizes = {"vocab_size": 5, "d_model": 4, "n_heads": 2, "d_ff": 3, "n_layers": 1, "max_positions": 9}
     config = ModelConfig(**sizes, dropout=0.0, **options)
-    return Case(f"{config.family}, {what}", config.family, inputs, build=(config,))
+    return Case(f"{config.family}, {what}", config.family, inputs, "models", build=(config,))
 
 
 def _recurrent(score):
     config = RecurrentConfig(5, d_model=4, d_hidden=6, score=score, dropout=0.0)
-    return Case(f"{config.family}, {score}", config.family, _tokens, build=(config,))
+    return Case(f"{config.family}, {score}", config.family, _tokens, "models", build=(config,))
 
 
-def _sdpa(what, inputs=_qkv, **options):
-    return Case(f"attention, {what}", "scaled_dot_product_attention", inputs, options=options)
+def attention_cases(title: str, name: str, family: str) -> list[Case]:
+    """Return the cases of an attention, each with one thing that can go wrong."""
+    cases = (
+        ("plain", _qkv, {}),
+        ("masked", _qkv, {"mask": _mask}),
+        ("nothing visible", _qkv, {"mask": _nothing}),
+        ("causal, L = S", _lengths(6, 6), {"causal": True}),
+        ("causal, L < S", _lengths(5, 7), {"causal": True}),
+        ("causal, L > S", _lengths(7, 5), {"causal": True}),
+        ("offset", _qkv, {"causal": True, "offset": 1}),
+        ("window", _qkv, {"window": (2, 1)}),
+        ("bias", _qkv, {"bias": _bias}),
+        ("scale", _qkv, {"scale": 0.3}),
+        ("softcap", _qkv, {"softcap": 2.0}),
+        ("bias, softcap", _qkv, {"bias": _bias, "softcap": 2.0}),
+        ("grouped heads", _grouped, {}),
+        ("D_v ≠ D", _wide_values, {}),
+    )
+    by_shape = (_grouped, _wide_values)
+    return [
+        Case(f"{title}, {what}", name, inputs, family, options=options, by_shape=inputs in by_shape)
+        for what, inputs, options in cases
+    ]
 
 
-def _flash(what, inputs=_qkv, **options):
-    return Case(f"flash attention, {what}", "flash_attention", inputs, options=options)
-
-
+ATTENTION = attention_cases("attention", "scaled_dot_product_attention", "attention")
 CASES = [
-    Case("softmax", "softmax", _rows(7)),
-    Case("log-sum-exp", "log_sum_exp", _rows(7)),
-    Case("linear", "linear", lambda r: (r.normal(size=(2, 5, 4)), r.normal(size=(3, 4)), r.normal(size=3))),
-    Case("rotary positions", "rotate", _rotated),
-    _sdpa("plain"),
-    _sdpa("causal", causal=True),
-    _sdpa("masked", mask=_mask),
-    _sdpa("window", window=(2, 1)),
-    _sdpa("bias, softcap", bias=_bias, softcap=2.0),
-    _sdpa("grouped heads", _grouped, causal=True),
-    Case("self-attention", "SelfAttention", _rows(5), build=(6, 4)),
-    Case("masked self-attention", "MaskedSelfAttention", _rows(5), build=(6, 4)),
-    Case("cross-attention", "CrossAttention", lambda r: _rows(5)(r) + _rows(7)(r), build=(6, 4)),
-    Case("multi-head attention", "MultiHeadAttention", lambda r: _rows(5)(r) + _rows(7)(r), build=(6, 3)),
-    Case("grouped-query attention", "MultiHeadAttention", _rows(5, 12), (12, 6, 2), options={"causal": True}),
-    Case("multi-query attention", "MultiHeadAttention", _rows(5, 12), (12, 6, 1), options={"causal": True}),
-    _flash("plain"),
-    _flash("causal", causal=True),
-    _flash("masked", mask=_mask),
-    _flash("window", window=(2, 1)),
-    _flash("bias, softcap", bias=_bias, softcap=2.0),
-    _flash("grouped heads", _grouped, causal=True),
-    Case("GRU", "GRU", _rows(5), build=(6, 4)),
-    Case("bidirectional GRU", "BidirectionalGRU", _rows(5), build=(6, 4)),
-    Case("embedding", "Embedding", lambda r: (r.integers(0, 5, (2, 7)),), build=(5, 6)),
-    Case("layer norm", "LayerNorm", _rows(5), build=(6,)),
-    Case("RMS norm", "RMSNorm", _rows(5), build=(6,)),
-    Case("feed-forward", "FeedForward", _rows(5), build=(6, 8)),
-    Case("GELU", "gelu", _rows(5)),
-    Case("GELU by tanh", "gelu_tanh", _rows(5)),
-    Case("SiLU", "silu", _rows(5)),
+    Case("softmax", "softmax", _rows(7), "softmax"),
+    Case("log-sum-exp", "log_sum_exp", _rows(7), "softmax"),
+    Case("linear", "linear", _factors, "layers"),
+    Case("rotary positions", "rotate", _rotated, "positions"),
+    *ATTENTION,
+    Case("self-attention", "SelfAttention", _rows(5), "heads", (6, 4)),
+    Case("masked self-attention", "MaskedSelfAttention", _rows(5), "heads", (6, 4)),
+    Case("cross-attention", "CrossAttention", _two, "heads", (6, 4)),
+    Case("multi-head attention", "MultiHeadAttention", _two, "heads", (6, 3)),
+    Case(
+        "grouped-query attention", "MultiHeadAttention", _rows(5, 12), "heads", (12, 6, 2), {"causal": True}
+    ),
+    Case("multi-query attention", "MultiHeadAttention", _rows(5, 12), "heads", (12, 6, 1), {"causal": True}),
+    *attention_cases("flash attention", "flash_attention", "flash"),
+    Case("GRU", "GRU", _rows(5), "recurrent", (6, 4)),
+    Case("bidirectional GRU", "BidirectionalGRU", _rows(5), "recurrent", (6, 4)),
+    Case("embedding", "Embedding", lambda r: (r.integers(0, 5, (2, 7)),), "layers", (5, 6)),
+    Case("layer norm", "LayerNorm", _rows(5), "layers", (6,)),
+    Case("RMS norm", "RMSNorm", _rows(5), "layers", (6,)),
+    Case("feed-forward", "FeedForward", _rows(5), "layers", (6, 8)),
+    Case("GELU", "gelu", _rows(5), "layers"),
+    Case("GELU by tanh", "gelu_tanh", _rows(5), "layers"),
+    Case("SiLU", "silu", _rows(5), "layers"),
     *(_recurrent(score) for score in SCORES),
     _model("2017", _tokens, norm_first=False),
     _model("rotary, grouped", _tokens, positions="rotary", n_kv_heads=1),
@@ -164,10 +206,31 @@ CASES = [
     _model("GPT-2", _text, **GPT_2),
     _model("Llama", _text, **LLAMA),
     _model("Mistral", _text, **LLAMA, window=3),
-    Case(
-        "cross-entropy",
-        "cross_entropy",
-        lambda r: (r.normal(size=(5, 7)), r.integers(0, 7, 5)),
-        options={"smoothing": 0.1},
-    ),
+    Case("cross-entropy", "cross_entropy", _logits, "loss", options={"smoothing": 0.1}),
 ]
+
+
+def select(only, cases: list[Case]) -> list[Case]:
+    """
+    Return the cases that are asked for.
+
+    Parameters
+    ----------
+    only : iterable of str, or None
+        Families, operations, or names of functions and classes; None = all.
+    cases : list of Case
+
+    Raises
+    ------
+    ValueError
+        For a name that is none of these, with a list of what there is.
+    """
+    if only is None:
+        return cases
+    only = {only} if isinstance(only, str) else set(only)
+    known = [{case.family, case.operation, case.name} for case in cases]
+    for name in sorted(only - set().union(*known)):
+        families = ", ".join(dict.fromkeys(case.family for case in cases))
+        operations = "; ".join(case.operation for case in cases)
+        raise ValueError(f"{name!r} is no operation; expected a family ({families}) or one of: {operations}")
+    return [case for case, names in zip(cases, known, strict=True) if names & only]

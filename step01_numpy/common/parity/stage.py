@@ -1,11 +1,14 @@
 """A stage seen from outside: NumPy arrays go in, NumPy arrays and gradients come out, whatever is inside."""
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib import import_module
 from inspect import signature
 from types import ModuleType
 
 import numpy as np
+
+from step01_numpy.common.parity.signatures import Missing, check_takes
 
 # How many leading arguments of a function get a gradient, and how its backward is called where the stage
 # has one: (backward, d_out, arguments, result, options) -> gradients.
@@ -25,20 +28,21 @@ DIFFERENTIABLE = {
     "normalise": (1, lambda f, d, a, out, o: (f(d, *a, **o),)),
     "cross_entropy": (1, lambda f, d, a, out, o: (f(d, *a, **o),)),
     "scaled_dot_product_attention": (3, lambda f, d, a, out, o: f(d, *a[:3], *out, *a[3:], **o)),
+    "simple_attention": (3, lambda f, d, a, out, o: f(d, *a, out[1])),
     "flash_attention": (3, lambda f, d, a, out, o: f(d, *a[:3], *out, *a[3:], **o)),
 }
 BACKWARD_NAMES = {"scaled_dot_product_attention": "attention_backward"}
 
 # What a package may leave to step01, whose code runs on any arrays that NumPy's functions dispatch to.
 MODELS = (
-    "recurrent",
-    "recurrent_scores",
-    "recurrent_attention",
     "layers",
     "feed_forward",
     "blocks",
     "transformer",
     "language_model",
+    "recurrent",
+    "recurrent_scores",
+    "recurrent_attention",
     "recurrent_translator",
     "pooling",
     "loss",
@@ -55,10 +59,10 @@ class Stage:
     Parameters
     ----------
     package : module or str
-        It needs `from_numpy`, `to_numpy` and the names that are asked of it. Gradients come from its
-        `*_backward` functions and `backward` methods where it has them, else from its arrays' autograd.
-        If it has no Transformer but a way onto its device, `to_device`, as step03, then layers and models
-        are step01's, with its attention.
+        It needs the names that are asked of it and, where its arrays are not NumPy's, `from_numpy`,
+        `to_numpy` and `Array`, their type. Gradients come from its `*_backward` functions and `backward`
+        methods where it has them, else from its arrays' autograd. If it has no Transformer but a way onto its
+        device, `to_device`, as step03, then layers and models are step01's, with its attention.
     """
 
     def __init__(self, package: ModuleType | str):
@@ -75,31 +79,59 @@ class Stage:
         return hasattr(self.package, name) or any(_defines(module, name) for module in self.models)
 
     def get(self, name: str):
-        """Return what the package calls `name`."""
+        """Return what the package calls `name`; raise `Missing` where it has no such thing."""
         lenders = [module for module in self.models if _defines(module, name)]
         owner = self.package if hasattr(self.package, name) or not lenders else lenders[0]
+        if not hasattr(owner, name):
+            near = get_close_matches(name, vars(self.package), n=1, cutoff=0.85)
+            raise Missing(f"{self.name} has no {name}" + "".join(f" (it has {other})" for other in near))
         return getattr(owner, name)
 
     def array(self, x):
         """Turn a NumPy array into this stage's, tuples and dicts throughout; leave all else as it is."""
-        return _map(x, np.ndarray, self.package.from_numpy)
+        return _map(x, np.ndarray, self.get("from_numpy")) if self._has_arrays else x
 
     def numpy(self, x):
         """Turn this stage's arrays, and scalars, into NumPy's, tuples throughout; leave all else as it is."""
-        return _map(_map(x, self.package.Array, self.package.to_numpy), np.generic, np.asarray)
+        x = _map(x, self.get("Array"), self.get("to_numpy")) if self._has_arrays else x
+        return _map(x, np.generic, np.asarray)
+
+    @property
+    def _has_arrays(self):
+        """Whether the package has a type of array of its own, or at least a part of what that takes."""
+        return any(hasattr(self.package, name) for name in ("from_numpy", "to_numpy", "Array"))
 
     def call(self, function: str, *args, **options):
         """Call a function of the package with NumPy arrays, and return NumPy arrays."""
-        return self.numpy(self.get(function)(*self.array(args), **self.array(options)))
+        call = self.get(function)
+        check_takes(f"{self.name}.{function}", call, len(args), options)
+        return self.numpy(call(*self.array(args), **self.array(options)))
 
-    def gradients(self, function: str, d_out: np.ndarray, *args, **options) -> tuple[np.ndarray, ...]:
-        """Return the gradients of Σ d_out · (first result) with respect to the function's array arguments."""
+    def gradients(
+        self, function: str, d_out: np.ndarray, *args, result=None, **options
+    ) -> tuple[np.ndarray, ...]:
+        """
+        Return the gradients of Σ d_out · (first result) with respect to the function's array arguments.
+
+        Parameters
+        ----------
+        function : str
+        d_out : np.ndarray
+        args : np.ndarray
+            What the function is given, options beside.
+        result : optional
+            What the function returns for them, for a `*_backward` to go on from; else the function is called.
+        """
         count, call_backward = DIFFERENTIABLE[function]
+        forward, name = self.get(function), BACKWARD_NAMES.get(function, f"{function}_backward")
+        check_takes(f"{self.name}.{function}", forward, len(args), options)
         args, options, d_out = self.array(args), self.array(options), self.array(d_out)
-        forward, backward = self.get(function), BACKWARD_NAMES.get(function, f"{function}_backward")
-        if self.has(backward):
-            result = forward(*args, **options)
-            return self.numpy(tuple(call_backward(self.get(backward), d_out, args, result, options)))
+        if self.has(name):
+            check_takes(f"{self.name}.{name}", self.get(name), 0, options)
+            result = forward(*args, **options) if result is None else self.array(result)
+            return self.numpy(tuple(call_backward(self.get(name), d_out, args, result, options)))
+        if not hasattr(args[0], "requires_grad_"):
+            raise Missing(f"{self.name} has no {name}, and its arrays no autograd")
         leaves = [x.requires_grad_() for x in args[:count]]
         _first(forward(*leaves, *args[count:], **options)).backward(d_out)
         return self.numpy(tuple(leaf.grad for leaf in leaves))
@@ -107,6 +139,7 @@ class Stage:
     def layer(self, class_name: str, *args, dtype: str = "float64", **options) -> "StageLayer":
         """Build a layer of the package, its weights in float64 or float32."""
         make, borrowed = self.get(class_name), not hasattr(self.package, class_name)
+        check_takes(f"{self.name}.{class_name}", make, len(args), options)
         if borrowed and "attend" in signature(make).parameters:
             options = {"attend": self.package.STANDARD, **options}
         layer = make(*args, **options)
@@ -132,6 +165,8 @@ class StageLayer:
 
     def forward(self, *args, **options):
         """Run it on NumPy arrays."""
+        title = f"{self.stage}.{type(self.layer).__name__}"
+        check_takes(title, getattr(self.layer, "forward", self.layer), len(args), options)
         return self.stage.numpy(self.layer(*self.stage.array(args), **self.stage.array(options)))
 
     def gradients(self, d_out: np.ndarray, *args, **options) -> dict[str, np.ndarray]:

@@ -1,15 +1,12 @@
-"""What makes NumPy fast on the host: threads, a layout that BLAS likes, memory that is warm already."""
+"""All of the host's cores at once: work shared between threads, each with a BLAS of its own."""
 
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent import futures
+from functools import cache
 from queue import SimpleQueue
 from threading import Lock
 
-import numpy as np
-from threadpoolctl import ThreadpoolController
-
-_BLAS = ThreadpoolController().select(user_api="blas")  # searching the process takes long: once
 _ONE_AT_A_TIME = Lock()
 
 
@@ -33,29 +30,20 @@ def share(work: Callable[[Iterator], None], tasks: list) -> None:
     """
     queue = SimpleQueue()
     with _ONE_AT_A_TIME:
-        allowed = max((library["num_threads"] for library in _BLAS.info()), default=os.cpu_count())
+        allowed = max((library["num_threads"] for library in _blas().info()), default=os.cpu_count())
         n_threads = min(allowed, max(1, len(tasks)))
         for task in [*tasks, *[None] * n_threads]:
             queue.put(task)
-        with _BLAS.limit(limits=1), ThreadPoolExecutor() as pool:
+        with _blas().limit(limits=1), futures.ThreadPoolExecutor() as pool:
             others = [pool.submit(work, iter(queue.get, None)) for _ in range(n_threads - 1)]
             work(iter(queue.get, None))
     for other in others:
         other.result()
 
 
-def columns(x: np.ndarray) -> np.ndarray:
-    """
-    Return the transpose of a matrix in the layout that BLAS reads fastest as the right factor of a product.
+@cache
+def _blas():
+    """Find NumPy's BLAS in the process: that takes long, so once, and not before it is needed."""
+    from threadpoolctl import ThreadpoolController
 
-    Its rows are 16 numbers longer than they need be: rows that are 2^n bytes apart share cache lines.
-    """
-    transpose = np.empty((x.shape[1], len(x) + 16), x.dtype)[:, :-16]
-    transpose[...] = x.T
-    return transpose
-
-
-def matmul(a: np.ndarray, b: np.ndarray, buffer: np.ndarray) -> np.ndarray:
-    """Return the matrix a @ b in a buffer that is used again and again: new memory is slow at first."""
-    shape = len(a), b.shape[1]
-    return np.matmul(a, b, out=buffer[: shape[0] * shape[1]].reshape(shape))
+    return ThreadpoolController().select(user_api="blas")

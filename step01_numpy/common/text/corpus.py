@@ -19,10 +19,11 @@ sentences, 20 in 1000 are ``validation``: new sentences of combinations that are
 
 from functools import cache
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from step01_numpy.common.text.grammar.phrases import Combination
-from step01_numpy.common.text.grammar.sentences import Sentence, sentences
+if TYPE_CHECKING:  # the grammar itself is imported when the corpus is written: it would slow every start
+    from step01_numpy.common.text.grammar.phrases import Combination
+    from step01_numpy.common.text.grammar.sentences import Sentence
 
 # Held out whatever the digest says: of a sentence with each, the lessons show the attention map.
 ALWAYS_HELD_OUT = (
@@ -60,6 +61,8 @@ def embedded_corpus() -> Corpus:
 
 @cache
 def _splits() -> dict[str, tuple[tuple[str, str], ...]]:
+    from step01_numpy.common.text.grammar.sentences import sentences
+
     splits: dict[str, list[tuple[str, str]]] = {name: [] for name in Corpus._fields}
     for sentence in sorted(sentences(), key=lambda sentence: digest(sentence.english)):
         splits[split_of(sentence)].append((sentence.english, sentence.french))
@@ -71,7 +74,7 @@ def digest(text: str) -> int:
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big")
 
 
-def split_of(sentence: Sentence) -> str:
+def split_of(sentence: "Sentence") -> str:
     """Name the split of a sentence: "train", "validation" or "held_out"."""
     if any(map(is_held_out, sentence.combinations)):
         return "held_out"
@@ -79,7 +82,7 @@ def split_of(sentence: Sentence) -> str:
 
 
 @cache
-def is_held_out(combination: Combination) -> bool:
+def is_held_out(combination: "Combination") -> bool:
     """Tell whether this combination of words is kept out of training and validation.
 
     Parameters

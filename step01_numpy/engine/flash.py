@@ -1,0 +1,216 @@
+"""Flash attention by all of the host's cores: threads, warm buffers, and no maximum where none is needed."""
+
+from functools import partial
+from math import ceil, prod
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from step01_numpy.arrays import widen
+from step01_numpy.attention import Attend, cap_backward
+from step01_numpy.common.support import checks, host
+from step01_numpy.engine.flash_plan import plan
+from step01_numpy.engine.flash_tiles import by_group, make_rule, matmul, slices
+
+__all__ = ["FLASH"]
+
+_REACH = (
+    27.0  # nats; beyond, float32 would lose digits that it keeps when the largest score is taken off first
+)
+_TAME = 1e-15, 1e15  # values of such size, times e^±_REACH, neither overflow nor lose digits
+
+
+def attend(
+    q: Float[np.ndarray, "*heads L D"],
+    k: Float[np.ndarray, "*kv_heads S D"],
+    v: Float[np.ndarray, "*kv_heads S D_v"],
+    mask: Bool[np.ndarray, "..."] | None = None,
+    *,
+    bias: Float[np.ndarray, "..."] | None = None,
+    causal: bool = False,
+    window: tuple | None = None,
+    offset: int | None = None,
+    scale: float | None = None,
+    softcap: float | None = None,
+) -> tuple[Float[np.ndarray, "*heads L D_v"], Float[np.ndarray, "*heads L"]]:
+    """
+    Compute `flash_attention` on the host.
+
+    Parameters
+    ----------
+    q, k, v, mask, bias, causal, window, offset, scale, softcap
+        As there, NumPy's own arrays.
+
+    Returns
+    -------
+    out : (*heads, L, D_v)
+    lse : (*heads, L)
+    """
+    checks.attention(np.ndarray, q, k, v, mask, bias, window, offset, scale, softcap)
+    out = np.empty((*q.shape[:-1], v.shape[-1]), q.dtype)
+    q, k, v = widen(q), widen(k), widen(v)
+    lse = np.empty(q.shape[:-1], q.dtype)
+    rule = make_rule(q, k, mask, bias, causal, window, offset, scale, softcap)
+    grouped = by_group(q, k), by_group(out, k), by_group(lse, k, n_axes=1)
+    blocks = slices(0, q.shape[-2], plan().rows_of_band if rule.band else plan().rows)[::-1]
+    # With `causal` the longest block comes first, the crumbs last.
+    tasks = [(head, rows) for head in np.ndindex(grouped[0].shape[:-2]) for rows in blocks]
+    host.share(partial(_forward, rule, *grouped, k, v, {}), tasks)
+    return out, lse
+
+
+def _forward(rule, q, out, lse, k, v, key_sides, tasks) -> None:
+    """Attend with one block of queries after another; every thread runs this, all on the same tasks."""
+    buffer = np.empty(max(plan().rows, plan().rows_of_band) * plan().keys, q.dtype)
+    for head, rows in tasks:
+        kv_head = head[:-1]
+        if kv_head not in key_sides:
+            tame = _TAME[0] < _longest(v[kv_head]) < _TAME[1]
+            longest = _longest(k[kv_head]) if tame else np.inf
+            key_sides[kv_head] = _columns(k[kv_head])[:-1], v[kv_head], longest
+        block = _attend(rule, head, rows, q[head][rows], *key_sides[kv_head], buffer)
+        out[head][rows], lse[head][rows] = block
+
+
+def _attend(rule, head, block, q, k_t, v, longest, buffer):
+    """Walk along the keys with a block of queries, keeping a running maximum and a running sum."""
+    bounded = _bounded(rule, q, longest)
+    exp, unit = (plan().exp, plan().unit) if bounded else (np.exp, 1.0)
+    q = q * (rule.scale * unit)  # (n, D)
+    out, total = np.zeros((len(q), v.shape[-1]), q.dtype), np.zeros(len(q), q.dtype)
+    largest = np.full(len(q), 0 if bounded else -np.inf, q.dtype)
+    ones = np.ones(plan().keys, q.dtype)
+    for rows, keys in rule.tiles(block, plan().keys, plan().edge):
+        own = slice(rows.start - block.start, rows.stop - block.start)  # the rows' places in the block
+        scores = rule.scores(q[own], k_t[:, keys], unit, head, rows, keys, buffer)  # (n, w)
+        if bounded:  # exp takes such scores as they are: no maximum is needed
+            weights = exp(scores, out=scores)
+            rule.hide(weights, 0, head, rows, keys)
+        else:
+            rule.hide(scores, -np.inf, head, rows, keys)
+            previous, largest[own] = largest[own].copy(), np.maximum(largest[own], scores.max(axis=1))
+            shift = np.where(np.isfinite(largest[own]), largest[own], 0)
+            fade = np.exp(previous - shift)  # what was summed so far was relative to the previous maximum
+            total[own] *= fade
+            out[own] *= fade[:, None]
+            scores -= shift[:, None]
+            weights = exp(scores, out=scores)
+        total[own] += weights @ ones[: weights.shape[1]]  # faster than weights.sum(axis=1)
+        out[own] += weights @ v[keys]
+    empty = total == 0  # queries that saw no key
+    total[empty] = 1
+    out /= total[:, None]
+    return out, np.where(empty, -np.inf, largest + np.log(total))
+
+
+def attend_backward(
+    d_out: Float[np.ndarray, "*heads L D_v"],
+    q: Float[np.ndarray, "*heads L D"],
+    k: Float[np.ndarray, "*kv_heads S D"],
+    v: Float[np.ndarray, "*kv_heads S D_v"],
+    out: Float[np.ndarray, "*heads L D_v"],
+    lse: Float[np.ndarray, "*heads L"],
+    mask: Bool[np.ndarray, "..."] | None = None,
+    *,
+    bias: Float[np.ndarray, "..."] | None = None,
+    causal: bool = False,
+    window: tuple | None = None,
+    offset: int | None = None,
+    scale: float | None = None,
+    softcap: float | None = None,
+) -> tuple[
+    Float[np.ndarray, "*heads L D"], Float[np.ndarray, "*kv_heads S D"], Float[np.ndarray, "*kv_heads S D_v"]
+]:
+    """
+    Compute `flash_attention_backward` on the host.
+
+    Returns
+    -------
+    d_q, d_k, d_v
+        In the shapes and dtype of q, k, v.
+    """
+    dtype, shape, kv_heads = q.dtype, q.shape, k.shape[:-2]
+    d_out, q, k, v, out = (widen(x) for x in (d_out, q, k, v, out))
+    rule = make_rule(q, k, mask, bias, causal, window, offset, scale, softcap)
+    d_out, q, out, lse = (*(by_group(x, k) for x in (d_out, q, out)), by_group(lse, k, n_axes=1))
+    # A task is a key/value head or, where heads are few, a piece of one, which gets a d_q of its own: tasks
+    # never add to the same numbers, and the result does not depend on which thread was faster.
+    n_pieces = min(ceil(8 / prod(kv_heads)), ceil(k.shape[-2] / plan().keys))
+    pieces = slices(0, k.shape[-2], ceil(k.shape[-2] / n_pieces))
+    d_q, d_k, d_v = (np.zeros(s, q.dtype) for s in ((len(pieces), *q.shape), k.shape, v.shape))
+    tasks = [(kv_head, *piece) for piece in enumerate(pieces) for kv_head in np.ndindex(kv_heads)]
+    host.share(partial(_backward, rule, d_out, q, out, lse, k, v, d_q, d_k, d_v), tasks)
+    return tuple(x.astype(dtype, copy=False) for x in (d_q.sum(axis=0).reshape(shape), d_k, d_v))
+
+
+def _backward(rule, d_out, q, out, lse, k, v, d_q, d_k, d_v, tasks) -> None:
+    """Differentiate one piece of a key/value head after another."""
+    buffers = np.empty((2, plan().rows_backward * plan().keys_backward), q.dtype)
+    for kv_head, number, piece in tasks:
+        key_side = [x[kv_head] for x in (k, v, d_k, d_v)]
+        columns = _columns(k[kv_head]), _longest(k[kv_head]), _columns(v[kv_head])
+        for head in ((*kv_head, i) for i in range(q.shape[-3])):
+            for rows in slices(0, q.shape[-2], plan().rows_backward):
+                query_side = (x[head][rows] for x in (d_out, q, out, lse))
+                args = rule, head, rows, piece, *query_side, *columns, *key_side, buffers
+                d_q[number][head][rows] = _attend_backward(*args)
+        d_k[kv_head][piece] *= rule.scale
+
+
+def _attend_backward(
+    rule, head, block, piece, d_out, q, out, lse, k_t, longest, v_t, k, v, d_k, d_v, buffers
+):
+    """Return d_q of a block of queries; add their share to d_k, still without the scale, and to d_v."""
+    bounded = _bounded(rule, q, longest)
+    exp, unit = (plan().exp, plan().unit) if bounded else (np.exp, 1.0)
+    scaled = q * (rule.scale * unit)  # (n, D)
+    norm = np.where(lse == -np.inf, 0, lse)[:, None] * unit  # (n, 1)
+    row_sum = np.vecdot(d_out, out)[:, None]  # (n, 1)
+    shifted = np.concatenate([scaled, -norm], axis=1)  # against [k, 1]: the products with norm taken off
+    d_out_shifted = np.concatenate([d_out, -row_sum], axis=1)
+    d_q = np.zeros_like(q)
+    for rows, keys in rule.tiles(block, plan().keys_backward, plan().edge, piece):
+        own = slice(rows.start - block.start, rows.stop - block.start)
+        place = head, rows, keys, buffers[0]
+        if rule.softcap is None:
+            scores = rule.scores(shifted[own], k_t[:, keys], unit, *place)  # (n, w)
+        else:
+            scores = rule.scores(scaled[own], k_t[:-1, keys], unit, *place)
+            scores -= norm[own]
+        if not bounded:
+            rule.hide(scores, -np.inf, head, rows, keys)
+        weights = exp(scores, out=scores)  # those of the forward, made again
+        if bounded:
+            rule.hide(weights, 0, head, rows, keys)
+        d_v[keys] += weights.T @ d_out[own]  # out = weights @ v
+        d_scores = matmul(d_out_shifted[own], v_t[:, keys], buffers[1])  # d_weights - row_sum
+        d_scores *= weights  # weights = softmax(scores)
+        if rule.softcap is not None:
+            d_scores = cap_backward(d_scores, scaled[own] @ k_t[:-1, keys], rule.softcap * unit)
+        d_q[own] += d_scores @ k[keys]  # scores = q kᵀ · scale
+        d_k[keys] += d_scores.T @ q[own]
+    return d_q * rule.scale
+
+
+def _bounded(rule, q, longest) -> bool:
+    """Whether no score can leave ±_REACH, by |q·k| <= |q| |k|."""
+    return rule.bias is None and _longest(q) * longest * abs(rule.scale) < _REACH
+
+
+def _longest(x) -> float:
+    with np.errstate(over="ignore"):  # then it is inf, and nothing is bounded
+        return float(np.vecdot(x, x).max()) ** 0.5
+
+
+def _columns(x: np.ndarray) -> np.ndarray:
+    """
+    Return the transpose of a matrix above a row of ones, as BLAS reads it fastest as a right factor.
+
+    Its rows are 16 numbers longer than they need be: rows that are 2^n bytes apart share cache lines.
+    """
+    transpose = np.empty((x.shape[1] + 1, len(x) + 16), x.dtype)[:, :-16]
+    transpose[:-1], transpose[-1] = x.T, 1
+    return transpose
+
+
+FLASH = Attend(attend, attend_backward)

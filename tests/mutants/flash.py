@@ -1,0 +1,69 @@
+"""Mutants of step01's flash attention: of the algorithm as it is read, and of the engine behind it."""
+
+# ruff: noqa: E501  (one mutant a line)
+
+from tests.mutants.mutant import Mutant
+
+
+def paper(name, function, old, new, test):
+    target = f"step01_numpy.flash_attention:{function}"
+    return Mutant(name, target, old, new, f"tests/attention/test_flash_attention.py::{test}")
+
+
+def engine(name, target, old, new, test):
+    target = f"step01_numpy.engine.{target}"
+    return Mutant(name, target, old, new, f"tests/attention/test_flash_{test}")
+
+
+PAPER = [
+    paper("step01: sum not rescaled", "_attend", "total * fade", "total", "test_largest_score_moves_from_tile_to_tile"),
+    paper("step01: out not rescaled", "_attend", "out * fade", "out", "test_largest_score_moves_from_tile_to_tile"),
+    paper("step01: rescaled the wrong way", "_attend", "np.exp(previous - shift)", "np.exp(np.where(np.isfinite(previous), shift - previous, 0))", "test_largest_score_moves_from_tile_to_tile"),
+    paper("step01: maximum of the last tile alone", "_attend", "np.maximum(largest, scores.max(axis=-1, keepdims=True))", "scores.max(axis=-1, keepdims=True)", "test_scores_of_any_size"),
+    paper("step01: no maximum taken off", "_attend", "np.isfinite(largest)", "largest == 0", "test_scores_of_any_size"),
+    paper("step01: NaN before the first visible key", "_attend", "np.where(np.isfinite(largest), largest, 0)", "largest", "test_hidden_queries_in_every_precision"),
+    paper("step01: lse without the maximum", "_attend", "shift + np.log(total)", "np.log(total)", "test_lengths_around_tile_edges"),
+    paper("step01: lse in bits", "_attend", "np.log(total)", "np.log2(total)", "test_lengths_around_tile_edges"),
+    paper("step01: lse of a row without a key", "_attend", "-np.inf, shift", "0, shift", "test_queries_before_the_first_key"),
+    paper("step01: out not divided by the sum", "_attend", "out / total", "out", "test_lengths_around_tile_edges"),
+    paper("step01: last tile lost", "_slices", "range(first, last, step)", "range(first, max(last - step, first + 1), step)", "test_lengths_around_tile_edges"),
+    paper("step01: tile's mask not moved along the keys", "_Rule.scores", "rows.start - keys.start", "rows.start", "test_lengths_around_tile_edges"),
+    paper("step01: tile's mask not moved along the queries", "_Rule.scores", "self.offset + rows.start", "self.offset", "test_lengths_around_tile_edges"),
+    paper("step01: mask of the first tile for all", "_Rule.scores", "self.mask[..., rows, keys]", "self.mask[..., : rows.stop - rows.start, : keys.stop - keys.start]", "test_mask_of_any_broadcastable_shape"),
+    paper("step01: bias of the first tile for all", "_Rule.scores", "self.bias[..., rows, keys]", "self.bias[..., : rows.stop - rows.start, : keys.stop - keys.start]", "test_bias_of_any_broadcastable_shape"),
+    paper("step01: bias under the softcap", "_Rule.scores", "scores = cap(raw, self.softcap)", "scores = raw if self.bias is not None else cap(raw, self.softcap)", "test_all_that_hides_at_once"),
+    paper("step01: window's last tile lost", "_Rule.tiles", "rows.stop + self.offset + self.right", "rows.start + self.offset + self.right", "test_window"),
+    paper("step01: tiles before a window are read", "_Rule.tiles", "rows.start + self.offset - self.left", "0", "test_tiles_that_no_query_sees_are_not_read"),
+    paper("step01: weights from unnormalised scores", "_attend_backward", "scores - norm", "scores - 0 * norm", "test_lengths_around_tile_edges"),
+    paper("step01: row sum forgotten", "_attend_backward", "d_weights - row_sum", "d_weights", "test_lengths_around_tile_edges"),
+    paper("step01: d_q of the last tile alone", "_attend_backward", "d_q += ", "d_q = ", "test_lengths_around_tile_edges"),
+    paper("step01: d_k of the last queries alone", "_attend_backward", "d_k[..., keys, :] +=", "d_k[..., keys, :] =", "test_lengths_around_tile_edges"),
+    paper("step01: softcap's slope forgotten", "_attend_backward", "if rule.softcap is not None", "if False", "test_scale_and_softcap"),
+    paper("step01: softcap's slope at the capped score", "_attend_backward", "cap_backward(d_scores, raw,", "cap_backward(d_scores, scores,", "test_scale_and_softcap"),
+    paper("step01: 16-bit sums in tiles", "flash_attention", "q, k, v = widen(q), widen(k), widen(v)", "pass", "test_lower_precision"),
+]  # fmt: skip
+
+ENGINE = [
+    engine("engine: sum not rescaled", "flash:_attend", "total[own] *= fade", "pass", "attention.py::test_largest_score_moves_from_tile_to_tile"),
+    engine("engine: out not rescaled", "flash:_attend", "out[own] *= fade[:, None]", "pass", "attention.py::test_largest_score_moves_from_tile_to_tile"),
+    engine("engine: a sum for all rows, not for the tile's", "flash:_attend", "total[own] += weights", "total[: len(weights)] += weights", "attention.py::test_lengths_around_tile_edges"),
+    engine("engine: lse in exp2's unit", "flash:_attend", "largest + np.log(total)", "largest + np.log2(total)", "attention.py::test_lengths_around_tile_edges"),
+    engine("engine: exp2 without its unit", "flash:_attend", "(plan().exp, plan().unit) if bounded", "(np.exp2, 1.0) if bounded", "engine.py::test_tiles_of_either_kind_of_processor"),
+    engine("engine: bounded by the average", "flash:_longest", "np.vecdot(x, x).max()", "np.vecdot(x, x).mean()", "engine.py::test_one_long_query_and_one_long_key"),
+    engine("engine: bound without the scale", "flash:_bounded", " * abs(rule.scale)", "", "engine.py::test_scale_can_make_scores_large"),
+    engine("engine: bounded whatever the bias", "flash:_bounded", "rule.bias is None and", "", "engine.py::test_bias_can_make_scores_large"),
+    engine("engine: huge values without the maximum", "flash:_forward", "_TAME[0] < _longest(v[kv_head]) < _TAME[1]", "_TAME[0] < _longest(v[kv_head])", "engine.py::test_values_of_any_size"),
+    engine("engine: tiny values without the maximum", "flash:_forward", "_TAME[0] < _longest(v[kv_head]) < _TAME[1]", "_longest(v[kv_head]) < _TAME[1]", "engine.py::test_values_of_any_size"),
+    engine("engine: row sum forgotten", "flash:_attend_backward", "-row_sum", "0 * row_sum", "attention.py::test_lengths_around_tile_edges"),
+    engine("engine: weights from unnormalised scores", "flash:_attend_backward", "-norm", "0 * norm", "attention.py::test_lengths_around_tile_edges"),
+    engine("engine: lse under the softcap", "flash:_attend_backward", "scores -= norm[own]", "pass", "attention.py::test_scale_and_softcap"),
+    engine("engine: pieces that add to one d_q", "flash:attend_backward", "d_q.sum(axis=0)", "d_q[0]", "attention.py::test_lengths_around_tile_edges"),
+    engine("engine: d_k's scale forgotten", "flash:_backward", "d_k[kv_head][piece] *= rule.scale", "pass", "attention.py::test_scale_and_softcap"),
+    engine("engine: hidden on one side alone", "flash_tiles:Rule.hide", "if self.left is not None", "if self.left is not None and self.right is None", "attention.py::test_window"),
+    engine("engine: edge hidden one row short", "flash_tiles:Rule.hide", "w - 1 - offset - self.right", "w - 2 - offset - self.right", "engine.py::test_all_three_are_equal_on_the_whole_option_space"),
+    engine("engine: edge's mask not moved", "flash_tiles:Rule.hide", "self.left, None, offset + cut", "self.left, None, offset", "engine.py::test_all_three_are_equal_on_the_whole_option_space"),
+    engine("engine: a row too few at the edge", "flash_tiles:Rule._rows", "keys.start - self.offset - self.right", "keys.start - self.offset - self.right + 1", "engine.py::test_all_three_are_equal_on_the_whole_option_space"),
+    engine("engine: a row too few at the other edge", "flash_tiles:Rule._rows", "keys.stop - self.offset + self.left", "keys.stop - self.offset + self.left - 1", "engine.py::test_all_three_are_equal_on_the_whole_option_space"),
+    engine("engine: middle of a band lost", "flash_tiles:Rule.tiles", "(first, before, edge), (before, after, width), (after, last, edge)", "(first, before, edge), (after, last, edge)", "engine.py::test_all_three_are_equal_on_the_whole_option_space"),
+    engine("engine: exp2 wherever NumPy has one", "flash_plan:plan", 'not loop["current"].startswith("baseline")', "True", "engine.py::test_exp2_is_taken_where_numpy_has_a_vector_loop_for_it"),
+]  # fmt: skip
