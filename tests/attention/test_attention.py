@@ -124,6 +124,7 @@ def test_causal_window(stage, function, rng):
     check(stage, function, qkv(rng), rng, causal=True, window=(2, 3))
 
 
+@pytest.mark.grid(pairs=True)
 @pytest.mark.parametrize("shape", [(L, S), (S,), (1, S), (L, 1), (H, L, S), (B, 1, 1, S), (B, H, L, S), ()])
 def test_mask_of_any_broadcastable_shape(stage, function, rng, shape):
     mask = np.asarray(rng.random(shape) < 0.6)

@@ -65,6 +65,7 @@ def test_lengths_around_tile_edges(stage, rng, n_queries, n_keys, causal):
     check(stage, rng, qkv(rng, n_queries, n_keys), causal=causal)
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize(("size", "causal"), [(3.0, True), (30.0, False), (30.0, True), (3000.0, True)])
 def test_scores_of_any_size(stage, rng, size, causal):
     check(stage, rng, qkv(rng, 300, 900, size=size), causal=causal)
@@ -127,6 +128,7 @@ def test_mask_of_any_broadcastable_shape(stage, rng, shape):
     check(stage, rng, qkv(rng, L, S, heads=(3, 2)), mask=mask)
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("shape", [(L, S), (1, S), (2, L, 1), (3, 2, L, S)])
 def test_bias_of_any_broadcastable_shape(stage, rng, shape):
     bias = np.where(rng.random(shape) < 0.2, -np.inf, 9 * rng.normal(size=shape))
@@ -142,6 +144,7 @@ def test_all_that_hides_at_once(stage, rng, size):
     check(stage, rng, qkv(rng, L, S, heads=(2,), size=size), mask=mask, bias=bias, **options)
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize(("kv_heads", "size"), [(1, 1.0), (2, 1.0), (2, 30.0), (6, 1.0)])
 def test_grouped_heads(stage, rng, kv_heads, size):
     check(stage, rng, qkv(rng, L, S, (6,), (kv_heads,), size), causal=True)
@@ -235,6 +238,7 @@ def test_each_block_of_queries_skips_the_tiles_after_it(rng, name):
     assert np.isnan(out[:, -1]).all()
 
 
+@pytest.mark.usefixtures("unchecked")  # the checks would take memory, and most of the time
 @pytest.mark.parametrize("name", STEP01)
 def test_scores_are_never_stored(rng, name, threads):
     flash_attention, flash_attention_backward = (Stage(name).get(x) for x in (FLASH, f"{FLASH}_backward"))

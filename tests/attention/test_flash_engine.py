@@ -84,6 +84,7 @@ def test_all_three_are_equal_on_the_whole_option_space(monkeypatch, small, call)
     assert_all_equal64([np.nan_to_num(engine_lse, neginf=0)], [np.nan_to_num(lse, neginf=0)], "lse")
 
 
+@pytest.mark.grid
 @pytest.mark.usefixtures("plan")
 @pytest.mark.parametrize(
     "options",
@@ -109,6 +110,7 @@ def by_torch(arrays, d_out, see, dtype, bias=None, softcap=None):
     return [x.detach().double().numpy() for x in (out, *(leaf.grad for leaf in leaves))]
 
 
+@pytest.mark.grid(pairs=True)
 @pytest.mark.usefixtures("plan")
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("size", [1.0, 2.0])

@@ -101,6 +101,7 @@ def translated_alone(line, beam):
 # ---- translate --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("package", STAGES)
 @pytest.mark.parametrize("beam", [1, 3])
 def test_translate_gives_a_line_for_a_line(run, model, package, beam):

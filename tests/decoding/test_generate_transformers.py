@@ -103,6 +103,7 @@ def test_tokens_are_the_librarys(stage, family, beam):
     assert len(set(map(len, expected))) > 1
 
 
+@pytest.mark.grid
 @pytest.mark.usefixtures("unchecked")  # for speed
 @pytest.mark.parametrize("family", [name for name in FAMILIES if name != "marian"], indirect=True)
 def test_a_repetition_penalty_is_the_librarys(stage, family):

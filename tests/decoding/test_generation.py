@@ -51,6 +51,7 @@ class Uncached:
         self.source, self.tokens = self.source[rows], self.tokens[rows]
 
 
+@pytest.mark.grid(pairs=True)
 @pytest.mark.usefixtures("unchecked")  # for speed
 @pytest.mark.parametrize("variant", ["pre-norm", "post-norm", "learned", "rotary", "grouped", "Marian"])
 def test_every_step_gives_the_full_forwards_logits(stage, attend, rng, variant):

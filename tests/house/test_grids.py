@@ -1,5 +1,6 @@
 """What of a grid remains in `make test`: every value of every parameter, or every pair, in few cases."""
 
+import os
 import subprocess
 import sys
 from itertools import combinations, product
@@ -66,5 +67,9 @@ def test_a_grid_is_shared_between_test_and_proof(tmp_path, chosen, figures):
     (tmp_path / "conftest.py").write_text("from tests.grids import pytest_collection_modifyitems")
     (tmp_path / "test_it.py").write_text(SUITE)
     command = [sys.executable, "-m", "pytest", "-q", "--strict-markers", "-m", chosen, str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    environment = {
+        **os.environ,
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+    }  # what is installed takes seconds to import
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=environment)
     assert figures in done.stdout, done.stdout + done.stderr

@@ -36,6 +36,7 @@ def run(attention, arrays, *args, **options):
     return [x.detach().cpu().numpy() for x in (out, lse, *torch.autograd.grad(out, leaves, d_out))]
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("options", CASES)
 @pytest.mark.parametrize("rung", [1, 2, 3, 4])
 def test_equals_step02(rng, rung, options):

@@ -53,6 +53,7 @@ def test_mma_takes_the_fragments_that_the_isa_describes(rng, dtype):
     np.testing.assert_allclose(c - before, expected, atol=1e-5)
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("transposed", [False, True])
 def test_matrices_reach_the_tensor_core_as_they_lie(rng, dtype, transposed):

@@ -209,6 +209,7 @@ def test_bad_configurations(field, value, message):
         ModelConfig(**{"vocab_size": V, field: value})
 
 
+@pytest.mark.grid
 @pytest.mark.usefixtures("unchecked")  # for speed
 @pytest.mark.usefixtures("cupy_double")
 @pytest.mark.parametrize("attention", ATTENTIONS)

@@ -169,6 +169,7 @@ def sinusoids(n):
     return np.array([[np.cos(x) if i % 2 else np.sin(x) for i, x in enumerate(row)] for row in angles])
 
 
+@pytest.mark.grid(pairs=True)
 @pytest.mark.parametrize("norm_first", [True, False])
 @pytest.mark.parametrize("positions", ["sinusoidal", "learned"])
 def test_logits_and_every_gradient_equal_pytorchs_transformer(stage, rng, norm_first, positions):
@@ -347,6 +348,7 @@ def test_every_attention_is_the_one_handed_in(stage):
     assert [x.shape for x in maps] == [(3, 4, *pair) for pair in lengths]
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("variant", ["post-norm", "grouped"])
 def test_flash_attention_gives_the_same(stage, rng, variant):
     config = configuration(**VARIANTS[variant])

@@ -62,6 +62,7 @@ def test_the_two_named_sentences(stage, path):
         assert translator(stage, path, beam).translate(list(NAMED)) == list(NAMED.values())
 
 
+@pytest.mark.grid
 @ALL
 def test_every_stage_translates_to_the_same_tokens(stage, path):
     english = [pair[0] for pair in embedded_corpus().held_out[::20]]

@@ -34,6 +34,7 @@ def sentences(seed, n, longest):
     return [rng.integers(3, 11, rng.integers(2, longest + 1)).tolist() for _ in range(n)]
 
 
+@pytest.mark.grid(pairs=True)
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("norm_first", [True, False])
 def test_loss_and_every_gradient_equal_torchs_cross_entropy(stage, rng, smoothing, norm_first):
