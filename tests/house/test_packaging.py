@@ -97,6 +97,7 @@ def test_the_wheel_brings_the_plugin(wheel, tmp_path):
     assert "mine has no log_sum_exp" in done.stdout
 
 
+@pytest.mark.proof
 def test_the_plugin_stands_aside_in_this_repository(wheel, tmp_path):
     (tmp_path / "mine.py").write_text("from step01_numpy import softmax, softmax_backward")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (tmp_path, ROOT, wheel)))}

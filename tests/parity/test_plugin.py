@@ -102,6 +102,7 @@ def test_what_cannot_be_compared_is_an_error_in_one_line(folder, source, argumen
     assert done.stderr.strip().count("\n") == 0
 
 
+@pytest.mark.proof
 def test_tests_that_are_asked_for_run_too(folder):
     done = run_pytest(folder, *PLUGIN, "--stage", "mine", "--only", "softmax", "test_other.py", "-n", "2")
     assert "1 failed, 2 passed, 2 skipped" in done.stdout
