@@ -2,6 +2,7 @@
 
 import ast
 import doctest
+import re
 from importlib import import_module
 from pathlib import Path
 
@@ -80,3 +81,11 @@ def test_a_wrong_example_is_found():
     test = doctest.DocTestParser().get_doctest(">>> print(x)\n1\n", {}, "wrong", None, 0)
     assert failures(test, {"x": 1}) == ""
     assert "Expected:\n    1\nGot:\n    2" in failures(test, {"x": 2})
+
+
+def test_readmes_snippet_shows_the_weights(capsys):
+    readme = (ROOT / "README.md").read_text(encoding="utf-8").partition("## The command line")[0]
+    exec(readme.partition("```python\n")[2].partition("```")[0], {})
+    shown = [[float(x) for x in re.findall(r"[\d.]+", line)] for line in capsys.readouterr().out.splitlines()]
+    np.testing.assert_allclose(np.sum(shown, axis=-1), 1, atol=0.03)  # printed with two digits
+    assert not np.triu(shown, 1).any()
