@@ -438,8 +438,11 @@ def test_evaluate(run, model, data, monkeypatch):
 def test_evaluate_with_all_references_of_a_sentence(run, model, tmp_path, monkeypatch):
     english = [f"Sentence {n}." for n in range(200) if table_split(f"Sentence {n}.") == "test"]
     table = tmp_path / "fra.txt"
-    table.write_text("".join(f"{x}\t{x} a\n{x}\t{x} b\nOne more.\tUn.\n" for x in english), encoding="utf-8")
-    monkeypatch.setattr(Translator, "translate", lambda self, lines, **_: [f"{x} b" for x in lines])
+    lines = (
+        f"{x}\t{x} a\n{x}\t{x}\u202fc\u2019est b\nOne more.\tUn.\n" for x in english
+    )  # as typographers have it
+    table.write_text("".join(lines), encoding="utf-8")
+    monkeypatch.setattr(Translator, "translate", lambda self, lines, **_: [f"{x} c'est b" for x in lines])
     options = ["--model", model, "--data", table, "--split", "test"]
     result = json.loads(run("evaluate", *options, "--json")[1])
     assert (result["sentences"], result["references"]) == (len(english), 2 * len(english))

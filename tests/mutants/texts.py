@@ -57,6 +57,10 @@ TEXTS = [
     task("exact only by the first reference", "commands.evaluate:score", "map(same, accepted)", "map(same, accepted[:1])", "commands/test_command_line.py::test_evaluate_with_all_references_of_a_sentence"),
     task("slim weights in float32 all the same", "training.trainer:_rounded", "weight.astype(dtype)", "weight", "commands/test_command_line.py::test_slim_files_in_float16_translate_as_their_model_does"),
     task("infinite weights written", "training.trainer:_rounded", "not largest <= np.finfo(dtype).max", "False", "commands/test_command_line.py::test_weights_beyond_float16_are_not_written"),
+    task("typography kept by a plain tokenizer", "text.tokenizer:_normalizers", "if plain else", "if False else", "text/test_as_typed.py::test_a_plain_tokenizer_reads_all_spellings_alike"),
+    task("hurried without their translations' capitals", "text.as_typed:with_hurried", "drawn // 100 % 3), target)", "drawn // 100 % 3), target.lower())", "text/test_as_typed.py::test_hurried_pairs_stand_behind_their_own"),
+    task("hurried as often as chance has it", "text.as_typed:with_hurried", 'digest(f"{source}\\t{target}")', "len(result)", "text/test_as_typed.py::test_which_pairs_are_hurried_depends_on_their_texts_alone"),
+    task("exact by typography too", "commands.evaluate:score", "references = [[plain(x) for x in accepted] for accepted in references]", "pass", "commands/test_command_line.py::test_evaluate_with_all_references_of_a_sentence"),
     task("padding measured", "inference.prediction:predict", "targets[targets != PAD]", "targets[targets >= PAD]", "commands/test_language_commands.py::test_every_token_of_a_text_is_counted_once"),
     task("perplexity in bits", "inference.prediction:predict", "np.exp(", "np.exp2(", "commands/test_language_commands.py::test_nats_per_token_by_definition"),
 ]  # fmt: skip

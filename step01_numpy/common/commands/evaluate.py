@@ -20,6 +20,7 @@ from step01_numpy.common.commands.context import (
 from step01_numpy.common.inference.prediction import predict
 from step01_numpy.common.pretrained.config import read_config
 from step01_numpy.common.pretrained.hub import locate
+from step01_numpy.common.text.as_typed import plain
 from step01_numpy.common.text.parallel import splits_of
 from step01_numpy.common.text.several import read_references
 from step01_numpy.common.training.checkpoints import load
@@ -29,7 +30,8 @@ HELP = """Measure a model on a text: BLEU of a translator, nats per token of a l
 
 A translator translates a split of a parallel corpus. BLEU and chrF come from sacrebleu, with the signatures
 that say how they were computed; 100 is best. A translation is exact when it is a reference, character for
-character. In a tab-separated file all translations of an English sentence are its references.
+character. In a tab-separated file all translations of an English sentence are its references. Spaces,
+apostrophes, quotation marks and dashes of every kind count as the one that a keyboard has.
 
 A language model says each token of a text: a causal one the next, in windows as long as the model takes; a
 masked one those hidden from it, 15 % as in training, the same ones every time. Nats per token are the mean of
@@ -116,6 +118,8 @@ def _translations(arguments, context) -> tuple[dict, str]:
 
 def score(metrics: tuple, found: list[str], references: list[list[str]], lowercase: bool) -> dict:
     """Return BLEU and chrF with their signatures, and the percentage of exact translations."""
+    found = [plain(x) for x in found]
+    references = [[plain(x) for x in accepted] for accepted in references]
     streams = list(zip_longest(*references))  # as sacrebleu takes them: the first of each, the second, …
     bleu, chrf = metrics
     scores = [metric.corpus_score(found, streams).score for metric in metrics]

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from types import ModuleType
 from typing import Any
 
+from step01_numpy.common.text.as_typed import PLAIN
+
 PAD, BOS, EOS, UNK = range(4)
 SPECIAL_TOKENS = ("<pad>", "<bos>", "<eos>", "<unk>")
 MASK, MASK_TOKEN = 4, "<mask>"  # of tokenizers that were trained to have it
@@ -45,7 +47,13 @@ class Tokenizer:
 
     @classmethod
     def train(
-        cls, texts: Iterable[str], vocab_size: int, *, lowercase: bool = False, mask: bool = False
+        cls,
+        texts: Iterable[str],
+        vocab_size: int,
+        *,
+        lowercase: bool = False,
+        plain: bool = False,
+        mask: bool = False,
     ) -> "Tokenizer":
         """Learn a vocabulary from texts; the same texts give the same vocabulary.
 
@@ -57,6 +65,9 @@ class Tokenizer:
             The number of tokens, special ones included. Fewer come of it if the texts hold no more.
         lowercase : bool
             Whether to lower every text's case, here and in `encode`.
+        plain : bool
+            Whether spaces, apostrophes, quotation marks and dashes of every kind are read as the one that a
+            keyboard has, here and in `encode`.
         mask : bool
             Whether there is a token <mask>, as masked language models need it.
 
@@ -79,7 +90,7 @@ class Tokenizer:
         texts = list(texts)
         if not any(texts):
             raise ValueError(f"texts holds {len(texts)} texts and no character; expected text to learn from")
-        return cls(_trained(texts, vocab_size, lowercase, mask))
+        return cls(_trained(texts, vocab_size, mask, _normalizers(lowercase, plain)))
 
     @classmethod
     def from_json(cls, text: str) -> "Tokenizer":
@@ -175,8 +186,8 @@ class Tokenizer:
         Returns
         -------
         str
-            For ids from `encode` exactly the text (composed to NFC, and in lower case if so trained), less
-            its unknown characters. The character "▁" comes back as a space.
+            For ids from `encode` exactly the text, less its unknown characters: composed to NFC, in lower
+            case or plain if so trained. The character "▁" comes back as a space.
 
         Raises
         ------
@@ -192,8 +203,8 @@ class Tokenizer:
         return "".join(words).replace(WORD_MARK, " ").removeprefix(" ")
 
 
-def _trained(texts: list[str], vocab_size: int, lowercase: bool, mask: bool) -> Any:
-    backend = _untrained(lowercase)
+def _trained(texts: list[str], vocab_size: int, mask: bool, normalizers: list) -> Any:
+    backend = _untrained(normalizers)
     special = [*SPECIAL_TOKENS, MASK_TOKEN] if mask else list(SPECIAL_TOKENS)
     trainer = _library().trainers.BpeTrainer(
         vocab_size=vocab_size, special_tokens=special, show_progress=False
@@ -208,12 +219,20 @@ def _trained(texts: list[str], vocab_size: int, lowercase: bool, mask: bool) -> 
     return backend
 
 
-def _untrained(lowercase: bool) -> Any:
+def _normalizers(lowercase: bool, plain: bool) -> list:
     library = _library()
-    normalizers, pre_tokenizers = library.normalizers, library.pre_tokenizers
+    kinds = library.normalizers
+    case = [kinds.Lowercase()] if lowercase else []
+    marks = [kinds.Replace(library.Regex(f"[{found}]"), one) for one, found in PLAIN.items()] if plain else []
+    return [kinds.NFC(), *case, *marks]
+
+
+def _untrained(normalizers: list) -> Any:
+    library = _library()
+    kinds = library.normalizers
     backend = library.Tokenizer(library.models.BPE(unk_token=SPECIAL_TOKENS[UNK]))
-    case = [normalizers.Lowercase()] if lowercase else []
-    marks = [normalizers.Prepend(WORD_MARK), normalizers.Replace(" ", WORD_MARK)]
-    backend.normalizer = normalizers.Sequence([normalizers.NFC(), *case, *marks])
-    backend.pre_tokenizer = pre_tokenizers.Split(library.Regex(PIECES), "isolated")
+    backend.normalizer = kinds.Sequence(
+        [*normalizers, kinds.Prepend(WORD_MARK), kinds.Replace(" ", WORD_MARK)]
+    )
+    backend.pre_tokenizer = library.pre_tokenizers.Split(library.Regex(PIECES), "isolated")
     return backend

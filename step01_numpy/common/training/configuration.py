@@ -38,6 +38,8 @@ class TrainingConfig(Configuration):
         AdamW's decay rates, at least 0 and below 1.
     seed : int
         Of the one generator that draws weights, dropout and batches.
+    hurried : int
+        A translator's: of 100 pairs, so many are learned a second time from a source as typed in a hurry.
     """
 
     steps: int = 1550
@@ -50,15 +52,17 @@ class TrainingConfig(Configuration):
     weight_decay: float = 0.01
     betas: tuple[float, float] = (0.9, 0.98)
     seed: int = 0
+    hurried: int = 0
 
     def __post_init__(self):
         for name in ("steps", "tokens_per_batch"):
             checks.positive(name, getattr(self, name))
-        for name in ("warmup", "seed"):
+        for name in ("warmup", "seed", "hurried"):
             checks.not_negative(name, getattr(self, name))
         for name in ("peak_rate", "max_norm"):
             checks.above_zero(name, getattr(self, name))
         checks.one_of("schedule", self.schedule, SCHEDULES)
+        checks.at_most("hurried", self.hurried, "a hundred", 100)
         checks.rate("label_smoothing", self.label_smoothing)
         if not checks.is_number(self.weight_decay) or not 0 <= self.weight_decay < inf:
             raise ValueError(f"weight_decay is {self.weight_decay!r}; expected a number of at least 0")
@@ -79,14 +83,18 @@ class TokenizerConfig(Configuration):
         Most tokens it may have; a small corpus gives fewer.
     lowercase : bool
         Whether case is thrown away.
+    plain : bool
+        Whether typographic marks are read as those of a keyboard.
     """
 
     vocab_size: int = 8000
     lowercase: bool = False
+    plain: bool = False
 
     def __post_init__(self):
         checks.positive("vocab_size", self.vocab_size)
         checks.is_bool("lowercase", self.lowercase)
+        checks.is_bool("plain", self.plain)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from step01_numpy.common.configuration.model import Configuration, ModelConfig
 from step01_numpy.common.configuration.recurrent import RecurrentConfig
+from step01_numpy.common.text.as_typed import with_hurried
 from step01_numpy.common.text.batches import Batches, Shuffled
 from step01_numpy.common.text.language_batches import CausalBatches, MaskedBatches
 from step01_numpy.common.text.parallel import Pairs, read_parallel
@@ -62,11 +63,11 @@ class Task:
         same = all(getattr(config, name, None) == value for name, value in self.fixed.items())
         return isinstance(config, self.configuration) and same
 
-    def training_data(self, paths: str | Path | Sequence[str | Path]) -> list:
-        """Read what to train on, of one corpus or of several."""
+    def training_data(self, paths: str | Path | Sequence[str | Path], hurried: int = 0) -> list:
+        """Read what to train on, of one corpus or of several, and so many of 100 pairs hurried as well."""
         paths = [paths] if isinstance(paths, str | Path) else list(paths)
         if self.translates:
-            return read_together(paths)
+            return with_hurried(read_together(paths), hurried)
         return list(chain.from_iterable(self.read(path, "train") for path in paths))
 
     def model_config(self, vocab_size: int, given: dict) -> Configuration:

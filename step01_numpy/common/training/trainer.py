@@ -52,9 +52,13 @@ class Trainer:
     def new(cls, backend: Backend, data: str | Path | Sequence[str | Path], config: RunConfig) -> "Trainer":
         """Start: read the data as the task does, learn the vocabulary from them, and draw the weights."""
         task, wanted = TASKS[config.task], config.tokenizer
-        read = task.training_data(data)
+        read = task.training_data(data, config.training.hurried)
         tokenizer = Tokenizer.train(
-            task.texts(read), wanted.vocab_size, lowercase=wanted.lowercase, mask=task.masks
+            task.texts(read),
+            wanted.vocab_size,
+            lowercase=wanted.lowercase,
+            plain=wanted.plain,
+            mask=task.masks,
         )
         return cls(backend, read, tokenizer, config.model_config(tokenizer.vocab_size), config.training)
 
@@ -99,7 +103,7 @@ class Trainer:
             )
         kept = checkpoint.training
         config = kept.config if steps is None else dataclasses.replace(kept.config, steps=steps)
-        read = found.training_data(data)
+        read = found.training_data(data, config.hurried)
         trainer = cls(backend, read, checkpoint.tokenizer, checkpoint.config, config)
         try:
             trainer.model.load_state_dict(checkpoint.state)
