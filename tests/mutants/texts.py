@@ -61,6 +61,13 @@ TEXTS = [
     task("hurried without their translations' capitals", "text.as_typed:with_hurried", "drawn // 100 % 3), target)", "drawn // 100 % 3), target.lower())", "text/test_as_typed.py::test_hurried_pairs_stand_behind_their_own"),
     task("hurried as often as chance has it", "text.as_typed:with_hurried", 'digest(f"{source}\\t{target}")', "len(result)", "text/test_as_typed.py::test_which_pairs_are_hurried_depends_on_their_texts_alone"),
     task("exact by typography too", "commands.evaluate:score", "references = [[plain(x) for x in accepted] for accepted in references]", "pass", "commands/test_command_line.py::test_evaluate_with_all_references_of_a_sentence"),
+    task("words told apart by their case", "text.seen:seen_in", "sentence.casefold()", "sentence", "text/test_seen.py::test_words_are_counted_whatever_their_case"),
+    task("the longest an outlier", "text.seen:seen_in", "min(AS_LONG, len(lengths)) - 1", "0", "text/test_seen.py::test_the_longest_is_no_single_outlier"),
+    task("a spelling that was hardly learned offered", "text.seen:Seen.nearest", "int(n) > SELDOM", "int(n) > 0", "text/test_seen.py::test_the_nearest_spelling_is_of_a_learned_word"),
+    task("what was seen forgotten by the file", "training.checkpoints:save", "checkpoint.seen is not None", "False", "commands/test_doubts.py::test_a_trained_file_says_what_it_has_seen"),
+    task("nonsense without a note", "commands.translate:run", "doubted=note", "doubted=None", "commands/test_doubts.py::test_a_note_for_each_doubtful_line"),
+    task("runaway translations without a note", "inference.translation:Translator.doubts", ">= self._longest", "> self._longest", "commands/test_doubts.py::test_a_translation_without_an_end"),
+    task("words met once pass for learned", "inference.doubts:not_learned", "0 < n <= SELDOM", "0 < n < SELDOM", "commands/test_doubts.py::test_each_kind_of_what_was_not_learned"),
     task("padding measured", "inference.prediction:predict", "targets[targets != PAD]", "targets[targets >= PAD]", "commands/test_language_commands.py::test_every_token_of_a_text_is_counted_once"),
     task("perplexity in bits", "inference.prediction:predict", "np.exp(", "np.exp2(", "commands/test_language_commands.py::test_nats_per_token_by_definition"),
 ]  # fmt: skip

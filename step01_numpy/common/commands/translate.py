@@ -11,7 +11,8 @@ from step01_numpy.common.commands.context import Context, add_beam, add_model, t
 HELP = """Translate English into French, one line for each line.
 
 Lines come from the arguments, or from standard input (UTF-8) where there are none. Nothing else is
-written to standard output; an empty line stays empty.
+written to standard output; an empty line stays empty. What the model has not learned (a word, a length), and
+a translation that repeats itself or does not end, is named in a note on standard error.
 
 examples:
   {program} translate "They arrived late."
@@ -37,9 +38,14 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     at_once = 1 if not arguments.text and sys.stdin.isatty() else LINES
     first_line = 1
     while chunk := list(itertools.islice(lines, at_once)):
-        print("\n".join(work.translate(chunk, first_line=first_line)), flush=True)
+        print("\n".join(work.translate(chunk, first_line=first_line, doubted=note)), flush=True)
         first_line += len(chunk)
     return 0
+
+
+def note(number: int, reasons: list[str]) -> None:
+    """Say on standard error why the translation of a line may be wrong."""
+    print(f"note: line {number} may be wrong: {'; '.join(reasons)}", file=sys.stderr)
 
 
 def standard_input() -> Iterator[str]:

@@ -6,6 +6,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from step01_numpy.common.decoding.search import beam_search, greedy
+from step01_numpy.common.inference.doubts import not_learned, repeats_itself
 from step01_numpy.common.pretrained.directory import Pretrained
 from step01_numpy.common.text.batches import pad
 from step01_numpy.common.training.backend import Backend
@@ -47,10 +48,16 @@ class Translator:
             )
         self.backend, self.model, self.tokenizer = backend, pretrained.model, pretrained.tokenizer
         self.max_positions, self.defaults = pretrained.config.max_positions, pretrained.search
+        self.seen = pretrained.seen
         self.beam = self.defaults.beam if beam is None else beam
 
     def translate(
-        self, lines: Sequence[str], *, first_line: int = 1, done: Callable | None = None
+        self,
+        lines: Sequence[str],
+        *,
+        first_line: int = 1,
+        done: Callable | None = None,
+        doubted: Callable | None = None,
     ) -> list[str]:
         """
         Return one line for each line; a blank one stays empty.
@@ -62,6 +69,8 @@ class Translator:
             What an error calls the first of them.
         done : callable, optional
             Told after each batch how many lines it had.
+        doubted : callable, optional
+            Told in the end of each line that the model has not learned to translate: its number, and why.
 
         Raises
         ------
@@ -69,15 +78,26 @@ class Translator:
             For a line of more tokens than the model takes, naming it.
         """
         sources = self._encode(lines, first_line)
-        translations = [""] * len(lines)
+        translations, reasons = [""] * len(lines), [[] for _ in lines]
         order = sorted((i for i in range(len(lines)) if sources[i]), key=lambda i: len(sources[i]))
         rows = max(1, ROWS // self.beam)
         for chunk in (order[i : i + rows] for i in range(0, len(order), rows)):
             for i, tokens in zip(chunk, self.search([sources[i] for i in chunk]), strict=True):
                 translations[i] = self.tokenizer.decode(tokens)
+                reasons[i] = self.doubts(lines[i], sources[i], tokens) if doubted else []
             if done is not None:
                 done(len(chunk))
+        for number, found in enumerate(reasons, first_line):
+            if found:
+                doubted(number, found)
         return translations
+
+    def doubts(self, text: str, source: Sequence[int], found: Sequence[int]) -> list[str]:
+        """Return why what was found for the tokens of a text may be wrong; nothing where nothing says so."""
+        result = [] if self.seen is None else not_learned(self.seen, text)
+        if len(found) >= self._longest(len(source)) - self.defaults.force_eos:
+            result.append("the translation does not come to an end")
+        return [*result, *(["the translation repeats itself"] if repeats_itself(found) else [])]
 
     def search(self, sources: Sequence[Sequence[int]]) -> list[list[int]]:
         """Translate tokens, as the tokenizer encodes a line; nothing but the text's own tokens comes back."""

@@ -17,6 +17,7 @@ from step01_numpy.common.pretrained.weight_files import WeightFiles
 from step01_numpy.common.pretrained.weights import read_state
 from step01_numpy.common.support import checks
 from step01_numpy.common.support.undrawn import NO_DRAW
+from step01_numpy.common.text.seen import Seen
 from step01_numpy.common.training import checkpoints
 from step01_numpy.common.training.backend import Backend
 
@@ -59,6 +60,8 @@ class Pretrained:
     search : SearchDefaults
     pooling : Pooling or None
         How a sentence-transformers directory makes one vector of a sentence.
+    seen : Seen or None
+        What a translator of ours was trained on.
     """
 
     model: Any
@@ -66,6 +69,7 @@ class Pretrained:
     tokenizer: OwnTokenizer | FastTokenizer | MarianTokenizer
     search: SearchDefaults = OURS
     pooling: Pooling | None = None
+    seen: Seen | None = None
 
 
 def load_model(path: str | Path, backend: Backend, *, attend: Callable | None = None) -> Pretrained:
@@ -102,7 +106,8 @@ def _of_checkpoint(path, backend, attend):
     except ValueError as error:
         raise ValueError(f"{path} does not hold the weights of its model: {error}") from error
     architecture = getattr(checkpoint.config, "architecture", "encoder_decoder")  # RecurrentConfig has none
-    return Pretrained(model, checkpoint.config, OwnTokenizer(checkpoint.tokenizer, architecture))
+    tokenizer = OwnTokenizer(checkpoint.tokenizer, architecture)
+    return Pretrained(model, checkpoint.config, tokenizer, seen=checkpoint.seen)
 
 
 def _of_directory(path, backend, attend):

@@ -14,6 +14,7 @@ from step01_numpy.common.configuration.model import Configuration, ModelConfig
 from step01_numpy.common.configuration.recurrent import RecurrentConfig
 from step01_numpy.common.support import checks
 from step01_numpy.common.support.files import write_atomically
+from step01_numpy.common.text.seen import Seen
 from step01_numpy.common.text.tokenizer import Tokenizer
 from step01_numpy.common.training.configuration import TrainingConfig
 
@@ -59,12 +60,15 @@ class Checkpoint:
     tokenizer : Tokenizer
     training : Training or None
         None in a slim file, which cannot be trained on.
+    seen : Seen or None
+        What a translator was trained on; None for other models, and in older files.
     """
 
     state: dict[str, np.ndarray]
     config: Configuration
     tokenizer: Tokenizer
     training: Training | None = None
+    seen: Seen | None = None
 
 
 def save(path: str | Path, checkpoint: Checkpoint) -> None:
@@ -90,6 +94,8 @@ def save(path: str | Path, checkpoint: Checkpoint) -> None:
     arrays, about = dict(checkpoint.state), {"version": VERSION, "model": checkpoint.config.to_dict()}
     about["family"] = checkpoint.config.family
     about["tokenizer"] = json.loads(checkpoint.tokenizer.to_json())
+    if checkpoint.seen is not None:
+        about["seen"] = checkpoint.seen.to_dict()
     if checkpoint.training is not None:
         training = checkpoint.training
         about["training"] = {
@@ -145,12 +151,13 @@ def _assemble(about: dict, arrays: dict) -> Checkpoint:
     if tokenizer.vocab_size != config.vocab_size:
         raise ValueError(f"its tokenizer has {tokenizer.vocab_size} tokens, its model {config.vocab_size}")
     state = {name: x for name, x in arrays.items() if not name.startswith(TRAINING)}
+    seen = Seen.from_dict(about["seen"]) if "seen" in about else None
     if "training" not in about:
-        return Checkpoint(state, config, tokenizer)
+        return Checkpoint(state, config, tokenizer, None, seen)
     optimizer = {name.removeprefix(TRAINING): x for name, x in arrays.items() if name not in state}
     kept = about["training"]
     training = Training(kept["step"], TrainingConfig.from_dict(kept["config"]), kept["batches"], optimizer)
-    return Checkpoint(state, config, tokenizer, training)
+    return Checkpoint(state, config, tokenizer, training, seen)
 
 
 def _configuration(family: str, fields: dict) -> Configuration:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from step01_numpy.common.configuration.model import Configuration
+from step01_numpy.common.text.seen import seen_in
 from step01_numpy.common.text.tokenizer import Tokenizer
 from step01_numpy.common.training.backend import Backend
 from step01_numpy.common.training.checkpoints import Checkpoint, Training, load, save
@@ -43,6 +44,7 @@ class Trainer:
         rng = np.random.default_rng(training.seed)
         self.model = backend.model(model, rng=rng)
         self.optimizer = backend.optimizer(self.model, training)
+        self.seen = seen_in(source for source, _ in data) if self.task.translates else None
         longest = min(model.max_positions, training.tokens_per_batch)
         self.batches, self.dropped = self.task.batches(
             data, tokenizer, longest, tokens_per_batch=training.tokens_per_batch, rng=rng
@@ -156,7 +158,9 @@ class Trainer:
         state = self.backend.state(self.model)
         if slim is not None:
             state = {name: _rounded(name, x, slim) for name, x in state.items()}
-        save(path, Checkpoint(state, self.model_config, self.tokenizer, None if slim else training))
+        save(
+            path, Checkpoint(state, self.model_config, self.tokenizer, None if slim else training, self.seen)
+        )
 
 
 def _rounded(name, weight, dtype):
