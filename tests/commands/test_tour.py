@@ -1,5 +1,6 @@
 """The tour: heat maps show the weights, stages give the same numbers, the page stands alone."""
 
+import dataclasses
 import json
 import re
 from html.parser import HTMLParser
@@ -9,13 +10,15 @@ import numpy as np
 import pytest
 
 from step01_numpy.common.commands.command_line import main
+from step01_numpy.common.display.alignment import alignment
 from step01_numpy.common.display.heat_map import cell, heat_map, legend, readable, shorten, side_by_side
-from step01_numpy.common.display.page import embedded_json, page
-from step01_numpy.common.display.tour import CROSS, MASKED, NAME, SELF, tour
+from step01_numpy.common.display.page import HIDDEN, embedded_json, page
+from step01_numpy.common.display.tour import CROSS, MASKED, NAME, SELF, in_words, read_and_written, tour
+from step01_numpy.common.inference.translation import Translator
 from step01_numpy.common.parity import comparison as parity
 from step01_numpy.common.training.backend import Backend
 from step01_numpy.common.training.checkpoints import save
-from tests.tiny import tiny_checkpoint
+from tests.tiny import tiny_checkpoint, tiny_recurrent
 
 TEXT = "She sees the house."
 BACKENDS = {
@@ -36,7 +39,7 @@ def tours():
 def test_shades_grow_with_the_weight():
     weights = np.array([[0.0, 0.019, 0.02, 0.1, 0.25, 0.5, 1.0]])
     row = heat_map(weights, ["q"], list("abcdefg")).splitlines()[-1]
-    assert row == "q     ░░▒▒▓▓████"
+    assert row == "q ·   ░░▒▒▓▓████"  # what is hidden is a dot, what is tiny a blank
 
 
 def test_rows_and_columns_are_labelled():
@@ -47,28 +50,42 @@ def test_rows_and_columns_are_labelled():
         "       a c",
         "       c a",
         "     a k t",
-        "  un ██",
-        "chat   ██",
-        "noir     ██",
+        "  un ██· ·",
+        "chat · ██·",
+        "noir · · ██",
     ]
 
 
-def test_wide_maps_are_cut_and_say_so():
-    drawn = heat_map(np.full((2, 90), 0.3), ["a", "b"], ["x"] * 90, width=80)
-    assert max(len(line) for line in drawn.splitlines()) <= 80
-    assert drawn.endswith("(51 more columns do not fit into 80 characters)")
+def test_wide_maps_stand_in_bands_and_lose_nothing():
+    weights = np.random.default_rng(0).dirichlet(np.ones(90), size=2)
+    drawn = heat_map(weights, ["a", "b"], ["x"] * 90, width=80).split("\n\n")
+    assert max(len(line) for band in drawn for line in band.splitlines()) <= 80
+    assert [band.splitlines()[0].count("x") for band in drawn] == [39, 39, 12]
+    whole = heat_map(weights, ["a", "b"], ["x"] * 90, width=200).splitlines()
+    for row in (1, 2):
+        joined = "".join(
+            band.splitlines()[row][2:].ljust(2 * n) for band, n in zip(drawn, (39, 39, 12), strict=True)
+        )
+        assert joined.rstrip() == whole[row][2:].rstrip()
+
+
+def test_wide_heads_stand_in_bands_too():
+    drawn = side_by_side([np.ones((1, 20))], ["head"], ["a"], width=12).split("\n\n")
+    assert [band.splitlines()[1] for band in drawn] == ["a " + "█" * 10] * 2
 
 
 def test_colours():
     assert cell(0.6, 2, True) == "\x1b[48;5;229m  \x1b[0m"
-    drawn = heat_map(np.array([[0.0, 1.0]]), ["q"], ["a", "b"], colour=True)
-    assert drawn.count("\x1b[48;5;") == drawn.count("\x1b[0m") == 2
+    drawn = heat_map(np.array([[0.0, 1e-9, 1.0]]), ["q"], ["a", "b", "c"], colour=True)
+    assert drawn.count("\x1b[48;5;") == 2
+    assert drawn.count("\x1b[2m· \x1b[0m") == 1
+    assert drawn.count("\x1b[0m") == 3
     assert "█" not in drawn + legend(colour=True)
 
 
 def test_side_by_side():
     drawn = side_by_side([np.eye(2), np.ones((2, 2)) / 2], ["head 1", "head 2"], ["a", "b"], width=30)
-    assert drawn.splitlines() == ["  head 1  head 2", "a █       ██", "b  █      ██"]
+    assert drawn.splitlines() == ["  head 1  head 2", "a █·      ██", "b ·█      ██"]
     bands = side_by_side([np.eye(2)] * 3, ["h 1", "h 2", "h 3"], ["a", "b"], width=14).split("\n\n")
     assert [band.splitlines()[0] for band in bands] == ["  h 1  h 2", "  h 3"]
 
@@ -94,6 +111,9 @@ def test_shapes_and_labels(tours):
     n_source, n_target = len(found.tokens), len(found.labels[MASKED][0])
     assert found.tokens[-1] == "<eos>"
     assert found.labels[CROSS] == (found.labels[MASKED][0], found.labels[SELF][0])
+    steps, read = found.labels[MASKED]
+    assert steps == [f"{a} → {b}" for a, b in zip(read, [*read[1:], "<eos>"], strict=True)]
+    assert read[0] == "<bos>"
     assert found.maps[SELF].shape == (2, 2, n_source, n_source)
     assert found.maps[MASKED].shape == (2, 2, n_target, n_target)
     assert found.maps[CROSS].shape == (2, 2, n_target, n_source)
@@ -139,6 +159,45 @@ def test_texts_that_cannot_be_shown(text):
         tour(BACKENDS["step01_numpy"], tiny_checkpoint(), text)
 
 
+# ---- in words ----------------------------------------------------------------------------------------------
+
+ROWS = read_and_written(["<bos>", "La", "maison", "rouge", "-tte", "est", "."])
+COLUMNS = ["The", "red", "house", "is", ".", "<eos>"]
+
+
+def test_a_decoders_rows_say_what_is_read_and_written():
+    assert ROWS[:2] == ["<bos> → La", "La → maison"]
+    assert ROWS[-1] == ". → <eos>"
+
+
+def test_the_finding_names_the_clearest_words_in_order():
+    weights = np.full((7, 6), 0.02)
+    for row, (column, weight) in enumerate(
+        [(0, 0.6), (2, 0.9), (1, 0.8), (1, 0.95), (3, 0.7), (4, 0.99), (5, 0.9)]
+    ):
+        weights[row, column] = weight
+    assert in_words(weights, ROWS, COLUMNS) == (
+        "To write “maison” it looked at “house” (90%); to write “rouge” it looked at “red” (80%); "
+        "to write “est” it looked at “is” (70%)."
+    )  # not at marks, not to write part of a word, and no word twice
+    assert in_words(np.full((7, 6), 1 / 6), ROWS, COLUMNS) == ""
+
+
+def test_the_finding_and_the_doubts_stand_first(model, capsys, monkeypatch):
+    monkeypatch.setattr(Translator, "doubts", lambda self, *_: ["never seen in training: house"])
+    monkeypatch.setattr(
+        "step01_numpy.common.display.tour.in_words", lambda *_: "To write “rouge” it looked at “red” (80%)."
+    )
+    assert main(import_module("step01_numpy"), ["tour", TEXT, "--model", model]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == f"text: {TEXT}"
+    assert lines[2].startswith("French: ")
+    assert lines[3:5] == [
+        "To write “rouge” it looked at “red” (80%).",
+        "note: this may be wrong: never seen in training: house",
+    ]
+
+
 # ---- the command -------------------------------------------------------------------------------------------
 
 
@@ -177,7 +236,8 @@ def test_tour_of_all_stages(model, tours, capsys, tmp_path, monkeypatch):
     apart = [float(x) for x in re.findall(r"differs by (\S+)", out)]
     assert len(apart) == 12
     assert max(apart) < 1e-10
-    assert out.count(tours["step01_numpy"].translations[NAME]) == 3
+    assert out.count(tours["step01_numpy"].translations[NAME]) == 4  # in the first lines, and of each stage
+    assert "all 6 comparisons are within tolerance; the table is on the page" in out
     assert "all 6 comparisons are within tolerance" in out
     assert (tmp_path / "build" / "tour.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
 
@@ -231,8 +291,10 @@ def test_the_page_holds_every_map(tours):
     data = json.loads(reader.texts["script"][0])
     assert [x["kind"] for x in data] == [SELF, MASKED, CROSS]
     for entry in data:
-        weights = np.array(entry["blocks"]) / 1000
-        np.testing.assert_allclose(weights, found.maps[entry["kind"]], atol=0.0005)
+        weights, given = np.array(entry["blocks"]), found.maps[entry["kind"]]
+        np.testing.assert_array_equal(weights == HIDDEN, given == 0)
+        assert (given == 0).any() == (entry["kind"] == MASKED)
+        np.testing.assert_allclose(np.maximum(weights, 0) / 1000, given, atol=0.0005)
         assert (entry["rows"], entry["columns"]) == found.labels[entry["kind"]]
 
 
@@ -256,4 +318,26 @@ def test_the_page_shows_the_parity(tours):
     cells = Reader(page(list(tours.values()), rows)).texts
     assert {row.operation for row in rows} <= set(cells["th"])
     assert f"{rows[0].gradient.difference:.1e}" in cells["td"]
-    assert any("within tolerance" in x for x in cells["p"])
+    assert re.fullmatch(
+        r"3 stages, one result: they differ by \d\.\de-\d+ at most on this sentence; "
+        r"on random inputs, forward and backward, all \d+ comparisons are within tolerance\.",
+        "".join(cells["summary"]),
+    )
+
+
+def test_the_tables_are_folded_and_doubts_stand_above_the_maps(tours):
+    found = dataclasses.replace(tours["step01_numpy"], doubts=["never seen: <b>"], finding="To write “x” …")
+    text = page([found], [])
+    folded = text[text.index("<details>") : text.index("</details>")]
+    assert text.count("<table") == folded.count("<table") == 1
+    assert "<summary>The numbers of step01_numpy alone" in folded
+    doubt, finding = (text.index(x) for x in ("may be wrong: never seen: &lt;b&gt;.", "To write “x” …"))
+    assert doubt < finding < text.index('id="maps"')
+    assert '<p class="doubt">' not in page([dataclasses.replace(found, doubts=[])], [])
+
+
+def test_the_page_opens_on_what_its_text_explains(tours):
+    assert "cross-attention in the last block" in page([tours["step01_numpy"]], [])
+    assert "cross-attention in the last" not in page(
+        [alignment(BACKENDS["step01_numpy"], tiny_recurrent(), TEXT)], []
+    )

@@ -68,6 +68,11 @@ TEXTS = [
     task("nonsense without a note", "commands.translate:run", "doubted=note", "doubted=None", "commands/test_doubts.py::test_a_note_for_each_doubtful_line"),
     task("runaway translations without a note", "inference.translation:Translator.doubts", ">= self._longest", "> self._longest", "commands/test_doubts.py::test_a_translation_without_an_end"),
     task("words met once pass for learned", "inference.doubts:not_learned", "0 < n <= SELDOM", "0 < n < SELDOM", "commands/test_doubts.py::test_each_kind_of_what_was_not_learned"),
+    task("rows labelled by what is read alone", "display.tour:read_and_written", 'f"{read}{ARROW}{written}"', "read", "commands/test_tour.py::test_a_decoders_rows_say_what_is_read_and_written"),
+    task("a finding where nothing is clear", "display.tour:in_words", "> 0.5", "> 0.0", "commands/test_tour.py::test_the_finding_names_the_clearest_words_in_order"),
+    task("hidden cells as blank as tiny ones", "display.heat_map:cell", "weight == 0", "weight < 0", "commands/test_tour.py::test_shades_grow_with_the_weight"),
+    task("hidden cells of the page rounded", "display.page:maps_data", "weights == 0", "weights < 0", "commands/test_tour.py::test_the_page_holds_every_map"),
+    task("doubts not on the page", "display.page:page", "first.doubts and", "False and", "commands/test_tour.py::test_the_tables_are_folded_and_doubts_stand_above_the_maps"),
     task("padding measured", "inference.prediction:predict", "targets[targets != PAD]", "targets[targets >= PAD]", "commands/test_language_commands.py::test_every_token_of_a_text_is_counted_once"),
     task("perplexity in bits", "inference.prediction:predict", "np.exp(", "np.exp2(", "commands/test_language_commands.py::test_nats_per_token_by_definition"),
 ]  # fmt: skip

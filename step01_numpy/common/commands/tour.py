@@ -4,6 +4,7 @@ import argparse
 import os
 import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from step01_numpy.common.display.heat_map import WIDTH, beside, heat_map, legend
 from step01_numpy.common.display.page import page
 from step01_numpy.common.display.tour import Operation, Tour, tour
 from step01_numpy.common.parity.comparison import check
-from step01_numpy.common.parity.table import Rows
+from step01_numpy.common.parity.table import Rows, verdict
 from step01_numpy.common.support.files import check_writable, write_atomically
 from step01_numpy.common.training.backend import Backend
 from step01_numpy.common.training.checkpoints import Checkpoint, load
@@ -67,8 +68,8 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     print("\n".join(as_text(tours, colour, min(WIDTH, shutil.get_terminal_size((WIDTH, 24)).columns))))
     rows = parity_rows(tours) if context.spans_all else None
     if rows is not None:
-        print("\nParity: largest differences in float64, for random inputs and upstream gradients\n")
-        print(rows)
+        print("\nParity, in float64, for random inputs and upstream gradients:")
+        print(verdict(rows) + "; the table is on the page" if rows.passed else rows)
     if out is not None:
         write_atomically(out, page(tours, rows or ()).encode())
         print(f"\nThe maps of every block and head: {out}")
@@ -98,13 +99,27 @@ def as_text(tours: Sequence[Tour], colour: bool, width: int) -> list[str]:
     """Return the lines of a tour."""
     first = tours[0]
     tokens = " ".join(shorten(token, 40) for token in first.tokens)
-    lines = [f"text: {first.text}", f"tokens ({len(first.tokens)}): {tokens}", legend(colour)]
+    lines = [
+        f"text: {first.text}",
+        *found(first, width),
+        f"tokens ({len(first.tokens)}): {tokens}",
+        legend(colour),
+    ]
     for number, operation in enumerate(first.operations):
         lines += ["", f"{number + 1}. {operation.title}", f"   {operation.shapes}", ""]
         lines += [draw(operation, colour, width), "", *numbers(tours, number)]
     for name in first.translations:
         lines += ["", f"Translation by {name}", *(f"  {x.stage:<14}{x.translations[name]}" for x in tours)]
     return lines
+
+
+def found(one: Tour, width: int) -> list[str]:
+    """Return in words what came out, where the attention looked, and what speaks against it."""
+    names = ["French", *(f"French, by {name}" for name in list(one.translations)[1:])]
+    lines = [f"{name}: {x}" for name, x in zip(names, one.translations.values(), strict=True)]
+    said = [one.finding] if one.finding else []
+    said += [f"note: this may be wrong: {'; '.join(one.doubts)}"] if one.doubts else []
+    return lines + [part for line in said for part in textwrap.wrap(line, width, subsequent_indent="   ")]
 
 
 def draw(operation: Operation, colour: bool, width: int) -> str:
@@ -124,10 +139,10 @@ def numbers(tours: Sequence[Tour], number: int) -> list[str]:
     """Return a line for each stage: the first numbers of one operation's output, and how far they are off."""
     reference = tours[0].operations[number].out
     lines = []
-    for found in tours:
-        out = found.operations[number].out
+    for stage in tours:
+        out = stage.operations[number].out
         first = " ".join(f"{x:9.6f}" for x in out.reshape(-1, out.shape[-1])[0, :4])
-        line = f"   {found.stage:<14}out[0, 0, :4] = {first}"
+        line = f"   {stage.stage:<14}out[0, 0, :4] = {first}"
         if len(tours) > 1:
             line += f"   differs by {np.abs(out - reference).max():.1e}"
         lines.append(line)

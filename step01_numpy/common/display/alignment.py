@@ -6,7 +6,15 @@ import numpy as np
 
 from step01_numpy.common.configuration.recurrent import RecurrentConfig
 from step01_numpy.common.display.heat_map import readable
-from step01_numpy.common.display.tour import CROSS, Operation, Tour, capture, translated
+from step01_numpy.common.display.tour import (
+    CROSS,
+    Operation,
+    Tour,
+    capture,
+    in_words,
+    read_and_written,
+    translated,
+)
 from step01_numpy.common.text.tokenizer import BOS
 from step01_numpy.common.training.backend import Backend
 from step01_numpy.common.training.checkpoints import Checkpoint
@@ -32,21 +40,22 @@ def alignment(backend: Backend, checkpoint: Checkpoint, text: str) -> Tour:
         For a text without a token, or one too long for the model.
     """
     model, tokenizer = backend.load(checkpoint).double(), checkpoint.tokenizer
-    source, found = translated(backend, model, checkpoint, text)
+    source, found, doubts = translated(backend, model, checkpoint, text)
     model.maps, steps = [], capture(model.decoder.attention)
     backend.logits(model, np.array([source]), np.array([[BOS, *found]]))
     (weights,) = model.maps
     ((state, memory), _), *_ = steps
     contexts = np.stack([backend.numpy(context) for _, (context, *_) in steps], axis=1)
     asked, asking = (readable(tokenizer.tokens(ids)) for ids in (source, [BOS, *found]))
-    labels = asking, asked if weights.shape[-1] == len(asked) else [SENTENCE]
+    labels = read_and_written(asking), asked if weights.shape[-1] == len(asked) else [SENTENCE]
     read = f"state {tuple(state.shape)}, annotations {tuple(memory.annotations.shape)}"
     shapes = f"{read} -> weights {weights.shape} -> contexts {contexts.shape}"
     title, name = titles(checkpoint.config)
     operation = Operation(title, shapes, contexts, weights, *labels, name)
     translations, maps = {NAME: tokenizer.decode(found)}, {ALIGNMENT: weights[None]}
-    tokens = tokenizer.tokens(source)
-    return Tour(backend.name, text, translations, tokens, [operation], maps, {ALIGNMENT: labels})
+    finding, tokens = in_words(weights[0], *labels), tokenizer.tokens(source)
+    kinds = {ALIGNMENT: labels}
+    return Tour(backend.name, text, translations, tokens, [operation], maps, kinds, finding, doubts)
 
 
 def titles(config: RecurrentConfig) -> tuple[str, str]:
@@ -67,4 +76,5 @@ def with_alignment(tour: Tour, aligned: Tour) -> Tour:
         operations=[*heads, cross, operation, whole],
         maps=tour.maps | aligned.maps,
         labels=tour.labels | aligned.labels,
+        doubts=list(dict.fromkeys([*tour.doubts, *aligned.doubts])),
     )

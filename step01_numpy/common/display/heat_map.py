@@ -8,8 +8,9 @@ import numpy as np
 
 BOUNDS = (0.02, 0.1, 0.25, 0.5)  # from which weight on the next shade is used
 SHADES = " ░▒▓█"
+HIDDEN = "·"  # of a weight that is exactly 0: what is masked, not what is merely small
 COLOURS = (234, 23, 30, 79, 229)  # of the 256 of a terminal: near black, three blue-greens, pale yellow
-LABEL_WIDTH, HEADER_HEIGHT = 12, 8  # characters
+LABEL_WIDTH, HEADER_HEIGHT = 24, 10  # characters
 WIDTH = 96
 
 
@@ -33,18 +34,18 @@ def heat_map(
     colour : bool
         Whether to use the 256 colours of a terminal instead of shades.
     width : int
-        Most characters of a line; columns that do not fit are left out, and the last line says so.
+        Most characters of a line; columns that do not fit stand below, in as many bands as needed.
     """
     weights = _checked(weights, rows, columns)
     labels = [shorten(label, LABEL_WIDTH) for label in rows]
     indent = max(display_width(label) for label in labels) + 1
-    fitting = max(1, (width - indent) // 2)
-    lines = [" " * indent + line for line in header(columns[:fitting])]
-    for label, row in zip(labels, weights[:, :fitting], strict=True):
-        lines.append(_right(label, indent - 1) + " " + "".join(cell(x, 2, colour) for x in row))
-    if len(columns) > fitting:
-        lines.append(f"({len(columns) - fitting} more columns do not fit into {width} characters)")
-    return "\n".join(line.rstrip() if not colour else line for line in lines)
+    fitting, bands = max(1, (width - indent) // 2), []
+    for first in range(0, len(columns), fitting):
+        lines = [" " * indent + line for line in header(columns[first : first + fitting])]
+        for label, row in zip(labels, weights[:, first : first + fitting], strict=True):
+            lines.append(_right(label, indent - 1) + " " + "".join(cell(x, 2, colour) for x in row))
+        bands.append("\n".join(line.rstrip() if not colour else line for line in lines))
+    return "\n\n".join(bands)
 
 
 def side_by_side(
@@ -70,7 +71,11 @@ def side_by_side(
     """
     labels = [shorten(label, LABEL_WIDTH) for label in rows]
     indent = max(display_width(label) for label in labels) + 1
-    matrices = [_checked(x, rows, None)[:, : width - indent] for x in matrices]
+    matrices = [_checked(x, rows, None) for x in matrices]
+    if matrices[0].shape[1] > (room := max(1, width - indent)):
+        firsts = range(0, matrices[0].shape[1], room)
+        parts = ([x[:, first : first + room] for x in matrices] for first in firsts)
+        return "\n\n".join(side_by_side(x, titles, rows, colour=colour, width=width) for x in parts)
     size = max(matrices[0].shape[1], *(len(title) for title in titles)) + 2
     bands, fitting = [], max(1, (width - indent) // size)
     for first in range(0, len(matrices), fitting):
@@ -121,7 +126,10 @@ def beside(
 
 
 def cell(weight: float, width: int, colour: bool) -> str:
-    """Draw one weight."""
+    """Draw one weight: a dot where it is exactly 0, and so hidden."""
+    if weight == 0:
+        mark = HIDDEN.ljust(width)
+        return f"\x1b[2m{mark}\x1b[0m" if colour else mark
     level = int(np.searchsorted(BOUNDS, weight, side="right"))
     return f"\x1b[48;5;{COLOURS[level]}m{' ' * width}\x1b[0m" if colour else SHADES[level] * width
 
@@ -132,7 +140,7 @@ def legend(colour: bool) -> str:
     parts = [
         f"{cell(low, 2, colour)} {low * 100:g}–{high * 100:g} %" for low, high in itertools.pairwise(edges)
     ]
-    return "weights: " + "  ".join(parts)
+    return "weights: " + "  ".join([f"{cell(0.0, 2, colour).rstrip()} hidden", *parts])
 
 
 def header(columns: Sequence[str]) -> list[str]:

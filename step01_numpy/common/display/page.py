@@ -13,6 +13,10 @@ from step01_numpy.common.display.tour import CROSS, Tour
 from step01_numpy.common.parity.table import cells, pivot, verdict
 from step01_numpy.common.parity.verdict import Row
 
+HIDDEN = -1  # for a weight of exactly 0, which is masked; others are rounded
+OPENING = (
+    "This is cross-attention in the last block, of which the sentence above takes the mean over its heads"
+)
 TEMPLATE = Path(__file__).parent / "page.html"
 
 
@@ -31,13 +35,30 @@ def page(tours: Sequence[Tour], rows: Sequence[Row]) -> str:
     return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
         text=escape(first.text),
         translations=translations_list(first),
+        opening=OPENING if CROSS in first.maps else f"This is the {ALIGNMENT}",
+        finding=paragraph("finding", first.finding),
+        doubts=paragraph("doubt", first.doubts and f"This may be wrong: {'; '.join(first.doubts)}."),
         stage=escape(first.stage),
+        verdict=escape(proof_in_words(tours, rows)),
         stages=stages_table(tours),
-        parity=parity_table(rows)
-        if rows
-        else "<p>Run the last stage's tour to have all stages compared.</p>",
+        parity=parity_table(rows) if rows else "",
         data=embedded_json(maps_data(first)),
     )
+
+
+def paragraph(name: str, text: str) -> str:
+    """Return a paragraph of a class, or nothing where there is no text."""
+    return f'<p class="{name}">{escape(text)}</p>' if text else ""
+
+
+def proof_in_words(tours: Sequence[Tour], rows: Sequence[Row]) -> str:
+    """Return the verdict that stands over the folded tables."""
+    if len(tours) == 1:
+        return f"The numbers of {tours[0].stage} alone; the last stage's tour compares all stages."
+    pairs = (zip(tours[0].operations, tour.operations, strict=True) for tour in tours[1:])
+    apart = max(float(np.abs(a.out - b.out).max()) for both in pairs for a, b in both)
+    compared = f"; on random inputs, forward and backward, {verdict(rows)}" if rows else ""
+    return f"{len(tours)} stages, one result: they differ by {apart:.1e} at most on this sentence{compared}."
 
 
 def translations_list(tour: Tour) -> str:
@@ -49,14 +70,14 @@ def translations_list(tour: Tour) -> str:
 
 
 def maps_data(tour: Tour) -> list[dict]:
-    """Return the maps as the page's script reads them: weights in thousandths, and what stands beside."""
+    """Return the maps as the script reads them: weights in thousandths, or -1; and what stands beside."""
     return [
         {
             "kind": kind,
             "beside": [i for i, other in enumerate(tour.maps) if (kind, other) == (CROSS, ALIGNMENT)],
             "rows": tour.labels[kind][0],
             "columns": tour.labels[kind][1],
-            "blocks": np.rint(1000 * weights).astype(int).tolist(),
+            "blocks": np.where(weights == 0, HIDDEN, np.rint(1000 * weights)).astype(int).tolist(),
         }
         for kind, weights in tour.maps.items()
     ]

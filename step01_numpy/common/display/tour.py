@@ -1,6 +1,8 @@
 """What a tour shows of one stage: a sentence in every kind of attention, with a trained model's weights."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -14,6 +16,7 @@ from step01_numpy.common.training.checkpoints import Checkpoint
 
 SELF, MASKED, CROSS = "encoder self-attention", "decoder masked self-attention", "decoder cross-attention"
 NAME = "the Transformer"
+ARROW, FINDINGS = " → ", 3
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,10 @@ class Tour:
         has one of either.
     labels : dict
         From the kind of attention to the labels of its rows and columns.
+    finding : str
+        What its cross-attention found, in words: of the last block, the mean of its heads.
+    doubts : list of str
+        Why a translation may be wrong; empty where nothing says so.
     """
 
     stage: str
@@ -74,6 +81,8 @@ class Tour:
     operations: list[Operation]
     maps: dict[str, np.ndarray]
     labels: dict[str, tuple[list[str], list[str]]]
+    finding: str
+    doubts: list[str]
 
 
 def tour(backend: Backend, checkpoint: Checkpoint, text: str) -> Tour:
@@ -87,12 +96,13 @@ def tour(backend: Backend, checkpoint: Checkpoint, text: str) -> Tour:
     """
     maps, tokenizer = [], checkpoint.tokenizer
     model = backend.load(checkpoint, attend=backend.recording(maps)).double()
-    source, found = translated(backend, model, checkpoint, text)
+    source, found, doubts = translated(backend, model, checkpoint, text)
     seen = [capture(layer) for layer in attentions(model)]
     maps.clear()
     backend.logits(model, np.array([source]), np.array([[BOS, *found]]))
     asked, asking = (readable(tokenizer.tokens(ids)) for ids in (source, [BOS, *found]))
-    labels = {SELF: (asked, asked), MASKED: (asking, asking), CROSS: (asking, asked)}
+    steps = read_and_written(asking)
+    labels = {SELF: (asked, asked), MASKED: (steps, asking), CROSS: (steps, asked)}
     by_kind = sort_maps(maps, checkpoint.config.n_layers)
     operations = [
         one_head(backend, checkpoint, *head, labels, inputs)
@@ -100,16 +110,52 @@ def tour(backend: Backend, checkpoint: Checkpoint, text: str) -> Tour:
     ]
     operations.append(all_heads(backend, checkpoint, by_kind[CROSS][-1], labels[CROSS], seen[3]))
     translations, tokens = {NAME: tokenizer.decode(found)}, tokenizer.tokens(source)
-    return Tour(backend.name, text, translations, tokens, operations, by_kind, labels)
+    finding = in_words(by_kind[CROSS][-1].mean(axis=0), *labels[CROSS])  # of the last block, over its heads
+    return Tour(backend.name, text, translations, tokens, operations, by_kind, labels, finding, doubts)
 
 
-def translated(backend: Backend, model, checkpoint: Checkpoint, text: str) -> tuple[list[int], list[int]]:
-    """Return the tokens of a sentence, with <eos>, and those of its translation, without."""
+def translated(
+    backend: Backend, model, checkpoint: Checkpoint, text: str
+) -> tuple[list[int], list[int], list[str]]:
+    """Return the tokens of a sentence, with <eos>, those of its translation, without, and its doubts."""
     source, limit = [*checkpoint.tokenizer.encode(text.strip()), EOS], checkpoint.config.max_positions
     if not 1 < len(source) <= limit:
         raise ValueError(f"the text has {len(source)} tokens, <eos> included; expected 2 to {limit}")
-    opened = Pretrained(model, checkpoint.config, OwnTokenizer(checkpoint.tokenizer, "encoder_decoder"))
-    return source, Translator(backend, opened).search([source])[0][: limit - 1]
+    tokenizer = OwnTokenizer(checkpoint.tokenizer, "encoder_decoder")
+    work = Translator(backend, Pretrained(model, checkpoint.config, tokenizer, seen=checkpoint.seen))
+    (found,) = work.search([source])
+    return source, found[: limit - 1], work.doubts(text, source, found)
+
+
+def read_and_written(asking: Sequence[str]) -> list[str]:
+    """Label a decoder's rows: the token that it reads, and the one that it writes next."""
+    return [f"{read}{ARROW}{written}" for read, written in pairwise([*asking, "<eos>"])]
+
+
+def in_words(weights: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -> str:
+    """
+    Say at which words a decoder looked most clearly, and to write what.
+
+    Parameters
+    ----------
+    weights : (L, S)
+    rows : sequence of str
+        Of `read_and_written`.
+    columns : sequence of str
+
+    Returns
+    -------
+    str
+        The three clearest, in the order in which they were written; each word that was looked at is named
+        once. It is empty where no row looks at one word more than at all others together.
+    """
+    clear = {}
+    for i in np.argsort(-weights.max(axis=1), kind="stable"):
+        j, written = int(weights[i].argmax()), rows[i].split(ARROW)[1]
+        if weights[i, j] > 0.5 and columns[j].isalpha() and written.isalpha() and j not in clear:
+            clear[j] = (i, f"to write “{written}” it looked at “{columns[j]}” ({weights[i, j]:.0%})")
+    said = "; ".join(text for _, text in sorted(list(clear.values())[:FINDINGS]))
+    return said[:1].upper() + said[1:] + "." if said else ""
 
 
 # Of the one-head operations: the class, the name of the layer whose first head it is, the kind, the title.
