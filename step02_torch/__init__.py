@@ -1,6 +1,17 @@
 """Step 2: the same attention as PyTorch modules; autograd does the backward. Imports in reading order."""
 
-from step02_torch.arrays import Array, from_numpy, random_generator, to_numpy, widen
+from step02_torch.arrays import (
+    Array,
+    as_tokens,
+    follow_autocast,
+    from_numpy,
+    gradients,
+    is_known,
+    random_generator,
+    to_numpy,
+    widen,
+    without_autocast,
+)
 from step02_torch.softmax import softmax
 from step02_torch.masks import (
     causal_mask,
@@ -77,7 +88,8 @@ from step02_torch.training import Progress, loss_and_gradients, train, training_
 from step02_torch.generation import lay_out, prepare, start, step
 
 __all__ = [
-    "Array", "from_numpy", "random_generator", "to_numpy", "widen",
+    "Array", "as_tokens", "follow_autocast", "from_numpy", "gradients", "is_known", "random_generator", "to_numpy",
+    "widen", "without_autocast",
     "softmax",
     "causal_mask", "combine_masks", "hide", "key_positions", "padding_mask", "sliding_window_mask",
     "STANDARD", "Attend", "attention_scores", "cap", "repeat_heads", "scale_or_default",

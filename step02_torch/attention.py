@@ -6,7 +6,7 @@ from math import sqrt
 from jaxtyping import Bool, Float
 
 from step01_numpy.common.support import checks
-from step02_torch.arrays import Array, widen
+from step02_torch.arrays import Array, follow_autocast, widen
 from step02_torch.masks import combine_masks, hide
 from step02_torch.softmax import softmax
 
@@ -33,6 +33,7 @@ def simple_attention(
     return out, weights
 
 
+@follow_autocast
 def scaled_dot_product_attention(
     q: Float[Array, "*heads L D"],
     k: Float[Array, "*kv_heads S D"],
@@ -89,7 +90,7 @@ def scaled_dot_product_attention(
     k, v = repeat_heads(widen(k), q), repeat_heads(widen(v), q)
     scores = cap(attention_scores(widen(q), k, scale), softcap)  # (*heads, L, S)
     if bias is not None:
-        scores = scores + widen(bias.detach())
+        scores = scores + bias.detach().to(scores.dtype)
     visible = combine_masks(
         q.shape[-2], k.shape[-2], mask, causal=causal, window=window, offset=offset, like=q
     )

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Int
 
 from step01_numpy.common.configuration.model import ModelConfig
 from step01_numpy.common.support import checks
-from step02_torch.arrays import Array
+from step02_torch.arrays import Array, is_known
 from step02_torch.attention import STANDARD, Attend
 from step02_torch.feed_forward import ACTIVATIONS, FeedForward
 from step02_torch.layers import NORMS, Dropout, Embedding, LearnedPositions
@@ -45,7 +45,8 @@ class PositionalInput(Layer):
         segments: Int[Array, "B L"] | None = None,
     ) -> Float[Array, "B L d_model"]:
         """Add what tells the positions, (B, L) or (1, L), and the segments, 0 where not given."""
-        checks.at_most("sequence length", int(positions.max()) + 1, "max_positions", self.max_positions)
+        length = int(positions.max()) + 1 if is_known(positions) else embedded.shape[1]
+        checks.at_most("sequence length", length, "max_positions", self.max_positions)
         x = embedded * self.scale
         if self.kind.startswith("sinusoidal"):
             rows = sinusoids(positions, x.shape[-1], interleaved=self.kind == "sinusoidal")

@@ -50,4 +50,5 @@ class KVCache:
     def reorder(self, rows: Int[Array, " B"]) -> None:
         """Let row b continue what was row `rows[b]`, as beam search does when it drops a beam."""
         if self.keys is not None:
+            rows = rows.long()  # PyTorch takes uint8 for a mask
             self.keys, self.values = self.keys[rows], self.values[rows]

@@ -1,20 +1,23 @@
 """FlashAttention (Dao et al. 2022): the numbers of `attention.py`, tile by tile; no L×S matrix is stored."""
 
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
 
 from step01_numpy.common.support import checks
-from step02_torch.arrays import Array, widen
+from step02_torch.arrays import Array, follow_autocast, gradients, widen, without_autocast
 from step02_torch.attention import cap, scale_or_default
 from step02_torch.masks import combine_masks, hide
+from step02_torch.softmax import softmax
 
 __all__ = ["FLASH", "flash_attention"]  # the backward is for those who need it: autograd does it otherwise
 
 _QUERIES, _KEYS = 256, 512  # in a tile
 
 
+@follow_autocast
 def flash_attention(
     q: Float[Array, "*heads L D"],
     k: Float[Array, "*kv_heads S D"],
@@ -138,23 +141,37 @@ def _attend_backward(rule, d_out, q, out, lse, k, v, d_k, d_v, rows):
 class _FlashAttention(torch.autograd.Function):
     """Autograd would keep the weights of every tile; this keeps q, k, v, out and one number a row."""
 
-    @staticmethod
-    def forward(ctx, q, k, v, rule):
-        wide_q, wide_k, wide_v = _by_group(widen(q), k), widen(k).unsqueeze(-3), widen(v).unsqueeze(-3)
-        out = wide_q.new_zeros(*wide_q.shape[:-1], v.shape[-1])
-        lse = wide_q.new_zeros(wide_q.shape[:-1])
-        for rows in _slices(0, q.shape[-2], _QUERIES):
-            out[..., rows, :], lse[..., rows] = _attend(rule, wide_q[..., rows, :], wide_k, wide_v, rows)
-        out, lse = out.reshape(*q.shape[:-1], -1).to(q.dtype), lse.reshape(q.shape[:-1])
-        ctx.save_for_backward(q, k, v, out, lse)
-        ctx.rule = rule
-        ctx.mark_non_differentiable(lse)
-        return out, lse
+    generate_vmap_rule = True
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    def forward(q, k, v, rule):
+        wide_q, wide_k, wide_v = _by_group(widen(q), k), widen(k).unsqueeze(-3), widen(v).unsqueeze(-3)
+        rows_of_tiles = _slices(0, q.shape[-2], _QUERIES)
+        parts = [_attend(rule, wide_q[..., rows, :], wide_k, wide_v, rows) for rows in rows_of_tiles]
+        out, lse = (torch.cat(x, dim=dim) for x, dim in zip(zip(*parts, strict=True), (-2, -1), strict=True))
+        return out.reshape(*q.shape[:-1], -1).to(q.dtype), lse.reshape(q.shape[:-1])
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        *qkv, ctx.rule = inputs
+        ctx.save_for_backward(*qkv, *output)
+        ctx.mark_non_differentiable(output[1])
+
+    @staticmethod
     def backward(ctx, d_out, _):
-        return *_backward(ctx.rule, d_out, *ctx.saved_tensors), None
+        q, k, v, out, lse = ctx.saved_tensors
+        if torch.is_grad_enabled():  # what is returned is to be differentiated too
+            return *gradients(partial(_at_once, ctx.rule), (q, k, v), d_out), None
+        with without_autocast(q):
+            return *_backward(ctx.rule, d_out, q, k, v, out, lse), None
+
+
+def _at_once(rule, q, k, v):
+    """Attend in a single tile, all weights at hand, in operations that autograd knows."""
+    rows, keys = slice(0, q.shape[-2]), slice(0, rule.n_keys)
+    _, scores = rule.scores(_by_group(widen(q), k), widen(k).unsqueeze(-3), rows, keys)
+    out = softmax(scores) @ widen(v).unsqueeze(-3)
+    return out.reshape(*q.shape[:-1], -1).to(q.dtype)
 
 
 class _Rule(NamedTuple):
@@ -183,7 +200,7 @@ class _Rule(NamedTuple):
         raw = (q * self.scale) @ k[..., keys, :].mT
         scores = cap(raw, self.softcap)
         if self.bias is not None:
-            scores = scores + widen(self.bias[..., rows, keys])
+            scores = scores + self.bias[..., rows, keys].to(scores.dtype)
         mask = None if self.mask is None else self.mask[..., rows, keys]
         offset = self.offset + rows.start - keys.start  # where the tile's first query stands among its keys
         window = self.left, self.right
@@ -192,7 +209,7 @@ class _Rule(NamedTuple):
 
 def _rule(q, k, mask, bias, causal, window, offset, scale, softcap) -> _Rule:
     shape = (*q.shape[:-1], k.shape[-2])
-    mask, bias = (x if x is None else _by_group(x.expand(shape), k) for x in (mask, bias))
+    mask, bias = (x if x is None else _by_group(x.detach().expand(shape), k) for x in (mask, bias))
     left, right = (None, None) if window is None else window
     offset = shape[-1] - shape[-2] if offset is None else offset
     right = 0 if causal else right

@@ -5,7 +5,7 @@ from jaxtyping import Bool, Float, Int
 
 from step01_numpy.common.configuration.model import ModelConfig
 from step01_numpy.common.support import checks
-from step02_torch.arrays import Array, random_generator
+from step02_torch.arrays import Array, is_known, random_generator
 from step02_torch.attention import STANDARD, Attend
 from step02_torch.blocks import Head
 from step02_torch.layers import Embedding
@@ -91,7 +91,7 @@ class LanguageModel(Layer):
 
     def start(self, tokens: Int[Array, "B L"], mask: Bool[Array, "B L"] | None = None) -> DecoderCache:
         """Read the prompts, padded on the left where `mask` is False, and stand before what follows."""
-        if mask is not None and mask.all():
+        if mask is not None and is_known(mask) and mask.all():
             mask = None
         cache = DecoderCache(self.config, mask=None if mask is None else mask[:, :0])
         if tokens.shape[1]:

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch.nn import functional
 
 from step01_numpy.common.support import checks
-from step02_torch.arrays import Array, from_numpy, random_generator
+from step02_torch.arrays import Array, as_tokens, from_numpy, random_generator
 from step02_torch.parameters import Layer, Parameter, normal
 
 
@@ -30,8 +30,7 @@ class Embedding(Layer):
 
     def forward(self, tokens: Int[Array, "*shape"]) -> Float[Array, "*shape d_model"]:
         """Return the row of each token."""
-        checks.tokens("tokens", tokens, len(self.weight))
-        return functional.embedding(tokens, self.weight)
+        return functional.embedding(as_tokens("tokens", tokens, len(self.weight)), self.weight)
 
 
 class LearnedPositions(Layer):
@@ -52,8 +51,7 @@ class LearnedPositions(Layer):
 
     def forward(self, positions: Int[Array, "*shape"]) -> Float[Array, "*shape d_model"]:
         """Return the row of each position."""
-        checks.tokens("positions", positions, len(self.weight))
-        return self.weight[positions]
+        return self.weight[as_tokens("positions", positions, len(self.weight))]
 
 
 def layer_norm(
@@ -145,5 +143,7 @@ class Dropout(Layer):
         """Drop entries of x, of any shape, while training; otherwise return x."""
         if not self.training or self.rate == 0:
             return x
+        if torch.compiler.is_exporting() or torch.jit.is_tracing():
+            raise RuntimeError("an exported dropout would drop the same entries for ever; call eval() before")
         kept = self.rng.random(tuple(x.shape), dtype="float32") >= self.rate
         return x * (from_numpy(kept).to(x) * (1 / (1 - self.rate)))

@@ -1,10 +1,12 @@
 """Cross-entropy: how many nats the right tokens surprise the model by, with label smoothing."""
 
+from functools import partial
+
 import torch
 from jaxtyping import Float, Int
 
 from step01_numpy.common.support import checks
-from step02_torch.arrays import Array
+from step02_torch.arrays import Array, as_tokens, gradients, widen, without_autocast
 from step02_torch.merge import log_sum_exp
 from step02_torch.parameters import linear
 
@@ -28,7 +30,7 @@ def cross_entropy(
     ----------
     Szegedy et al. 2015, section 7, arXiv:1512.00567.
     """
-    checks.tokens("targets", targets, logits.shape[-1])
+    targets = as_tokens("targets", targets, logits.shape[-1])
     checks.shape("targets", targets, logits.shape[:1])
     checks.rate("smoothing", smoothing)
     picked = logits.gather(-1, targets[:, None])[:, 0]
@@ -59,16 +61,18 @@ def linear_cross_entropy(
     The gradients are computed in the forward already, while a block's logits are at hand: autograd would
     keep all logits, or compute them again.
     """
-    checks.tokens("targets", targets, len(weight))
+    targets = as_tokens("targets", targets, len(weight))
     checks.shape("targets", targets, hidden.shape[:1])
     checks.features("hidden", hidden, weight.shape[1])
     checks.rate("smoothing", smoothing)
-    return _LinearCrossEntropy.apply(hidden, weight, bias, targets, smoothing)
+    wide = widen(hidden), widen(weight), None if bias is None else widen(bias)
+    with without_autocast(hidden):  # which takes losses in float32
+        return _LinearCrossEntropy.apply(*wide, targets, smoothing)[0]
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, hidden, weight, bias, targets, smoothing):
+    def forward(hidden, weight, bias, targets, smoothing):
         n, loss, d_hidden = len(hidden), 0.0, torch.empty_like(hidden)
         d_weight, d_bias = torch.zeros_like(weight), torch.zeros_like(weight[:, 0])
         for start in range(0, n, BLOCK):
@@ -82,10 +86,27 @@ class _LinearCrossEntropy(torch.autograd.Function):
             torch.mm(d_logits, weight, out=d_hidden[rows])
             d_weight.addmm_(d_logits.T, hidden[rows])
             d_bias += d_logits.sum(dim=0)
-        ctx.save_for_backward(d_hidden, d_weight, d_bias)
-        return loss
+        return loss, d_hidden, d_weight, d_bias
 
     @staticmethod
-    def backward(ctx, d_loss):
-        d_hidden, d_weight, d_bias = (d_loss * d for d in ctx.saved_tensors)
-        return d_hidden, d_weight, d_bias if ctx.needs_input_grad[2] else None, None, None
+    def setup_context(ctx, inputs, output):
+        *arrays, ctx.smoothing = inputs
+        ctx.save_for_backward(*arrays, *output[1:])
+        ctx.mark_non_differentiable(*output[1:])
+        ctx.set_materialize_grads(False)
+
+    @staticmethod
+    def backward(ctx, d_loss, *_):
+        *inputs, targets, d_hidden, d_weight, d_bias = ctx.saved_tensors
+        if torch.is_grad_enabled():  # what is returned is to be differentiated too
+            hidden, weight, bias = inputs
+            all_at_once = partial(_all_at_once, targets, ctx.smoothing)
+            if bias is None:
+                return *gradients(all_at_once, (hidden, weight), d_loss), None, None, None
+            return *gradients(all_at_once, (hidden, weight, bias), d_loss), None, None
+        d_bias = d_loss * d_bias if ctx.needs_input_grad[2] else None
+        return d_loss * d_hidden, d_loss * d_weight, d_bias, None, None
+
+
+def _all_at_once(targets, smoothing, hidden, weight, bias=None):
+    return cross_entropy(linear(hidden, weight, bias), targets, smoothing=smoothing)

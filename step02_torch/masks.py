@@ -91,7 +91,7 @@ def padding_mask(lengths: Int[Array, " B"], n_keys: int) -> Bool[Array, "B 1 1 S
     tensor([[1, 1, 0, 0],
             [1, 1, 1, 0]], dtype=torch.int32)
     """
-    return (torch.arange(n_keys, device=lengths.device) < lengths[:, None])[:, None, None, :]
+    return (torch.arange(n_keys, device=lengths.device) < lengths[:, None].long())[:, None, None, :]
 
 
 def key_positions(n_queries: int, n_keys: int | None, *, offset: int | None = None, like=None):

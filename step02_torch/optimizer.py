@@ -64,7 +64,7 @@ class AdamW:
             self._remember(parameter, int(state["steps"]), mean, square)
 
     def _remember(self, parameter, steps, mean, square):
-        step = torch.tensor(float(steps), device=parameter.device)  # where `fused` wants it
+        step = torch.tensor(float(steps), dtype=torch.float32, device=parameter.device)  # as `fused` wants it
         self.adamw.state[parameter] = {"step": step, "exp_avg": mean, "exp_avg_sq": square}
 
 

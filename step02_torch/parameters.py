@@ -17,7 +17,9 @@ __all__ = ["Layer", "Linear", "Parameter", "linear", "normal", "uniform"]
 class Layer(Module):
     """A module whose `load_state_dict` also takes the NumPy arrays of the other stages."""
 
-    def load_state_dict(self, state: dict, *, copy: bool = True) -> None:
+    def load_state_dict(
+        self, state: dict, strict: bool = True, assign: bool = False, *, copy: bool = True
+    ) -> tuple[list, list]:
         """
         Take the weights from `state`, arrays of any stage by name, in this module's dtype and on its device.
 
@@ -26,6 +28,13 @@ class Layer(Module):
         state : dict
         copy : bool
             Without a copy, the tensors take the place of the module's own.
+        strict, assign : bool
+            As in PyTorch, where assign=True is copy=False. Not strict, names in one of the two are left alone.
+
+        Returns
+        -------
+        missing_keys, unexpected_keys : list
+            What was left alone.
 
         Raises
         ------
@@ -33,10 +42,13 @@ class Layer(Module):
             For names missing or unknown, or a wrong shape; then no weight has changed.
         """
         own = self.state_dict()
-        checks.state({name: data.shape for name, data in own.items()}, state)
+        expected = {name: data.shape for name, data in own.items() if strict or name in state}
+        checks.state(expected, {name: x for name, x in state.items() if strict or name in own})
         tensors = {name: x if isinstance(x, Array) else from_numpy(x) for name, x in state.items()}
-        tensors = {name: x.to(own[name]) for name, x in tensors.items()}
-        super().load_state_dict(tensors, assign=not copy)
+        for name in expected:
+            like = own[name].dtype if own[name].is_meta else own[name]  # "meta" would drop the numbers
+            tensors[name] = tensors[name].to(like)
+        return super().load_state_dict(tensors, strict=strict, assign=assign or not copy)
 
 
 class Linear(Layer):
@@ -67,13 +79,17 @@ class Linear(Layer):
 
 
 def uniform(bound: float, shape: tuple, rng=None) -> Float[Array, "..."]:
-    """Draw float32 numbers from [-bound, bound)."""
+    """Draw numbers from [-bound, bound), in PyTorch's default dtype and on its default device."""
     if rng is None:
         return torch.empty(shape).uniform_(-bound, bound)
-    return torch.from_numpy(rng.uniform(-bound, bound, shape)).float()  # not copied: nobody else has it
+    return _weight(rng.uniform(-bound, bound, shape))
 
 
 def normal(deviation: float, shape: tuple, rng=None) -> Float[Array, "..."]:
-    """Draw float32 numbers from a normal distribution of mean 0."""
+    """Draw numbers from a normal distribution of mean 0; dtype and device as in `uniform`."""
     rng = random_generator() if rng is None else rng
-    return torch.from_numpy(rng.normal(0, deviation, shape)).float()
+    return _weight(rng.normal(0, deviation, shape))
+
+
+def _weight(x):
+    return torch.as_tensor(x, dtype=torch.get_default_dtype())  # not copied: nobody else has it

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 
 from step01_numpy.common.support import checks
-from step02_torch.arrays import Array, widen
+from step02_torch.arrays import Array, is_known, widen
 
 _SHORTEST = 1e-12  # a row shorter than this is not brought to length 1: nothing is divided by less
 
@@ -74,6 +74,6 @@ def embed(
     unit : bool
         Whether the vectors are brought to length 1.
     """
-    rows = model.encode(tokens, None if mask.all() else mask)  # nothing to hide: no mask to apply
+    rows = model.encode(tokens, None if is_known(mask) and mask.all() else mask)  # nothing to hide: no mask to apply
     pooled = mean_pool(rows, mask)
     return normalise(pooled) if unit else pooled

@@ -31,6 +31,7 @@ class RecurrentCache:
 
     def reorder(self, rows: Int[Array, " B"]) -> None:
         """Let row b continue what was row `rows[b]`: beams are kept, dropped or doubled."""
+        rows = rows.long()  # PyTorch takes uint8 for a mask
         self.state, self.memory = self.state[rows], Memory(*(x[rows] for x in self.memory))
 
 

@@ -3,7 +3,7 @@
 import torch
 from jaxtyping import Float
 
-from step02_torch.arrays import Array, widen
+from step02_torch.arrays import Array, is_known, widen
 
 
 def softmax(scores: Float[Array, "..."], axis: int = -1) -> Float[Array, "..."]:
@@ -41,6 +41,6 @@ def softmax(scores: Float[Array, "..."], axis: int = -1) -> Float[Array, "..."]:
     """
     wide = widen(scores)
     empty = wide.detach().amax(dim=axis, keepdim=True) == -torch.inf
-    if not empty.any():
+    if is_known(empty) and not empty.any():  # spares two copies
         return wide.softmax(dim=axis).to(scores.dtype)
     return wide.masked_fill(empty, 0).softmax(dim=axis).masked_fill(empty, 0).to(scores.dtype)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from step01_numpy.common.text.batches import PAD
 from step01_numpy.common.training.configuration import TrainingConfig
 from step01_numpy.training import Progress
-from step02_torch.arrays import from_numpy
+from step02_torch.arrays import from_numpy, without_autocast
 from step02_torch.loss import linear_cross_entropy
 from step02_torch.optimizer import AdamW, clip_gradients, learning_rate
 from step02_torch.parameters import Layer
@@ -42,7 +42,8 @@ def loss_and_gradients(model: Layer, batch: tuple, *, smoothing: float) -> tuple
     real = targets != PAD  # padding teaches nothing and is not counted
     hidden = model.hidden(*inputs)[real]
     loss = linear_cross_entropy(hidden, weight, targets[real], bias=bias, smoothing=smoothing)
-    loss.backward()
+    with without_autocast(loss):  # a backward has the dtypes of its forward
+        loss.backward()
     return loss.item(), len(hidden)
 
 

@@ -42,7 +42,7 @@ class DecoderCache:
         """Let row b continue what was row `rows[b]`: beams are kept, dropped or doubled."""
         for name in ("mask", "memory", "memory_mask"):
             x = getattr(self, name)
-            setattr(self, name, None if x is None else x[rows])
+            setattr(self, name, None if x is None else x[rows.long()])
         for pair in self.blocks:
             for cache in pair:
                 cache.reorder(rows)

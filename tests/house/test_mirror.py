@@ -44,7 +44,7 @@ OWN = {"arrays": None, "flash_attention": {"FLASH", "on_rung"}}  # what a stage 
 MACHINERY = ["kernels"]  # what lies between step03's flash attention and its kernels
 ATTENDING = ["self_attention", "multi_head_attention"]  # step03 attends by its flash attention
 BRINGS_THE_ENGINE = ["generation"]  # the mathematics knows nothing of what serves speed, with this exception
-OWN_PARAMETER = "rung"  # which of the device's kernels: its flash attention alone has them
+OWN_PARAMETERS = ("rung", "strict", "assign")  # which of a device's kernels; what else PyTorch loads by
 MIRRORS = [("step02_torch", name) for name in READING_ORDER] + [("step03_gpu", name) for name in FAMILY]
 
 
@@ -67,7 +67,7 @@ def public(module):
 def parameters(function):
     """Names and kinds of a function's parameters, and which of them are optional."""
     found = inspect.signature(function).parameters.values()
-    return [(p.name, p.kind, p.default is p.empty) for p in found if p.name != OWN_PARAMETER]
+    return [(p.name, p.kind, p.default is p.empty) for p in found if p.name not in OWN_PARAMETERS]
 
 
 def own_methods(cls):

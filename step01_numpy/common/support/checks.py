@@ -1,6 +1,5 @@
 """What a caller may hand to attention: every mistake is named, with what was expected and what came."""
 
-from functools import cache
 from math import isfinite
 from numbers import Integral, Real
 
@@ -202,12 +201,12 @@ def _shape(x):
 
 
 def _dtype(x):
-    return _name(x.dtype)
+    if x.dtype not in _names:  # spelling a dtype takes longer than a small product
+        _names[x.dtype] = str(x.dtype).removeprefix("torch.")
+    return _names[x.dtype]
 
 
-@cache  # spelling a dtype takes longer than a small product
-def _name(dtype):
-    return str(dtype).removeprefix("torch.")
+_names: dict = {}  # and no `functools.cache`, of which torch.compile warns
 
 
 def _is_integer(x):
