@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from step01_numpy.common.decoding.search import beam_search, greedy
 from step01_numpy.common.inference.doubts import not_learned, repeats_itself
 from step01_numpy.common.pretrained.directory import Pretrained
+from step01_numpy.common.support.host import one_thread
 from step01_numpy.common.text.batches import pad
 from step01_numpy.common.training.backend import Backend
 
@@ -103,7 +103,7 @@ class Translator:
         """Translate tokens, as the tokenizer encodes a line; nothing but the text's own tokens comes back."""
         limits = np.array([self._longest(len(source)) for source in sources])
         options = {"first": self.markers.first, "eos": self.markers.eos, "never": self.markers.never}
-        with threadpool_limits(1):  # a step's products are so small that threads would wait for each other
+        with one_thread():  # a step's products are so small that threads would wait for each other
             decoding = self.backend.start(self.model, pad(sources, self.markers.pad)[0])
             if self.beam == 1:
                 rows = greedy(decoding.step, len(sources), max_length=limits, **options)

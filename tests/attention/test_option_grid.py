@@ -1,0 +1,82 @@
+"""
+The grid of options that flash-attention's own tests span, in float32 against float64, for every stage.
+
+Scores of a soft cap of 50 reach ±50, ALiBi's biases -200: what rounds there shows in the weights.
+"""
+
+import numpy as np
+import pytest
+import torch
+
+from tests.attention.test_attention import allowed
+from tests.tolerances import assert_earned, difference
+
+LENGTHS = [(113, 203), (128, 217), (108, 256), (512, 256), (257, 512)]
+HEADS, SLOPES = 4, np.array([1 / 2, 1 / 4, 1 / 16, 1 / 256])
+VISIBLE = {
+    "all": {},
+    "causal": {"causal": True},
+    "window": {"window": (30, 20)},
+    "causal window": {"causal": True, "window": (64, None)},
+}
+
+
+def by_torch(arrays, see, bias, softcap, dtype):
+    """Return out and the gradients of the attention written down in PyTorch."""
+    q, k, v, d_out = (torch.tensor(x).to(dtype) for x in arrays)
+    leaves = [x.requires_grad_() for x in (q, k, v)]
+    k, v = (x.repeat_interleave(HEADS // x.shape[0], 0) for x in (k, v))
+    scores = (q / q.shape[-1] ** 0.5) @ k.mT
+    scores = scores if softcap is None else softcap * torch.tanh(scores / softcap)
+    scores = scores if bias is None else scores + torch.tensor(bias).to(dtype)
+    weights = scores.masked_fill(~torch.tensor(see), -torch.inf).softmax(-1).nan_to_num(0)
+    out = weights @ v
+    out.backward(d_out)
+    return [x.detach().double().numpy() for x in (out, *(leaf.grad for leaf in leaves))]
+
+
+def reordered(arrays, see, bias, softcap, features, keys):
+    """
+    Return what PyTorch makes of the same attention in float32, its sums in another order.
+
+    The features of q and k may stand in any order, and so may the keys: no result changes but by rounding.
+    """
+    q, k, v, d_out = arrays
+    arrays = q[..., features], k[:, keys][..., features], v[:, keys], d_out
+    bias = bias if bias is None else bias[..., keys]
+    out, d_q, d_k, d_v = by_torch(arrays, see[:, keys], bias, softcap, torch.float32)
+    features, keys = np.argsort(features), np.argsort(keys)
+    return out, d_q[..., features], d_k[:, keys][..., features], d_v[:, keys]
+
+
+def peers(rng, *call):
+    """Return PyTorch's result with the largest error in four orders of its sums, for out and each gradient."""
+    (q, k, *_), *_ = call
+    orders = [(np.arange(q.shape[-1]), np.arange(k.shape[-2]))]
+    orders += [tuple(map(rng.permutation, map(len, orders[0]))) for _ in range(3)]
+    found, reference = [reordered(*call, *order) for order in orders], by_torch(*call, torch.float64)
+    worst = [max(x, key=lambda x: difference(x, y)) for *x, y in zip(*found, reference, strict=True)]
+    return worst, reference
+
+
+@pytest.mark.grid
+@pytest.mark.parametrize("lengths", LENGTHS)
+@pytest.mark.parametrize("size", [40, 64, 128])
+@pytest.mark.parametrize("kv_heads", [4, 1])
+@pytest.mark.parametrize("visible", VISIBLE)
+@pytest.mark.parametrize("softcap", [None, 50.0])
+@pytest.mark.parametrize("alibi", [False, True])
+def test_float32(stage, rng, lengths, size, kv_heads, visible, softcap, alibi):
+    n_queries, n_keys = lengths
+    q, d_out = rng.normal(size=(2, HEADS, n_queries, size)).astype(np.float32)
+    k, v = rng.normal(size=(2, kv_heads, n_keys, size)).astype(np.float32)
+    q = q if softcap is None else q * np.float32(softcap)  # so that it caps: the raw scores go up to ±200
+    see = allowed(**VISIBLE[visible], n_queries=n_queries, n_keys=n_keys)
+    away = abs(np.arange(n_queries)[:, None] + n_keys - n_queries - np.arange(n_keys))
+    bias = (-SLOPES[:, None, None] * away).astype(np.float32) if alibi else None
+    worst, reference = peers(rng, (q, k, v, d_out), see, bias, softcap)
+    options = {**VISIBLE[visible], "softcap": softcap, "bias": bias}
+    out, _ = stage.call("flash_attention", q, k, v, **options)
+    found = out, *stage.gradients("flash_attention", d_out, q, k, v, **options)
+    for i, (name, x) in enumerate(zip(("out", "d_q", "d_k", "d_v"), found, strict=True)):
+        assert_earned(x, worst[i], reference[i], "float32", 3 if i else 2, name)
