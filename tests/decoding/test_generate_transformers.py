@@ -90,9 +90,10 @@ def test_tokens_are_the_librarys(stage, family, beam):
         decoding, first = backend.start(pretrained.model, tokens), markers.first
     else:
         decoding, first = backend.start(pretrained.model, tokens[:, :-1], real[:, :-1]), tokens[:, -1]
-    options = {"max_length": LIMIT, "first": first, "eos": markers.eos, "never": markers.never}
+    texts = [[int(x)] for x in np.broadcast_to(first, rows)]  # of these rules none looks further back
     defaults = pretrained.search._asdict()
-    options |= {"force_eos": defaults["force_eos"]}
+    adjust = defaults["constraints"].over(texts, max_length=LIMIT, eos=markers.eos)
+    options = {"max_length": LIMIT, "first": first, "eos": markers.eos, "adjust": adjust}
     if beam == 1:
         found = greedy(decoding.step, rows, **options)
     else:

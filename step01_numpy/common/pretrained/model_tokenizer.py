@@ -24,15 +24,12 @@ class Markers(NamedTuple):
         What ends a text.
     mask : int or None
         What a masked language model fills in.
-    never : tuple of int
-        What is never generated.
     """
 
     pad: int = 0
     first: int | None = None
     eos: tuple[int, ...] = ()
     mask: int | None = None
-    never: tuple[int, ...] = ()
 
 
 AROUND = {"encoder_decoder": ([], [EOS]), "encoder": ([BOS], [EOS]), "decoder": ([EOS], [])}  # a text

@@ -50,12 +50,8 @@ def read_markers(directory: Path, generation: dict) -> Markers:
     """Read which ids have a meaning of their own."""
     names = ("decoder_start_token_id", "bos_token_id", "pad_token_id", "eos_token_id")
     start, bos, pad, eos = (_ids(directory, generation, name) for name in names)
-    never = generation.get("bad_words_ids") or []
-    if not isinstance(never, list) or not all(isinstance(x, list) and len(x) == 1 for x in never):
-        raise ValueError(f"{directory}: bad_words_ids is {never}; expected lists of one id each")
-    never = _ids(directory, {"bad_words_ids": [index for (index,) in never]}, "bad_words_ids")
     pad = max((0, *pad))  # older files say -1 for none
-    return Markers(pad, next(iter(start + bos), None), eos, never=never)
+    return Markers(pad, next(iter(start + bos), None), eos)
 
 
 def _ids(directory, generation, name):
@@ -73,7 +69,7 @@ def _check_size(directory, tokenizer, vocab_size):
             f"{vocab_size}; expected no more"
         )
     markers = tokenizer.markers
-    largest = max(x for x in (markers.pad, *markers.eos, *markers.never, markers.first) if x is not None)
+    largest = max(x for x in (markers.pad, *markers.eos, markers.first) if x is not None)
     if largest >= vocab_size:
         raise ValueError(f"{directory}: special token {largest} is outside its vocabulary of {vocab_size}")
 
