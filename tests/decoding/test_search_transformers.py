@@ -94,9 +94,7 @@ def ours(reference, beam, first, eos, constraints=Constraints(), texts=None, **o
     options |= {"adjust": constraints.over(texts, max_length=LIMIT, eos=eos), "first": first, "eos": eos}
     if beam == 1:
         return greedy(reference.step, len(LENGTHS), max_length=LIMIT, **options)
-    found = beam_search(
-        reference.step, reference.reorder, len(LENGTHS), beam, max_length=LIMIT, **options
-    )
+    found = beam_search(reference.step, reference.reorder, len(LENGTHS), beam, max_length=LIMIT, **options)
     return [x.tokens for x in found]
 
 
@@ -153,7 +151,12 @@ RULES = {  # theirs, and ours
     "not at once": ({"begin_suppress_tokens": FEW}, {"never_first": FEW}),
     "an end": ({"forced_eos_token_id": EOS}, {"last": (EOS,)}),
     "some of it": (
-        {"repetition_penalty": 0.8, "no_repeat_ngram_size": 3, "min_new_tokens": 4, "renormalize_logits": True},
+        {
+            "repetition_penalty": 0.8,
+            "no_repeat_ngram_size": 3,
+            "min_new_tokens": 4,
+            "renormalize_logits": True,
+        },
         {"repetition_penalty": 0.8, "no_repeat_ngram": 3, "min_new": 4, "renormalise": True},
     ),
 }
@@ -167,7 +170,9 @@ def prompted(kind, beam, **given):
     """Return the library's tokens after prompts of one length, since it counts padding as tokens."""
     model, tokens = gpt2() if kind == "gpt2" else marian(), prompts()
     start, pad = (5, PAD) if kind == "gpt2" else (1, model.config.pad_token_id)
-    given = {"forced_eos_token_id": None} | {k: list(x) if isinstance(x, tuple) else x for k, x in given.items()}
+    given = {"forced_eos_token_id": None} | {
+        k: list(x) if isinstance(x, tuple) else x for k, x in given.items()
+    }
     return theirs(model, tokens, tokens > 0, beam, MANY_ENDS, start, pad_token_id=pad, **given)
 
 

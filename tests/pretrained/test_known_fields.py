@@ -1,4 +1,4 @@
-"""Fields of a model's files: each is in one of three lists, the library's own classes have none that is not."""
+"""Fields of a model's files: each is in one of three lists, and so is each of the library's classes."""
 
 import dataclasses
 import json
@@ -51,9 +51,11 @@ def test_no_field_is_in_two_lists(name):
 
 @pytest.mark.parametrize("theirs", MODELS, ids=lambda x: x["model_type"])
 def test_what_is_used_is_read_or_agrees(tmp_path, theirs):
-    """Each field that a family's table says it reads changes what comes out, or is refused, for some value."""
+    """Each field that a family says it reads changes what comes out, or is refused, for some value."""
     family = TABLE[theirs["model_type"]]
-    theirs = theirs | {"architectures": [x for x, head in family.heads.items() if head["head"] != "none"][-1:]}
+    theirs = theirs | {
+        "architectures": [x for x, head in family.heads.items() if head["head"] != "none"][-1:]
+    }
     for name in family.used:
         before, found = outcome(tmp_path, theirs), set()
         for value in (7, 1, 0.25, 16, True, False, "relu", "silu", {"rope_theta": 77.0}):

@@ -21,7 +21,8 @@ HELP = """Continue prompts by a language model.
 
 Prompts come from the arguments, or from standard input (UTF-8), a line each, where there are none. Tokens are
 chosen as the authors of a Hugging Face model say; where nothing is said, the most probable one follows. With
---temperature tokens are drawn at random, and the same seed gives the same text; 0 draws none. One prompt's text appears as it comes. With --json each prompt gives one line of JSON.
+--temperature tokens are drawn at random, and the same seed gives the same text; 0 draws none. One prompt's
+text appears as it comes. With --json each prompt gives one line of JSON.
 
 examples:
   {program} generate --model model.safetensors "The agreement on"

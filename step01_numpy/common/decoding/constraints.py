@@ -59,8 +59,8 @@ class Constraints:
         Returns
         -------
         adjust : callable
-            Takes scores, logits or their log softmax, (rows, vocab_size), and the new tokens, (rows, n); rows are
-            as many as texts, or each of them as many times as there are beams. Returns scores.
+            Takes scores, logits or their log softmax, (rows, vocab_size), and the new tokens, (rows, n); rows
+            are as many as texts, or each of them as many times as there are beams. Returns scores.
         """
         if self in (Constraints(), Constraints(renormalise=True)):
             return None

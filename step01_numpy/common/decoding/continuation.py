@@ -6,7 +6,7 @@ cache remembers the tokens before. What is fed first is the caller's: <bos>, the
 the token that starts a model's translations.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from itertools import count
 
 import numpy as np
@@ -61,7 +61,7 @@ def gather(steps: Iterator[np.ndarray], n_rows: int) -> list[list[int]]:
 
 
 def adjusted(choose: Callable, adjust: Callable | None, n_rows: int) -> Callable:
-    """Return a way of choosing among logits that were adjusted first: `adjust` takes them and all new tokens."""
+    """Return a way of choosing among adjusted logits; `adjust` takes them and all new tokens."""
     if adjust is None:
         return choose
     new = np.zeros((n_rows, 0), dtype=np.int64)

@@ -36,7 +36,6 @@ def greedy(
     list of list of int
         The tokens of each row without the first and an end.
     """
-
     choose = adjusted(lambda logits: logits.argmax(axis=-1), adjust, n_rows)
     return gather(follow(step, choose, n_rows, max_length=max_length, first=first, eos=eos), n_rows)
 

@@ -118,8 +118,8 @@ class Writer:
             room = None if self.max_tokens else self.defaults.room(len(ids))
             if room is not None and room < 1:
                 raise ValueError(
-                    f"prompt {number} has {len(ids)} tokens, and the model's max_length, which counts them, is "
-                    f"{self.defaults.max_length}; expected fewer, or a number of tokens that shall follow"
+                    f"prompt {number} has {len(ids)} tokens, and the model's max_length, which counts them, "
+                    f"is {self.defaults.max_length}; expected fewer, or a number of tokens that shall follow"
                 )
             if len(ids) + more > self.max_positions:
                 raise ValueError(

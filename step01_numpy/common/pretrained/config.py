@@ -8,6 +8,7 @@ from step01_numpy.common.configuration.model import ModelConfig
 from step01_numpy.common.pretrained.families import NO_HEAD, TABLE
 from step01_numpy.common.pretrained.fields import Family
 from step01_numpy.common.pretrained.known_fields import CONFIG, GENERATION, Known
+from step01_numpy.common.pretrained.weight_files import holdings
 
 
 class Description(NamedTuple):
@@ -37,6 +38,8 @@ def read_config(directory: Path, *, headless: bool = False) -> Description:
         Naming the model type or the field that our models cannot honour, what was expected, and what came.
     """
     path = directory / "config.json"
+    if not path.is_file() and (others := holdings(directory)):
+        raise FileNotFoundError(f"{directory} has no {path.name}; expected the directory of a model{others}")
     theirs = read_json(path)
     model_type = theirs.get("model_type")
     if model_type not in list(TABLE):
@@ -46,7 +49,7 @@ def read_config(directory: Path, *, headless: bool = False) -> Description:
         config = ModelConfig(**fields(theirs, headless=headless))
     except (ValueError, TypeError, AttributeError) as error:
         raise ValueError(f"{path}: {error}") from error
-    generation = _generation(directory, theirs, config)
+    generation = read_generation(directory, theirs, config)
     return Description(model_type, config, generation, theirs.get("tokenizer_class"))
 
 
@@ -57,8 +60,8 @@ def known_to(family: Family) -> Known:
     return Known(ignored=elsewhere) | CONFIG | own
 
 
-def _generation(directory, theirs, config):
-    """Read how to generate: of one file alone, as the library does."""
+def read_generation(directory: Path, theirs: dict, config: ModelConfig) -> dict:
+    """Read how to generate: of generation_config.json alone, or else of config.json, which is given."""
     path = directory / "generation_config.json"
     found = read_json(path, default={})
     if not path.is_file():

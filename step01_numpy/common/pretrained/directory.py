@@ -78,7 +78,8 @@ def _of_checkpoint(path, backend, attend):
     except ValueError as error:
         raise ValueError(f"{path} does not hold the weights of its model: {error}") from error
     architecture = getattr(checkpoint.config, "architecture", "encoder_decoder")  # RecurrentConfig has none
-    return Pretrained(model, checkpoint.config, OwnTokenizer(checkpoint.tokenizer, architecture))
+    search = OURS if architecture == "encoder_decoder" else SearchDefaults()
+    return Pretrained(model, checkpoint.config, OwnTokenizer(checkpoint.tokenizer, architecture), search)
 
 
 def _of_directory(path, backend, attend):
@@ -88,6 +89,8 @@ def _of_directory(path, backend, attend):
     config, files = description.config, WeightFiles.of_directory(directory)
     checks.at_most("number of layers", config.n_layers, "number of tensors", len(files.tensors))
     tokenizer = open_tokenizer(directory, description)
+    if pooling is not None and pooling.lower:
+        tokenizer.lower()
     try:
         search = search_defaults(description)
     except ValueError as error:

@@ -98,7 +98,7 @@ def activation(name: str, default: str) -> Callable:
 
 
 def equal(*names: str, also: str | None = None, default=REQUIRED) -> Callable:
-    """Return the function that looks a field up which our models have once, theirs several times, or `also`."""
+    """Return the function that looks a field up which we have once, they several times, perhaps `also`."""
 
     @reads(*names, *([also] if also else []))
     def look_up(config):

@@ -24,8 +24,8 @@ class SearchDefaults(NamedTuple):
     early_stopping : bool or "never"
         As `beam_search` takes them.
     max_new, max_length : int or None
-        The most new tokens, an end included; or, where that is None, of all tokens, the prompt's included, or the
-        one that begins a translation. None leaves it to the caller.
+        The most new tokens, an end included; or, where that is None, of all tokens, the prompt's included, or
+        the one that begins a translation. None leaves it to the caller.
     rules : Sampling
         Its penalty of repetitions is that of the constraints.
     constraints : Constraints
@@ -72,8 +72,8 @@ def search_defaults(description: Description) -> SearchDefaults:
     )
     if found.rules.temperature and (found.beam > 1 or config.architecture != "decoder"):
         raise ValueError(
-            f"do_sample is true, num_beams {found.beam}; expected tokens drawn by one beam of a language model only: "
-            "set do_sample to false"
+            f"do_sample is true, num_beams {found.beam}; expected tokens drawn by one beam of a language "
+            "model only: set do_sample to false"
         )
     return found
 

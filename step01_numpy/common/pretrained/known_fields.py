@@ -1,8 +1,9 @@
 """
 The fields of the files that a model's directory brings: what each of them does here.
 
-A field is used; or it is known to change no result of ours; or it is refused by its name, unless its value is one
-that our models can honour. So is one that stands in no list. What config.json shapes a model by is in `families`.
+A field is used; or it is known to change no result of ours; or it is refused by its name, unless its value is
+one that our models can honour. So is one that stands in no list. What config.json shapes a model by is in
+`families`.
 """
 
 import json
@@ -29,9 +30,7 @@ class Known(NamedTuple):
 
     def __or__(self, other: "Known") -> "Known":
         """Join two tables; what the second says of a field counts."""
-        return Known(
-            self.used | other.used, self.ignored | other.ignored, self.honoured | other.honoured
-        )
+        return Known(self.used | other.used, self.ignored | other.ignored, self.honoured | other.honoured)
 
     def __contains__(self, name: str) -> bool:
         """Tell whether a field stands in one of the lists."""
@@ -54,8 +53,8 @@ class Known(NamedTuple):
         unknown = [name for name in content if name not in self]
         if unknown:
             raise ValueError(
-                f"{path}: {unknown[0]} is a field that is not known here, and might change the results; if it "
-                "does not, take it out of the file"
+                f"{path}: {unknown[0]} is a field that is not known here, and might change the results; if "
+                "it does not, take it out of the file"
             )
         return content
 
@@ -117,9 +116,9 @@ CONFIG = Known(  # of every family, which adds its own
         torch_dtype dtype use_bfloat16 torchscript return_dict use_return_dict use_cache output_attentions
         output_hidden_states output_past tie_last_hidden_states chunk_size_feed_forward gradient_checkpointing
         _attn_implementation* attn_implementation experts_implementation use_flash_attention
-        id2label label2id num_labels problem_type finetuning_task task_specific_params classifier_dropout
-        classif_dropout initializer_range init_std *_dropout *_dropout_prob *_pdrop *_layerdrop sep_token_id cls_token_id
-        mask_token_id
+        id2label label2id num_labels problem_type finetuning_task task_specific_params
+        initializer_range init_std *_dropout *_dropout_prob *_pdrop *_layerdrop
+        sep_token_id cls_token_id mask_token_id
     """),  # of training, of other tasks, of how and where the library computes
     honoured={
         "auto_map": (None,),  # code of its own
@@ -135,15 +134,16 @@ CONFIG = Known(  # of every family, which adds its own
 SPECIAL_TOKENS = Known(used=_names("*_token additional_special_tokens extra_special_tokens"))
 TOKENIZER = SPECIAL_TOKENS | Known(
     used=_names("""
-        tokenizer_class model_max_length added_tokens_decoder do_lower_case strip_accents tokenize_chinese_chars
-        add_prefix_space add_bos_token add_eos_token clean_up_tokenization_spaces
+        tokenizer_class model_max_length added_tokens_decoder do_lower_case strip_accents
+        tokenize_chinese_chars add_prefix_space add_bos_token add_eos_token clean_up_tokenization_spaces
     """),
     ignored=_names("""
         name_or_path special_tokens_map_file tokenizer_file vocab_file merges_file source_spm target_spm vocab
         target_vocab_file is_local local_files_only use_fast backend init_inputs processor_class max_len
         chat_template response_template chat_control_tokens use_default_system_prompt model_input_names
-        padding_side padding pad_to_multiple_of pad_token_type_id max_length truncation truncation_strategy stride
-        return_token_type_ids trim_offsets legacy spaces_between_special_tokens source_lang target_lang sp_model_file
+        padding_side padding pad_to_multiple_of pad_token_type_id max_length truncation truncation_strategy
+        stride return_token_type_ids trim_offsets legacy spaces_between_special_tokens source_lang target_lang
+        sp_model_file
     """),
     honoured={
         "auto_map": (None,),
