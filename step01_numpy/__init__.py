@@ -102,7 +102,17 @@ from step01_numpy.recurrent_translator import (
     RecurrentEncoder,
     RecurrentTranslator,
 )
-from step01_numpy.pooling import embed, mean_pool, mean_pool_backward, normalise, normalise_backward
+from step01_numpy.pooling import (
+    embed,
+    first_pool,
+    first_pool_backward,
+    max_pool,
+    max_pool_backward,
+    mean_pool,
+    mean_pool_backward,
+    normalise,
+    normalise_backward,
+)
 from step01_numpy.loss import BLOCK, cross_entropy, cross_entropy_backward, linear_cross_entropy
 from step01_numpy.optimizer import AdamW, clip_gradients, learning_rate
 from step01_numpy.training import Progress, loss_and_gradients, train, training_step
@@ -141,7 +151,8 @@ __all__ = [
     "GlobalAttention", "LocalAttention", "Memory", "NoAttention", "build_attention", "local_weights",
     "local_weights_backward", "predict_position", "predict_position_backward",
     "RecurrentCache", "RecurrentDecoder", "RecurrentEncoder", "RecurrentTranslator",
-    "embed", "mean_pool", "mean_pool_backward", "normalise", "normalise_backward",
+    "embed", "first_pool", "first_pool_backward", "max_pool", "max_pool_backward",
+    "mean_pool", "mean_pool_backward", "normalise", "normalise_backward",
     "BLOCK", "cross_entropy", "cross_entropy_backward", "linear_cross_entropy",
     "AdamW", "clip_gradients", "learning_rate",
     "Progress", "loss_and_gradients", "train", "training_step",

@@ -1,4 +1,4 @@
-"""One vector for a whole sentence: the mean of its rows, brought to length 1."""
+"""One vector for a whole sentence: the mean of its rows, the first or the largest; brought to length 1."""
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -28,9 +28,7 @@ def mean_pool(hidden: Float[Array, "B L d"], mask: Bool[Array, "B L"]) -> Float[
     ----------
     Reimers and Gurevych 2019, section 3, arXiv:1908.10084.
     """
-    checks.rank("hidden", hidden, 3)
-    checks.boolean("mask", mask)
-    checks.shape("mask", mask, hidden.shape[:2])
+    _check(hidden, mask)
     real = np.where(mask[..., None], widen(hidden), 0)  # not hidden · mask: padding may hold anything
     return (real.sum(axis=1) / _n_real(mask, real)).astype(hidden.dtype, copy=False)
 
@@ -39,6 +37,59 @@ def mean_pool_backward(d_out: Float[Array, "B d"], mask: Bool[Array, "B L"]) -> 
     """Differentiate `mean_pool`: each of n real tokens gets d_out / n, padding gets 0."""
     share = widen(d_out) / _n_real(mask, widen(d_out))
     return np.where(mask[..., None], share[:, None, :], 0).astype(d_out.dtype, copy=False)
+
+
+def first_pool(hidden: Float[Array, "B L d"], mask: Bool[Array, "B L"]) -> Float[Array, "B d"]:
+    """
+    Take the row of each sentence's first real token, BERT's [CLS].
+
+    Returns
+    -------
+    pooled : (B, d)
+        The first row where no token is real.
+    """
+    _check(hidden, mask)
+    return hidden[_rows(mask), mask.argmax(axis=1)]
+
+
+def first_pool_backward(d_out: Float[Array, "B d"], mask: Bool[Array, "B L"]) -> Float[Array, "B L d"]:
+    """Differentiate `first_pool`: all of d_out goes to the row that was taken."""
+    d_hidden = np.zeros_like(d_out, shape=(*mask.shape, d_out.shape[-1]))
+    d_hidden[_rows(mask), mask.argmax(axis=1)] = d_out
+    return d_hidden
+
+
+def max_pool(hidden: Float[Array, "B L d"], mask: Bool[Array, "B L"]) -> Float[Array, "B d"]:
+    """
+    Take the largest of each sentence's numbers, column by column, its padding left out.
+
+    Returns
+    -------
+    pooled : (B, d)
+        0 where no token is real.
+    """
+    _check(hidden, mask)
+    pooled = np.where(mask[..., None], hidden, -np.inf).max(axis=1)
+    return np.where(mask.any(axis=1, keepdims=True), pooled, 0).astype(hidden.dtype, copy=False)
+
+
+def max_pool_backward(
+    d_out: Float[Array, "B d"], hidden: Float[Array, "B L d"], mask: Bool[Array, "B L"]
+) -> Float[Array, "B L d"]:
+    """Differentiate `max_pool`: d_out goes to the row that had the largest number, the first of equals."""
+    largest = np.where(mask[..., None], hidden, -np.inf).argmax(axis=1)  # (B, d)
+    is_largest = np.arange(mask.shape[1], like=mask)[:, None] == largest[:, None, :]
+    return np.where(is_largest & mask[..., None], d_out[:, None, :], 0).astype(d_out.dtype, copy=False)
+
+
+def _check(hidden, mask):
+    checks.rank("hidden", hidden, 3)
+    checks.boolean("mask", mask)
+    checks.shape("mask", mask, hidden.shape[:2])
+
+
+def _rows(mask):
+    return np.arange(len(mask), like=mask)
 
 
 def _n_real(mask, like):
@@ -84,11 +135,14 @@ def _length(x):
     return np.maximum(np.sqrt((x * x).sum(axis=-1, keepdims=True)), _SHORTEST)
 
 
+_POOLS = {"mean": mean_pool, "cls": first_pool, "max": max_pool}
+
+
 def embed(
-    model, tokens: Int[Array, "B L"], mask: Bool[Array, "B L"], *, unit: bool = True
+    model, tokens: Int[Array, "B L"], mask: Bool[Array, "B L"], *, unit: bool = True, pool: str = "mean"
 ) -> Float[Array, "B d"]:
     """
-    Give each sentence one vector: the mean of its rows.
+    Give each sentence one vector, made of its rows.
 
     Parameters
     ----------
@@ -97,7 +151,10 @@ def embed(
         True = a real token.
     unit : bool
         Whether the vectors are brought to length 1.
+    pool : "mean", "cls" or "max"
+        `mean_pool`, `first_pool` or `max_pool`.
     """
+    checks.one_of("pool", pool, tuple(_POOLS))
     rows = model.encode(tokens, None if mask.all() else mask)  # nothing to hide: no mask to apply
-    pooled = mean_pool(rows, mask)
+    pooled = _POOLS[pool](rows, mask)
     return normalise(pooled) if unit else pooled

@@ -81,7 +81,7 @@ from step02_torch.recurrent_translator import (
     RecurrentEncoder,
     RecurrentTranslator,
 )
-from step02_torch.pooling import embed, mean_pool, normalise
+from step02_torch.pooling import embed, first_pool, max_pool, mean_pool, normalise
 from step02_torch.loss import BLOCK, cross_entropy, linear_cross_entropy
 from step02_torch.optimizer import AdamW, clip_gradients, learning_rate
 from step02_torch.training import Progress, loss_and_gradients, train, training_step
@@ -116,7 +116,7 @@ __all__ = [
     "GlobalAttention", "LocalAttention", "Memory", "NoAttention", "build_attention", "local_weights",
     "predict_position",
     "RecurrentCache", "RecurrentDecoder", "RecurrentEncoder", "RecurrentTranslator",
-    "embed", "mean_pool", "normalise",
+    "embed", "first_pool", "max_pool", "mean_pool", "normalise",
     "BLOCK", "cross_entropy", "linear_cross_entropy",
     "AdamW", "clip_gradients", "learning_rate",
     "Progress", "loss_and_gradients", "train", "training_step",

@@ -1,4 +1,7 @@
-"""One vector for a whole sentence: the mean of its rows, brought to length 1. Autograd does the backward."""
+"""
+One vector for a whole sentence: the mean of its rows, the first or the largest; brought to length 1. Autograd
+does the backward.
+"""
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -28,11 +31,42 @@ def mean_pool(hidden: Float[Array, "B L d"], mask: Bool[Array, "B L"]) -> Float[
     ----------
     Reimers and Gurevych 2019, section 3, arXiv:1908.10084.
     """
+    _check(hidden, mask)
+    real = widen(hidden).masked_fill(~mask[..., None], 0)  # not hidden · mask: padding may hold anything
+    return (real.sum(dim=1) / _n_real(mask, real)).to(hidden.dtype)
+
+
+def first_pool(hidden: Float[Array, "B L d"], mask: Bool[Array, "B L"]) -> Float[Array, "B d"]:
+    """
+    Take the row of each sentence's first real token, BERT's [CLS].
+
+    Returns
+    -------
+    pooled : (B, d)
+        The first row where no token is real.
+    """
+    _check(hidden, mask)
+    return hidden[torch.arange(len(mask), device=mask.device), mask.int().argmax(dim=1)]
+
+
+def max_pool(hidden: Float[Array, "B L d"], mask: Bool[Array, "B L"]) -> Float[Array, "B d"]:
+    """
+    Take the largest of each sentence's numbers, column by column, its padding left out.
+
+    Returns
+    -------
+    pooled : (B, d)
+        0 where no token is real.
+    """
+    _check(hidden, mask)
+    pooled = hidden.masked_fill(~mask[..., None], -torch.inf).max(dim=1).values
+    return pooled.masked_fill(~mask.any(dim=1, keepdim=True), 0)
+
+
+def _check(hidden, mask):
     checks.rank("hidden", hidden, 3)
     checks.boolean("mask", mask)
     checks.shape("mask", mask, hidden.shape[:2])
-    real = widen(hidden).masked_fill(~mask[..., None], 0)  # not hidden · mask: padding may hold anything
-    return (real.sum(dim=1) / _n_real(mask, real)).to(hidden.dtype)
 
 
 def _n_real(mask, like):
@@ -59,12 +93,15 @@ def _length(x):
     return length.clamp_min(_SHORTEST)
 
 
+_POOLS = {"mean": mean_pool, "cls": first_pool, "max": max_pool}
+
+
 @torch.no_grad()
 def embed(
-    model, tokens: Int[Array, "B L"], mask: Bool[Array, "B L"], *, unit: bool = True
+    model, tokens: Int[Array, "B L"], mask: Bool[Array, "B L"], *, unit: bool = True, pool: str = "mean"
 ) -> Float[Array, "B d"]:
     """
-    Give each sentence one vector: the mean of its rows.
+    Give each sentence one vector, made of its rows.
 
     Parameters
     ----------
@@ -73,7 +110,11 @@ def embed(
         True = a real token.
     unit : bool
         Whether the vectors are brought to length 1.
+    pool : "mean", "cls" or "max"
+        `mean_pool`, `first_pool` or `max_pool`.
     """
-    rows = model.encode(tokens, None if is_known(mask) and mask.all() else mask)  # nothing to hide: no mask to apply
-    pooled = mean_pool(rows, mask)
+    checks.one_of("pool", pool, tuple(_POOLS))
+    nothing_hidden = is_known(mask) and mask.all()
+    rows = model.encode(tokens, None if nothing_hidden else mask)
+    pooled = _POOLS[pool](rows, mask)
     return normalise(pooled) if unit else pooled

@@ -8,6 +8,7 @@ import pytest
 
 from step01_numpy.common.inference import embedding
 from step01_numpy.common.inference.embedding import Embedder, cosines, ranking
+from step01_numpy.common.pretrained.sentence_vectors import Pooling
 from step01_numpy.common.training.backend import Backend
 
 PACKAGES = ["step01_numpy", "step02_torch"]
@@ -19,7 +20,7 @@ FIRST, LAST, PAD = 1, 2, 0
 class Tokenizer:
     """Letters between two special tokens; `bare` leaves those out, as GPT-2 does."""
 
-    markers = SimpleNamespace(pad=PAD)
+    markers, max_tokens = SimpleNamespace(pad=PAD), None
 
     def __init__(self, bare=False):
         self.bare = bare
@@ -97,12 +98,12 @@ def test_what_is_too_long_is_cut_before_its_end(bare, expected):
 
 
 def test_what_the_directory_says_of_pooling():
-    pooling = SimpleNamespace(normalise=False, max_tokens=3)
+    pooling = Pooling(None, normalise=False, max_tokens=3)
     work = fake(pooling=pooling)
     with pytest.warns(UserWarning, match="cut to 3"):
         found = work.embed(["xyz"])[0]
     np.testing.assert_allclose(found, TABLE[[FIRST, WORDS["x"], LAST]].mean(axis=0), atol=1e-6)
-    assert fake(pooling=SimpleNamespace(normalise=True, max_tokens=None)).limit == 12
+    assert fake(pooling=Pooling(None, normalise=True, max_tokens=None)).limit == 12
 
 
 def test_only_encoders_and_decoders_embed():

@@ -1,16 +1,21 @@
 """Whole models, loaded from their directories, generate what the library transformers generates."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
 import transformers
 
 import step01_numpy
+from step01_numpy.common.configuration.model import ModelConfig
 from step01_numpy.common.decoding.continuation import follow, gather
 from step01_numpy.common.decoding.sampling import Sampler, Sampling
 from step01_numpy.common.decoding.search import beam_search, greedy
 from step01_numpy.common.inference.writer import Writer
+from step01_numpy.common.pretrained.config import Description
 from step01_numpy.common.pretrained.directory import load_model
+from step01_numpy.common.pretrained.generation import search_defaults
 from step01_numpy.common.training.backend import Backend
 from tests.decoding.test_search_transformers import LENGTHS, LIMIT, cut, padded
 from tests.pretrained.tiny_tokenizers import sentence_pieces, words
@@ -90,9 +95,10 @@ def test_tokens_are_the_librarys(stage, family, beam):
         decoding, first = backend.start(pretrained.model, tokens), markers.first
     else:
         decoding, first = backend.start(pretrained.model, tokens[:, :-1], real[:, :-1]), tokens[:, -1]
-    options = {"max_length": LIMIT, "first": first, "eos": markers.eos, "never": markers.never}
+    texts = [[int(x)] for x in np.broadcast_to(first, rows)]  # of these rules none looks further back
     defaults = pretrained.search._asdict()
-    options |= {"force_eos": defaults["force_eos"]}
+    adjust = defaults["constraints"].over(texts, max_length=LIMIT, eos=markers.eos)
+    options = {"max_length": LIMIT, "first": first, "eos": markers.eos, "adjust": adjust}
     if beam == 1:
         found = greedy(decoding.step, rows, **options)
     else:
@@ -137,3 +143,73 @@ def test_prompts_are_written_on_as_the_library_does(stage, family, beam):
         assert continuation.tokens == expected
         assert continuation.ended == (len(expected) < LIMIT)
         assert continuation.text.split() == [f"w{token}" for token in expected if token > 2]
+
+
+SAID = {
+    "beams": {"num_beams": 3, "length_penalty": 0.2, "early_stopping": True, "max_new_tokens": 9},
+    "a length": {"max_length": 11, "min_length": 9, "no_repeat_ngram_size": 2},
+    "rules": {
+        "repetition_penalty": 1.7,
+        "suppress_tokens": [8, 13],
+        "min_new_tokens": 3,
+        "max_new_tokens": 9,
+    },
+    "beams and rules": {
+        "num_beams": 2,
+        "repetition_penalty": 1.4,
+        "no_repeat_ngram_size": 1,
+        "max_new_tokens": 8,
+    },
+}
+
+
+@pytest.mark.grid
+@pytest.mark.parametrize("family", ["llama"], indirect=True)
+@pytest.mark.parametrize("name", SAID)
+def test_what_the_authors_say(family, tmp_path, name):
+    """Prompts in one batch, as the library writes on each of them alone, by generation_config.json."""
+    _, directory, reference = family
+    for path in directory.iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    said = tmp_path / "generation_config.json"
+    content = json.loads(said.read_text()) | SAID[name]
+    said.unlink()
+    said.write_text(json.dumps(content))
+    backend, prompts = Backend(step01_numpy), ["w8 w13 w30", "w5", "", "w38 w39 w5 w6 w10 w31"]
+    writer = Writer(backend, load_model(tmp_path, backend))
+    ends = np.atleast_1d(reference.generation_config.eos_token_id)
+    for prompt, continuation in zip(prompts, writer.write(prompts), strict=True):
+        tokens = torch.tensor([[1, *(int(word[1:]) for word in prompt.split())]])
+        (row,) = reference.generate(tokens, attention_mask=torch.ones_like(tokens), **SAID[name])
+        assert continuation.tokens == cut(row[tokens.shape[1] :].tolist(), ends)
+
+
+def test_how_the_authors_draw():
+    """Where tokens are drawn, the library draws from 50, unless the file says from how many."""
+    for said, expected in (
+        ({"do_sample": True}, Sampling(temperature=1.0, top_k=50)),
+        ({"do_sample": True, "temperature": 0.6, "top_p": 0.9}, Sampling(0.6, 50, 0.9)),
+        ({"do_sample": True, "top_k": 0, "repetition_penalty": 1.1}, Sampling(1.0, repetition_penalty=1.1)),
+        ({"temperature": 0.6, "top_p": 0.9, "top_k": 20}, Sampling(0.0, 20, 0.9)),
+    ):
+        assert search_defaults(Description("gpt2", DECODER, said)).rules == expected
+    for said in ({"do_sample": True, "num_beams": 2}, {"do_sample": True, "temperature": 0.0}):
+        with pytest.raises(ValueError, match=r"do_sample is true, num_beams 2|temperature is 0.0; expected"):
+            search_defaults(Description("gpt2", DECODER, said))
+
+
+DECODER = ModelConfig(vocab_size=40, architecture="decoder")
+
+
+def test_a_prompt_as_long_as_all_may_be(tmp_path):
+    build("gpt2", tmp_path)
+    path = tmp_path / "generation_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"max_length": 3}))
+    backend = Backend(step01_numpy)
+    opened = load_model(tmp_path, backend)
+    assert [len(x.tokens) <= 1 for x in Writer(backend, opened).write(["w8"])] == [True]
+    with pytest.raises(
+        ValueError, match="prompt 1 has 3 tokens, and the model's max_length, which counts them, is 3"
+    ):
+        Writer(backend, opened).encode(["w8 w9"])
+    assert Writer(backend, opened, max_tokens=5).room([[1, 8, 9]]) == [5]

@@ -10,6 +10,7 @@ from transformers import (
     TopPLogitsWarper,
 )
 
+from step01_numpy.common.decoding.constraints import Constraints
 from step01_numpy.common.decoding.sampling import (
     Sampler,
     Sampling,
@@ -163,7 +164,8 @@ def test_what_is_said_is_penalised_from_then_on():
 
 def test_never_is_never_drawn():
     step = lambda tokens: np.zeros((len(tokens), 4))  # noqa: E731
-    found = sample(step, 3, max_length=60, rules=Sampling(temperature=1.0), never=(1, 3), eos=())
+    adjust = Constraints(never=(1, 3)).over([[0]] * 3, max_length=60)
+    found = sample(step, 3, max_length=60, rules=Sampling(temperature=1.0), adjust=adjust, eos=())
     assert {token for row in found for token in row} == {0, 2}
 
 

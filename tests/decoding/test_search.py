@@ -6,6 +6,7 @@ import itertools
 import numpy as np
 import pytest
 
+from step01_numpy.common.decoding.constraints import Constraints
 from step01_numpy.common.decoding.continuation import ENDED, follow
 from step01_numpy.common.decoding.search import beam_search, gnmt, greedy
 from step01_numpy.common.text.tokenizer import BOS, EOS
@@ -194,7 +195,8 @@ def test_more_beams_than_tokens():
 def test_first_eos_and_never(search):
     """Rows that start with tokens of their own, end with either of two, and may not choose a third."""
     model, first, eos, never = FakeModel(8, 3, sharpness=0.5), np.array([0, 1, 2, 3] * 2), (1, 3), (0,)
-    options = {"max_length": 4, "first": first, "eos": eos, "never": never}
+    adjust = Constraints(never=never, renormalise=True).over(first[:, None].tolist(), max_length=4, eos=eos)
+    options = {"max_length": 4, "first": first, "eos": eos, "adjust": adjust}
     if search == "greedy":
         found = greedy(model.step, 8, **options)
     else:
@@ -248,7 +250,8 @@ def test_without_an_end_every_row_reaches_its_limit(beam):
 def test_a_forced_end_costs_nothing():
     """At its limit a row must end, with probability 1; before it, nothing changes."""
     model, limits, forced = FakeModel(4, 7), [3, 2, 4, 3], 0
-    options = {"max_length": np.array(limits), "length_penalty": 2.0, "force_eos": True}
+    adjust = Constraints(last=(EOS,)).over([[BOS]] * 4, max_length=limits, eos=EOS)
+    options = {"max_length": np.array(limits), "length_penalty": 2.0, "adjust": adjust}
     found = beam_search(model.step, model.reorder, 4, 200, **options)
     for row, limit in enumerate(limits):
         scores = {}

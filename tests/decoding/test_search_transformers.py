@@ -7,6 +7,7 @@ import pytest
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel, MarianConfig, MarianMTModel
 
+from step01_numpy.common.decoding.constraints import Constraints
 from step01_numpy.common.decoding.search import beam_search, greedy
 
 VOCAB, EOS, PAD, LIMIT = 40, 7, 0, 12
@@ -88,16 +89,12 @@ class Reference:
         setattr(self, pair, tuple(x[rows] for x in getattr(self, pair)))
 
 
-def ours(reference, beam, first, eos, never=(), **options):
+def ours(reference, beam, first, eos, constraints=Constraints(), texts=None, **options):  # noqa: B008  (frozen)
+    texts = [[int(x)] for x in np.broadcast_to(first, len(LENGTHS))] if texts is None else texts
+    options |= {"adjust": constraints.over(texts, max_length=LIMIT, eos=eos), "first": first, "eos": eos}
     if beam == 1:
-        options = {name: x for name, x in options.items() if name == "force_eos"}
-        return greedy(
-            reference.step, len(LENGTHS), max_length=LIMIT, first=first, eos=eos, never=never, **options
-        )
-    found = beam_search(
-        reference.step, reference.reorder, len(LENGTHS), beam, max_length=LIMIT, first=first, eos=eos,
-        never=never, **options,
-    )  # fmt: skip
+        return greedy(reference.step, len(LENGTHS), max_length=LIMIT, **options)
+    found = beam_search(reference.step, reference.reorder, len(LENGTHS), beam, max_length=LIMIT, **options)
     return [x.tokens for x in found]
 
 
@@ -139,7 +136,77 @@ def test_translation_model(beam, penalty, force_eos):
     extra = {"bad_words_ids": [[pad]], "renormalize_logits": True, "pad_token_id": pad}
     extra |= {"forced_eos_token_id": EOS if force_eos else None}
     expected = theirs(model, tokens, real, beam, EOS, 1, **options, **extra)
-    found = ours(
-        Reference(model, source=(tokens, real)), beam, pad, EOS, (pad,), **options, force_eos=force_eos
-    )
+    rules = Constraints(never_after=(((), pad),), last=(EOS,) if force_eos else (), renormalise=True)
+    found = ours(Reference(model, source=(tokens, real)), beam, pad, EOS, rules, **options)
     assert found == expected
+
+
+FEW = tuple(range(8, 38))
+RULES = {  # theirs, and ours
+    "repetitions": ({"repetition_penalty": 1.6}, {"repetition_penalty": 1.6}),
+    "pairs": ({"no_repeat_ngram_size": 2}, {"no_repeat_ngram": 2}),
+    "tokens": ({"no_repeat_ngram_size": 1}, {"no_repeat_ngram": 1}),
+    "a length": ({"min_new_tokens": 7}, {"min_new": 7}),
+    "never": ({"suppress_tokens": (11, 36)}, {"never": (11, 36)}),
+    "not at once": ({"begin_suppress_tokens": FEW}, {"never_first": FEW}),
+    "an end": ({"forced_eos_token_id": EOS}, {"last": (EOS,)}),
+    "some of it": (
+        {
+            "repetition_penalty": 0.8,
+            "no_repeat_ngram_size": 3,
+            "min_new_tokens": 4,
+            "renormalize_logits": True,
+        },
+        {"repetition_penalty": 0.8, "no_repeat_ngram": 3, "min_new": 4, "renormalise": True},
+    ),
+}
+
+
+MANY_ENDS = (EOS, 31, 37)
+
+
+@functools.cache
+def prompted(kind, beam, **given):
+    """Return the library's tokens after prompts of one length, since it counts padding as tokens."""
+    model, tokens = gpt2() if kind == "gpt2" else marian(), prompts()
+    start, pad = (5, PAD) if kind == "gpt2" else (1, model.config.pad_token_id)
+    given = {"forced_eos_token_id": None} | {
+        k: list(x) if isinstance(x, tuple) else x for k, x in given.items()
+    }
+    return theirs(model, tokens, tokens > 0, beam, MANY_ENDS, start, pad_token_id=pad, **given)
+
+
+def prompts():
+    return np.random.default_rng(4).integers(8, 14, (len(LENGTHS), 5))
+
+
+@pytest.mark.grid(pairs=True)
+@pytest.mark.parametrize("beam", [1, 3])
+@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("kind", ["gpt2", "marian"])
+def test_rules(kind, name, beam):
+    (given, rules), tokens = RULES[name], prompts()
+    expected = prompted(kind, beam, **given)
+    assert expected != prompted(kind, beam) or name == "an end"  # where all rows end before
+    if kind == "gpt2":
+        reference, first = Reference(gpt2(), prompts=(tokens[:, :-1], tokens[:, :-1] > 0)), tokens[:, -1]
+    else:
+        reference, first = Reference(marian(), source=(tokens, tokens > 0)), marian().config.pad_token_id
+    texts = tokens.tolist() if kind == "gpt2" else None
+    assert ours(reference, beam, first, MANY_ENDS, Constraints(**rules), texts) == expected
+
+
+@pytest.mark.parametrize("beam", [1, 3])
+@pytest.mark.parametrize("later", [(), tuple(range(8, 37))])
+def test_words_lengths_and_a_first_token(beam, later):
+    """What counts the beginning of a translation, and words of several tokens."""
+    pad, tokens = marian().config.pad_token_id, prompts()
+    freely = prompted("marian", beam, forced_bos_token_id=30)
+    words = [[30, 36], [EOS], [pad, 21], [38], [21, 21], [30, 21, 31]]
+    given = {"bad_words_ids": words, "min_length": 9, "forced_bos_token_id": 30, "forced_eos_token_id": None}
+    given |= {"begin_suppress_tokens": list(later)} if later else {}
+    expected = theirs(marian(), tokens, tokens > 0, beam, MANY_ENDS, 1, pad_token_id=pad, **given)
+    assert expected != freely
+    after = tuple((tuple(word[:-1]), word[-1]) for word in words if word != [EOS])
+    rules = Constraints(never_after=after, min_length=9, first=(30,), never_first=later)
+    assert ours(Reference(marian(), source=(tokens, tokens > 0)), beam, pad, MANY_ENDS, rules) == expected

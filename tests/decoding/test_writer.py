@@ -5,8 +5,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from step01_numpy.common.decoding.constraints import Constraints
 from step01_numpy.common.decoding.sampling import Sampling
 from step01_numpy.common.inference.writer import MAX_TOKENS, ROWS, Continuation, Writer, pad_left
+from step01_numpy.common.pretrained.generation import SearchDefaults
 
 LETTERS = "^$abcdefgh é"
 FIRST, EOS, NEVER, PAD = 0, 1, 4, 3
@@ -20,7 +22,7 @@ RULES = {
 class Letters:
     """A tokenizer of letters."""
 
-    markers = SimpleNamespace(pad=PAD, first=FIRST, eos=(EOS,), mask=None, never=(FIRST, NEVER))
+    markers = SimpleNamespace(pad=PAD, first=FIRST, eos=(EOS,), mask=None)
 
     def encode_batch(self, texts):
         return [[FIRST] + [LETTERS.index(x) for x in text] for text in texts]
@@ -52,11 +54,13 @@ class FakeBackend:
         self.texts = [self.texts[row] for row in rows]
 
 
-def writer(max_positions=60, architecture="decoder", first=FIRST, **options):
+def writer(max_positions=60, architecture="decoder", first=FIRST, said={}, **options):  # noqa: B006
     config = SimpleNamespace(architecture=architecture, max_positions=max_positions)
     tokenizer = Letters()
     tokenizer.markers = SimpleNamespace(**vars(Letters.markers) | {"first": first})
-    return Writer(FakeBackend(), SimpleNamespace(model=None, config=config, tokenizer=tokenizer), **options)
+    search = SearchDefaults(constraints=Constraints(never=(FIRST, NEVER), renormalise=True), **said)
+    opened = SimpleNamespace(model=None, config=config, tokenizer=tokenizer, search=search)
+    return Writer(FakeBackend(), opened, **options)
 
 
 @pytest.mark.parametrize("rules", RULES)
@@ -105,7 +109,7 @@ def test_what_is_never_generated(rules):
 def test_how_much_follows():
     for max_positions, expected in ((60, 55), (500, MAX_TOKENS)):  # the longest prompt has 5 tokens
         work = writer(max_positions=max_positions)
-        assert work._room(work.encode(["abcd", "a"])) == expected
+        assert work.room(work.encode(["abcd", "a"])) == [expected] * 2
     assert writer(max_positions=60, max_tokens=55).encode(["abcd"])
     with pytest.raises(ValueError, match=r"prompt 2 has 5 tokens, and 56 shall follow; expected at most 60"):
         writer(max_positions=60, max_tokens=56).encode(["a", "abcd"])

@@ -1,4 +1,4 @@
-"""The mean of a sentence's rows, and its direction: values, gradients, padding, short rows."""
+"""Mean, first and largest rows of a sentence, and its direction: values, gradients, padding, short rows."""
 
 import numpy as np
 import pytest
@@ -30,6 +30,32 @@ def test_mean_pool_equals_torchs(stage, rng):
     expected, gradient = with_gradient(torch_mean, hidden, d_out)
     assert_equal64(stage.call("mean_pool", hidden, MASK), expected)
     assert_equal64(stage.gradients("mean_pool", d_out, hidden, MASK)[0], gradient)
+
+
+def torch_first(hidden):
+    return hidden[[0, 1], [0, 0]]
+
+
+def torch_max(hidden):
+    return hidden.masked_fill(~torch.tensor(MASK)[..., None], float("-inf")).max(dim=1).values
+
+
+@pytest.mark.parametrize(("name", "formula"), [("first_pool", torch_first), ("max_pool", torch_max)])
+def test_other_ways_equal_torchs(stage, rng, name, formula):
+    hidden, d_out = rng.normal(size=(B, L, D)), rng.normal(size=(B, D))
+    expected, gradient = with_gradient(formula, hidden, d_out)
+    filled = np.where(MASK[..., None], hidden, np.nan)
+    assert_equal64(stage.call(name, filled, MASK), expected)
+    assert_equal64(stage.gradients(name, d_out, filled, MASK)[0], gradient)
+    assert stage.call(name, hidden.astype("float32"), MASK).dtype == np.float32
+
+
+def test_the_first_real_token_is_taken(stage, rng):
+    """Wherever padding stands; and where no token is real, the largest is 0."""
+    hidden, mask = rng.normal(size=(B, L, D)), np.arange(L) >= np.array([[2], [L]])
+    assert_equal64(stage.call("first_pool", hidden, mask)[0], hidden[0, 2])
+    assert (stage.call("max_pool", hidden, mask)[1] == 0).all()
+    assert (stage.gradients("max_pool", rng.normal(size=(B, D)), hidden, mask)[0][1] == 0).all()
 
 
 def test_padding_does_not_count_whatever_it_holds(stage, rng):

@@ -11,6 +11,8 @@ def loading(name, target, old, new, test, file="pretrained/test_directory.py"):
 
 NUMBERS, WEIGHTS = "test_the_library_s_numbers", "pretrained/test_weight_files.py"
 TRANSLATION, TOKENS = "pretrained/test_translation.py", "pretrained/test_tokenizer_files.py"
+CONFIG, SETTINGS = "pretrained/test_config.py", "pretrained/test_tokenizer_settings.py"
+VECTORS = "pretrained/test_sentence_vectors.py"
 FOUND = "found = {name: look_up(theirs) for name, look_up in family.fields.items()}"
 
 LOADING = [
@@ -29,7 +31,7 @@ LOADING = [
     loading("rotary base of the default", "pretrained.fields:rotary", 'rope.get("rope_theta", config.get("rope_theta", 10000.0))', "10000.0", NUMBERS),
     Mutant("rotary positions interleaved", "step01_numpy.blocks:_rotary", '"scaling": config.rotary_scaling', '"scaling": config.rotary_scaling, "interleaved": True', f"tests/pretrained/test_directory.py::{NUMBERS}"),
     Mutant("Marian's positions interleaved", "step01_numpy.blocks:PositionalInput.forward", 'self.kind == "sinusoidal"', "True", "tests/pretrained/test_directory.py::test_translations"),
-    loading("older spelling of rotary scaling ignored", "pretrained.fields:rotary", 'or config.get("rope_scaling") ', "", "test_the_older_spelling_of_rotary_scaling"),
+    loading("older spelling of rotary scaling ignored", "pretrained.fields:rotary", 'config.get("rope_scaling") or ', "", "test_the_older_spelling_of_rotary_scaling"),
     loading("head size ignored", "pretrained.fields:n_heads", "if size is not None and", "if False and", "test_what_we_cannot_honour", "pretrained/test_config.py"),
     loading("names of 2018 unknown", "pretrained.weights:_spelling", "name not in found and ", "False and ", "test_older_files"),
     loading("a head that differs is thrown away", "pretrained.weights:_check_copies", "not np.array_equal(files.array(a), files.array(b))", "False", "test_a_copy_of_the_embedding"),
@@ -43,12 +45,28 @@ LOADING = [
     loading("shards from anywhere", "pretrained.weight_files:_read_shards", "path.name != name", "False", "test_a_wrong_index", WEIGHTS),
     loading("texts cut as the file once cut them", "pretrained.model_tokenizer:FastTokenizer.__init__", "backend.no_truncation()", "pass", "test_word_pieces", TOKENS),
     loading("any tokenizer for any model", "pretrained.tokenizer_files:_check_size", "tokenizer.vocab_size > vocab_size", "False", "test_a_tokenizer_that_does_not_fit", TOKENS),
-    loading("no end after a source", "pretrained.model_tokenizer:MarianTokenizer.encode", "*self.markers.eos[:1]", "", "test_sentence_pieces", TOKENS),
-    loading("padding of another model", "inference.translation:Translator.search", "pad(sources, self.markers.pad)", "pad(sources)", "test_the_library_s_tokens", TRANSLATION),
+    loading("no end after a source", "pretrained.model_tokenizer:MarianTokenizer.encode", ", self._end]", "]", "test_sentence_pieces", TOKENS),
+    loading("padding of another model", "inference.translation:Translator.search", "pad(sources, self.pad)", "pad(sources)", "test_the_library_s_tokens", TRANSLATION),
+    loading("padding of generation for the model's", "inference.translation:Translator.search", "pad(sources, self.pad)", "pad(sources, self.markers.pad)", "test_a_short_line_beside_a_long_one", TRANSLATION),
     loading("<bos> of another model", "inference.translation:Translator.search", "self.markers.first", "1", "test_the_library_s_tokens", TRANSLATION),
     loading("a file that is missing asked of the Hub", "pretrained.hub:_may_be_on_the_hub", "path.suffix not in FILE_ENDINGS", "True", "test_paths_are_no_names", TRANSLATION),
     loading("what would lie in a folder here asked of the Hub", "pretrained.hub:_may_be_on_the_hub", " and not path.parent.is_dir()", "", "test_paths_are_no_names", TRANSLATION),
-    loading("forbidden tokens said", "inference.translation:Translator.search", "self.markers.never", "()", "test_forbidden_tokens", TRANSLATION),
-    loading("no end forced", "inference.translation:Translator.search", "limits - self.defaults.force_eos", "limits - 0", "test_the_library_s_tokens", TRANSLATION),
-    loading("first token not counted", "pretrained.directory:_search_defaults", 'given["max_length"] -= 1', "pass", "test_the_library_s_tokens", TRANSLATION),
+    loading("forbidden tokens said", "inference.translation:Translator.search", "adjust=adjust", "adjust=None", "test_forbidden_tokens", TRANSLATION),
+    loading("first token not counted", "pretrained.generation:SearchDefaults.room", "self.max_length - length", "self.max_length", "test_the_library_s_tokens", TRANSLATION),
+    loading("fields that nobody knows ignored", "pretrained.known_fields:Known.check", "if unknown:", "if False:", "test_what_we_cannot_honour", CONFIG),
+    loading("values that we cannot honour taken", "pretrained.known_fields:Known.check", "if name in content and", "if False and", "test_what_we_cannot_honour", CONFIG),
+    loading("1 taken for true", "pretrained.known_fields:_same", " and isinstance(a, bool) == isinstance(b, bool)", "", "test_what_we_cannot_honour", CONFIG),
+    loading("rope_parameters before rope_scaling", "pretrained.fields:rotary", 'config.get("rope_scaling") or config.get("rope_parameters")', 'config.get("rope_parameters") or config.get("rope_scaling")', "test_what_a_file_says", CONFIG),
+    loading("names that contradict each other", "pretrained.fields:at", "any(x != y for x, y in pairwise(present.values()))", "False", "test_what_we_cannot_honour", CONFIG),
+    loading("generation of two files", "pretrained.config:read_generation", "found = read_json(path, default={})", "found = {name: x for name, x in theirs.items() if name in GENERATION} | read_json(path, default={})", "test_one_file_alone_says_how_to_search", TRANSLATION),
+    loading("capitals as tokenizer.json has them", "pretrained.tokenizer_settings:adapt", "_normalise(backend, settings, library)", "pass", "test_how_bert_normalises", SETTINGS),
+    loading("prefix as tokenizer.json has it", "pretrained.tokenizer_settings:adapt", 'bool(settings.about.get("add_prefix_space", False))', "part.add_prefix_space", "test_what_stands_around_bytes", SETTINGS),
+    loading("no beginning before bytes", "pretrained.tokenizer_settings:surround", "if special:", "if False:", "test_what_stands_around_bytes", SETTINGS),
+    loading("added tokens left out", "pretrained.tokenizer_settings:_add_tokens", "sorted(settings.added.items())", "()", "test_added_tokens", SETTINGS),
+    loading("special tokens like others", "pretrained.tokenizer_settings:_add_tokens", "backend.add_special_tokens(more)", "pass", "test_special_tokens_of_the_vocabulary", SETTINGS),
+    loading("an end of generation behind a source", "pretrained.model_tokenizer:MarianTokenizer.encode", "self._end", "self.markers.eos[0]", "test_marian_s_own_end_and_padding", SETTINGS),
+    loading("rows without a token refused", "pretrained.model_tokenizer:FastTokenizer.decode", "natural(ids)", "self.tokens(ids) and natural(ids)", "test_rows_that_stand_for_no_token", SETTINGS),
+    loading("the mean whatever the file says", "inference.embedding:Embedder._vectors", "self.pool}", "'mean'}", "test_lines_are_pooled_so", VECTORS),
+    loading("prompts left out", "inference.embedding:Embedder.embed", "prompt + line", "line", "test_prompts_and_capitals", VECTORS),
+    loading("the tokenizer's limit ignored", "inference.embedding:Embedder.__init__", "self.tokenizer.max_tokens if limits[1] is None else limits[1]", "limits[1]", "test_where_lines_are_cut", VECTORS),
 ]  # fmt: skip

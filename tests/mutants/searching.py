@@ -25,6 +25,11 @@ def writer(name, function, old, new, test):
     return Mutant(name, f"step01_numpy.common.inference.writer:{function}", old, new, f"tests/{test}")
 
 
+def rule(name, function, old, new, test="rules"):
+    target = f"step01_numpy.common.decoding.constraints:Constraints.{function}"
+    return Mutant(name, target, old, new, f"{LIBRARY}{test}")
+
+
 NARROW = "test_a_narrow_beam_finds_what_the_definition_says"
 LIBRARY = "tests/decoding/test_search_transformers.py::test_"
 SEARCHING = [
@@ -37,11 +42,17 @@ SEARCHING = [
     search("stop though longer could be better", "_Beams._stop", "max(self.penalty(self.length + 1), self.penalty(n))", "self.penalty(self.length)", "test_a_sequence_that_starts_worse_may_end_better"),
     search("stop by the length to come", "_Beams._stop", "most_probable / self.penalty(self.length)", "most_probable / self.penalty(self.length + 1)", NARROW),
     search("ends after the stop", "_Beams._end", "np.where(self.going[:, None], scores / self.penalty(self.length), -np.inf)", "scores / self.penalty(self.length)", NARROW),
-    search("the end forced a token late", "beam_search", "beams.length + 1 >= beams.limits", "beams.length >= beams.limits", "test_a_forced_end_costs_nothing"),
-    search("forbidden tokens allowed", "beam_search", "forbid(step(tokens), never)", "step(tokens)", "test_first_eos_and_never"),
-    search("no forced end in greedy search", "greedy", " - force_eos", "", "")._replace(killer=f"{LIBRARY}translation_model"),
+    search("the end forced a token late", "Constraints.over", "limits[i // beams] - 1", "limits[i // beams]", "test_a_forced_end_costs_nothing", "decoding.constraints"),
+    search("forbidden tokens allowed", "beam_search", "adjust is not None", "False", "test_first_eos_and_never"),
+    search("no forced end in greedy search", "greedy", "adjust, n_rows)", "None, n_rows)", "")._replace(killer=f"{LIBRARY}translation_model"),
     search("one token more than the limit", "follow", "length < limits", "length <= limits", "", "decoding.continuation")._replace(killer="tests/decoding/test_sampling.py::test_what_is_said_is_penalised_from_then_on"),
     search("a row goes on after its end", "follow", "going & ~np.isin(tokens, eos)", "going & np.isin(tokens, tokens)", "test_one_beam_is_greedy", "decoding.continuation"),
+    rule("no penalty for what was said", "_apply", "self.repetition_penalty != 1", "False"),
+    rule("two for three in a row", "_apply", "self.no_repeat_ngram)", "self.no_repeat_ngram - 1)"),
+    rule("an end a token late", "_apply", "n_new < self.min_new", "n_new <= self.min_new"),
+    rule("the beginning not counted", "_apply", "len(text) < self.min_length", "n_new < self.min_length", "words_lengths_and_a_first_token"),
+    rule("forbidden later, too", "_apply", "if n_new == (", "if n_new >= ("),
+    rule("what remains always a distribution", "over", "if self.renormalise else", "if True else"),
     sampling("negative logits divided", "penalize_repetition", "np.where(logits < 0, logits * penalty, logits / penalty)", "logits / penalty", "test_repetition_penalty"),
     sampling("times the temperature", "heat", "logits / temperature", "logits * temperature", "test_temperature"),
     sampling("the last of the k dropped", "keep_top_k", "logits < least", "logits <= least", "test_top_k"),

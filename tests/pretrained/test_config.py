@@ -141,6 +141,10 @@ def test_every_family_is_tested():
             LLAMA | {"rope_parameters": {"rope_type": "llama3", "rope_theta": 5e5, **LLAMA3}},
             {"rotary_base": 5e5, "rotary_scaling": (8.0, 1.0, 4.0, 64)},
         ),
+        (
+            LLAMA | {"rope_parameters": {"rope_theta": 7.0}, "rope_scaling": {"type": "llama3", **LLAMA3}},
+            {"rotary_base": 10000.0, "rotary_scaling": (8.0, 1.0, 4.0, 64)},
+        ),
         (MISTRAL | {"sliding_window": None}, {"window": None}),
         (MISTRAL | {"sliding_window": 3}, {"window": 3}),
         (MARIAN | {"activation_function": "swish"}, {"activation": "silu"}),
@@ -149,6 +153,10 @@ def test_every_family_is_tested():
 )
 def test_what_a_file_says(theirs, ours):
     assert fields(theirs).items() >= ours.items()
+    if "rotary_base" in ours:
+        library = transformers.AutoConfig.for_model(**theirs).rope_parameters
+        assert library["rope_theta"] == ours["rotary_base"]
+        assert (library["rope_type"] == "llama3") == (ours["rotary_scaling"] is not None)
 
 
 REFUSED = [
@@ -165,6 +173,21 @@ REFUSED = [
     (BERT | {"auto_map": {"AutoModel": "modeling.Mine"}}, "auto_map is .*; expected null"),
     (BERT | {"quantization_config": {"bits": 4}}, 'quantization_config is {"bits": 4}; expected null'),
     (BERT | {"hidden_size": None}, "it lacks hidden_size"),
+    (LLAMA | {"is_causal": False}, "is_causal is false; expected true"),
+    (MISTRAL | {"is_causal": False}, "is_causal is false; expected true"),
+    (GPT2 | {"is_causal": False}, "is_causal is false; expected true"),
+    (MARIAN | {"is_causal": False}, "is_causal is false; expected true"),
+    (LLAMA | {"is_causal": 1}, "is_causal is 1; expected true"),
+    (LLAMA | {"is_encoder_decoder": True}, "is_encoder_decoder is true; expected false"),
+    (LLAMA | {"per_layer_config": {"0": {}}}, "per_layer_config is .*; expected null"),
+    (
+        LLAMA | {"attention_sinks": None},
+        "attention_sinks is a field that is not known here, and might change",
+    ),
+    (GPT2 | {"hidden_size": 64}, "n_embd and hidden_size are 32 and 64; expected them equal"),
+    (GPT2 | {"n_positions": 9, "n_ctx": 8}, "n_positions and n_ctx are 9 and 8; expected them equal"),
+    (MARIAN | {"num_hidden_layers": 6}, "and num_hidden_layers are 3 and 3 and 6; expected them equal"),
+    (LLAMA | {"rope_scaling": {"type": "default", "mrope_section": [1]}}, "have the field mrope_section"),
     (GPT2 | {"scale_attn_weights": False}, "scale_attn_weights is false; expected true"),
     (GPT2 | {"scale_attn_by_inverse_layer_idx": True}, "scale_attn_by_inverse_layer_idx is true"),
     (LLAMA | {"head_dim": 16}, "head_dim is 16; expected hidden_size / num_attention_heads, 32 / 4"),

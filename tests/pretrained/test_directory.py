@@ -9,7 +9,9 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 import step01_numpy
+from step01_numpy.common.pretrained.config import read_config
 from step01_numpy.common.pretrained.directory import load_model
+from step01_numpy.common.pretrained.tokenizer_files import open_tokenizer
 from step01_numpy.common.training.backend import Backend
 from tests.pretrained import hugging_face as hf
 
@@ -250,11 +252,59 @@ def test_missing_files(tmp_path, missing):
         load_model(tmp_path, Backend(step01_numpy))
 
 
-def test_pickled_weights_are_never_opened(tmp_path):
-    hf.save(hf.llama(), tmp_path)
-    (tmp_path / "model.safetensors").rename(tmp_path / "pytorch_model.bin")
-    with pytest.raises(ValueError, match=r"its weights in pytorch_model.bin only, a pickle"):
+@pytest.mark.filterwarnings("ignore:Recommended. pip install sacremoses")
+@pytest.mark.parametrize("make", [hf.llama, hf.marian])
+def test_pickled_weights_are_never_opened(tmp_path, make):
+    """What the error advises leads to a directory that loads whole, with its head and its tokenizer."""
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.mkdir()
+    model = make()
+    hf.save(model, old)
+    (old / "model.safetensors").unlink()
+    torch.save(model.state_dict(), old / "pytorch_model.bin")
+    with pytest.raises(ValueError, match=r"its weights in pytorch_model.bin only, a pickle") as error:
+        load_model(old, Backend(step01_numpy))
+    *_, advice = str(error.value).split(" files: ")
+    for step in advice.split("; "):
+        name, _, rest = step.partition(".")
+        assert rest == "from_pretrained(DIR).save_pretrained(NEW_DIR)"
+        getattr(transformers, name).from_pretrained(old).save_pretrained(new)
+    opened = load_model(new, Backend(step01_numpy))
+    assert opened.tokenizer.encode("w3") == load_tokenizer(old, opened).encode("w3")
+    head = opened.model.state_dict()
+    assert "head.bias" in head if make is hf.marian else "head.weight" in head
+
+
+def load_tokenizer(directory, opened):
+    description = read_config(directory)
+    assert description.config == opened.config
+    return open_tokenizer(directory, description)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["onnx/model.onnx"], "it holds model.onnx, ONNX: not read here"),
+        (["m-q4.gguf", "tf_model.h5"], "it holds m-q4.gguf, GGUF; tf_model.h5, TensorFlow: not read here"),
+        (["flax_model.msgpack"], "flax_model.msgpack, Flax"),
+        (["consolidated.safetensors"], "consolidated.safetensors, other safetensors"),
+        ([], "expected one of them$"),
+    ],
+)
+@pytest.mark.parametrize("missing", ["model.safetensors", "config.json"])
+def test_what_a_directory_holds_instead(tmp_path, names, message, missing):
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "gpt2", "vocab_size": 9} | GPT2))
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    if missing == "config.json":
+        (tmp_path / missing).unlink()
+        message = message.replace("expected one of them", "expected the directory of a model")
+    with pytest.raises(FileNotFoundError, match=f"has no {missing}.*{message}"):
         load_model(tmp_path, Backend(step01_numpy))
+
+
+GPT2 = {"n_embd": 4, "n_layer": 1, "n_head": 2}
 
 
 def test_the_vectors_of_a_real_model(backend):

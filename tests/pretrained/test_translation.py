@@ -11,8 +11,14 @@ import transformers
 
 import step01_numpy
 from step01_numpy.common.commands.command_line import main
+from step01_numpy.common.configuration.model import ModelConfig
+from step01_numpy.common.decoding.constraints import Constraints
+from step01_numpy.common.decoding.sampling import Sampling
 from step01_numpy.common.inference.translation import Translator
+from step01_numpy.common.pretrained import known_fields, tokenizer_files
+from step01_numpy.common.pretrained.config import Description, read_generation
 from step01_numpy.common.pretrained.directory import load_model
+from step01_numpy.common.pretrained.generation import search_defaults
 from step01_numpy.common.training.backend import Backend
 from tests.pretrained import hugging_face as hf
 from tests.tiny import write_corpus
@@ -24,6 +30,8 @@ SETTINGS = {
     "beams": {"num_beams": 3},
     "beams, stopped early": {"num_beams": 4, "length_penalty": 0.5, "early_stopping": True},
     "long": {"num_beams": 2, "length_penalty": 2.0, "max_length": 20},
+    "repeating nothing": {"no_repeat_ngram_size": 2, "repetition_penalty": 1.3, "max_new_tokens": 9},
+    "beginning so": {"num_beams": 2, "forced_bos_token_id": 7, "min_length": 6, "suppress_tokens": [3, 4]},
 }
 BAD = {"bad_words_ids": [[47]], "renormalize_logits": True, "max_length": 12}
 
@@ -85,8 +93,37 @@ def test_what_the_file_says_can_be_overruled(tmp_path):
 def test_how_the_authors_search(tmp_path):
     saved(tmp_path, num_beams=3, length_penalty=0.7, max_length=20, early_stopping=True)
     opened = load_model(tmp_path, Backend(step01_numpy))
-    assert opened.search == (3, 0.7, True, True, 19)
-    assert opened.tokenizer.markers == (47, 47, (0,), None, (47,))
+    rules = Constraints(never_after=(((), 47),), last=(0,), renormalise=True)
+    assert opened.search == (3, 0.7, True, None, 20, Sampling(), rules)
+    assert opened.tokenizer.markers == (47, 47, (0,), None)
+
+
+def test_one_file_alone_says_how_to_search(tmp_path):
+    """Where there is generation_config.json the library passes over config.json, beams and all."""
+    model, backend = saved(tmp_path), Backend(step01_numpy)
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"num_beams": 3, "no_repeat_ngram_size": 2}))
+    opened = load_model(tmp_path, backend)
+    assert (opened.search.beam, opened.search.constraints.no_repeat_ngram) == (1, 0)
+    again = type(model).from_pretrained(tmp_path)
+    source = [opened.tokenizer.encode(LINES[0])]
+    assert Translator(backend, opened).search(source) == generated(again, opened, LINES[:1])
+    (tmp_path / "generation_config.json").unlink()
+    opened = load_model(tmp_path, backend)
+    assert (opened.search.beam, opened.search.constraints.no_repeat_ngram) == (3, 2)
+
+
+@pytest.mark.parametrize("beam", [1, 2])
+def test_a_short_line_beside_a_long_one(tmp_path, beam):
+    """What generation pads with is another token than the model's padding: the model hides its own."""
+    model, backend = saved(tmp_path, num_beams=beam, pad_token_id=9), Backend(step01_numpy)
+    opened = load_model(tmp_path, backend)
+    assert (opened.config.pad, opened.tokenizer.markers.pad) == (47, 9)
+    sources = [opened.tokenizer.encode(line) for line in (LINES[1], LINES[3])]
+    work = Translator(backend, opened)
+    found = work.search(sources)
+    assert found == [work.search([source])[0] for source in sources]
+    assert found == generated(model, opened, [LINES[1], LINES[3]])
 
 
 @pytest.mark.filterwarnings("ignore:Recommended. pip install sacremoses")
@@ -108,12 +145,40 @@ def test_evaluate(capsys, tmp_path):
     assert (result["beam"], result["sentences"]) == (2, 4)
 
 
-@pytest.mark.parametrize(("name", "value"), [("num_beams", 0), ("num_beams", "x"), ("max_length", [3])])
-def test_settings_at_fault(tmp_path, name, value):
-    saved(tmp_path)
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("num_beams", 0, "num_beams is 0; expected an integer of at least 1"),
+        ("num_beams", "x", "num_beams is 'x'; expected an integer of at least 1"),
+        ("max_length", [3], r"max_length is \[3\]; expected an integer of at least 1"),
+        ("no_repeat_ngram_size", 1.5, "no_repeat_ngram_size is 1.5; expected an integer of at least 0"),
+        ("length_penalty", "x", "length_penalty is 'x'; expected a finite number"),
+        ("early_stopping", 1, "early_stopping is 1; expected one of False, True, never"),
+        ("bad_words_ids", 3, "bad_words_ids is 3; expected lists of ids"),
+        ("bad_words_ids", [[]], r"bad_words_ids is \[\[\]\]; expected lists of ids"),
+        ("bad_words_ids", [["x"]], "bad_words_ids is 'x'; expected a token, 0 to 47"),
+        ("suppress_tokens", [48], "suppress_tokens is 48; expected a token, 0 to 47"),
+        ("forced_bos_token_id", -1, "forced_bos_token_id is -1; expected a token, 0 to 47"),
+        (
+            "do_sample",
+            True,
+            "do_sample is true, num_beams 1; expected .* language model only: set do_sample to fals",
+        ),
+        ("guidance_scale", 2.0, "generation_config.json: guidance_scale is 2.0; expected null or 1"),
+        ("min_p", 0.1, "min_p is 0.1; expected null or 0"),
+        ("num_beam_groups", 2, "num_beam_groups is 2; expected null or 1"),
+        ("encoder_no_repeat_ngram_size", 3, "encoder_no_repeat_ngram_size is 3; expected null or 0"),
+        ("stop_strings", ["x"], "stop_strings is .*; expected null"),
+        ("new_idea", None, "new_idea is a field that is not known here, and might change the results"),
+    ],
+)
+def test_settings_at_fault(tmp_path, name, value, message):
+    description = {"config": ModelConfig(vocab_size=48), "model_type": "marian"}
     (tmp_path / "generation_config.json").write_text(json.dumps({name: value}))
-    with pytest.raises(ValueError, match=r"is .*; expected an integer of at least 1"):
-        load_model(tmp_path, Backend(step01_numpy))
+    with pytest.raises(ValueError, match=message):
+        search_defaults(
+            Description(generation=read_generation(tmp_path, {}, description["config"]), **description)
+        )
 
 
 def test_a_line_that_is_too_long(capsys, tmp_path):
@@ -154,13 +219,12 @@ def test_a_name_of_the_hub(capsys, monkeypatch, tmp_path):
     (name, patterns), *others = asked
     assert (name, others) == ("Helsinki-NLP/opus-mt-en-fr", [])
     assert not [x for x in patterns if x.endswith((".bin", ".pt", ".pkl", ".py", ".msgpack", ".h5", "*"))]
-    for file in (
-        "config.json",
-        "model.safetensors",
-        "model-00001-of-00002.safetensors",
-        "1_Pooling/config.json",
-    ):
-        assert any(fnmatch(file, pattern) for pattern in patterns)
+    tokenizers = {name for choices in tokenizer_files.FILES.values() for x in choices for name in x.names}
+    known = {name.replace("*", "1") for name in known_fields.FILES}
+    weights = {"model.safetensors", "model-00001-of-00002.safetensors", "model.safetensors.index.json"}
+    files = {*tokenizers, *known, *weights, "added_tokens.json"}
+    for file in (*files, *(f"0_Transformer/{name}" for name in files if "/" not in name)):
+        assert any(fnmatch(file, pattern) for pattern in patterns), file
 
 
 def test_without_a_network(capsys):

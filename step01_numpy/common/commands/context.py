@@ -124,6 +124,11 @@ def positive_number(text: str) -> float:
     return _number(text, float, 5e-324, "a number above 0")
 
 
+def number(text: str) -> float:
+    """Read a finite number of at least 0, for argparse."""
+    return _number(text, float, 0.0, "a number of at least 0")
+
+
 def _number(text, kind, least, expected):
     try:
         value = kind(text)

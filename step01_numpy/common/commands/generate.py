@@ -2,31 +2,34 @@
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from step01_numpy.common.commands.context import (
     Context,
     add_json,
     natural_number,
+    number,
     positive_integer,
     positive_number,
 )
 from step01_numpy.common.commands.translate import standard_input
-from step01_numpy.common.decoding.sampling import Sampling
 from step01_numpy.common.inference.writer import MAX_TOKENS, Writer
 from step01_numpy.common.pretrained.directory import load_model
 
 HELP = """Continue prompts by a language model.
 
-Prompts come from the arguments, or from standard input (UTF-8), a line each, where there are none. The most
-probable token follows; with --temperature tokens are drawn at random, and the same seed gives the same text.
-One prompt's text appears as it comes. With --json each prompt gives one line of JSON.
+Prompts come from the arguments, or from standard input (UTF-8), a line each, where there are none. Tokens are
+chosen as the authors of a Hugging Face model say; where nothing is said, the most probable one follows. With
+--temperature tokens are drawn at random, and the same seed gives the same text; 0 draws none. One prompt's
+text appears as it comes. With --json each prompt gives one line of JSON.
 
 examples:
   {program} generate --model model.safetensors "The agreement on"
   {program} generate --model DIRECTORY --temperature 0.8 --top-p 0.95 --seed 3 "Once upon a time"
   {program} generate --model DIRECTORY --beam 4 --max-tokens 20 --json < prompts.txt
 """
+RULES = ("temperature", "top_k", "top_p", "repetition_penalty")
 DRAWING = ("top_k", "top_p", "seed")  # what has a meaning only where tokens are drawn
 
 
@@ -48,7 +51,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"the most tokens that follow a prompt (default: {MAX_TOKENS}, or what the longest leaves)",
     )
     parser.add_argument(
-        "--temperature", metavar="T", type=positive_number, help="draw tokens at random; 1 as the model says"
+        "--temperature",
+        metavar="T",
+        type=number,
+        help="draw tokens at random; 1 as the model says, 0 takes the most probable one",
     )
     parser.add_argument(
         "--top-k", metavar="K", type=positive_integer, help="draw from the K most probable tokens"
@@ -66,24 +72,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="above 1 makes tokens less probable that the text holds already",
     )
     parser.add_argument("--seed", metavar="N", type=natural_number, help="of the draws (default: 0)")
-    parser.add_argument("--beam", metavar="N", type=positive_integer, default=1, help="search with N beams")
+    parser.add_argument("--beam", metavar="N", type=positive_integer, help="search with N beams")
     add_json(parser)
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
     """Generate, and print."""
-    rules = _rules(arguments)
+    _check(arguments, arguments.beam)
     prompts = arguments.prompt or list(standard_input())
     backend = context.backend
+    opened = load_model(arguments.model, backend)
+    beam = arguments.beam or opened.search.beam
+    _check(arguments, beam)
     writer = Writer(
         backend,
-        load_model(arguments.model, backend),
+        opened,
         max_tokens=arguments.max_tokens,
-        rules=rules,
+        rules=_rules(arguments, opened.search.rules),
         seed=arguments.seed or 0,
-        beam=arguments.beam,
+        beam=beam,
     )
-    if len(prompts) == 1 and arguments.beam == 1 and not arguments.json:
+    if len(prompts) == 1 and beam == 1 and not arguments.json:
         _stream(writer, *prompts)
         return 0
     for found in writer.write(prompts):
@@ -99,24 +108,27 @@ def _stream(writer, prompt):
     print()
 
 
-def _rules(arguments):
-    given = vars(arguments)
-    if arguments.beam > 1:
-        for name in ("temperature", "repetition_penalty"):
-            if given[name] is not None:
-                raise ValueError(f"{_option(name)} is given with --beam, which takes the most probable text")
-    if arguments.temperature is None:
+def _check(arguments, beam):
+    """Refuse draws by beams, be they asked for here or those of the model's authors."""
+    for name in ("temperature", "repetition_penalty"):
+        if (beam or 1) > 1 and getattr(arguments, name) is not None:
+            raise ValueError(
+                f"{_option(name)} is given with {beam} beams, which take the most probable text; "
+                "expected it with --beam 1"
+            )
+
+
+def _rules(arguments, rules):
+    """Put what the user says over what the model's authors say."""
+    given = {name: getattr(arguments, name) for name in RULES if getattr(arguments, name) is not None}
+    found = replace(rules, **given)
+    if found.temperature == 0:
         for name in DRAWING:
-            if given[name] is not None:
+            if getattr(arguments, name) is not None:
                 raise ValueError(
                     f"{_option(name)} is given without --temperature; nothing is drawn at random"
                 )
-    return Sampling(
-        temperature=arguments.temperature or 0.0,
-        top_k=arguments.top_k,
-        top_p=arguments.top_p,
-        repetition_penalty=arguments.repetition_penalty or 1.0,
-    )
+    return found
 
 
 def _option(name):

@@ -8,6 +8,7 @@ from step01_numpy.common.commands.context import Context, add_json, positive_int
 from step01_numpy.common.commands.embed import add_embedding_model
 from step01_numpy.common.inference.embedding import Embedder, cosines, ranking
 from step01_numpy.common.pretrained.directory import load_model
+from step01_numpy.common.pretrained.sentence_vectors import Pooling
 from step01_numpy.common.text.parallel import read_lines
 
 HELP = """Rank documents by how near their vectors are to that of a query, as a retrieval system does.
@@ -37,8 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, context: Context) -> int:
     """Search, and print the nearest documents with their cosines, the nearest first."""
     documents = read_documents(arguments.documents)
-    work = Embedder(context.backend, load_model(arguments.model, context.backend))
-    *vectors, query = work.embed([*documents.values(), arguments.query])
+    opened = load_model(arguments.model, context.backend)
+    check_similarity(opened.pooling)
+    work = Embedder(context.backend, opened)
+    vectors, (query,) = work.embed([*documents.values()], "document"), work.embed([arguments.query], "query")
     scores, numbers = cosines(query, vectors), list(documents)
     found = [
         {"cosine": round(float(scores[i]), 6), "line": numbers[i], "text": documents[numbers[i]]}
@@ -49,6 +52,16 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     else:
         print("\n".join(f"{x['cosine']:7.4f}  {x['text']}" for x in found))
     return 0
+
+
+def check_similarity(pooling: Pooling | None) -> None:
+    """Refuse a model whose vectors are to be compared otherwise than by their angle."""
+    name = None if pooling is None else pooling.similarity
+    if name not in (None, "cosine") and not (name in ("dot", "dot_score") and pooling.normalise):
+        raise ValueError(
+            f"{pooling.directory}: similarity_fn_name is {name!r}; expected 'cosine', by which documents are "
+            "ranked"
+        )
 
 
 def read_documents(path: Path) -> dict[int, str]:

@@ -6,7 +6,7 @@ cache remembers the tokens before. What is fed first is the caller's: <bos>, the
 the token that starts a model's translations.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from itertools import count
 
 import numpy as np
@@ -60,13 +60,19 @@ def gather(steps: Iterator[np.ndarray], n_rows: int) -> list[list[int]]:
     return rows
 
 
-def forbid(logits: np.ndarray, never: Sequence[int]) -> np.ndarray:
-    """Return logits that give the tokens `never` no probability."""
-    if not len(never):
-        return logits
-    logits = logits.copy()
-    logits[..., list(never)] = -np.inf
-    return logits
+def adjusted(choose: Callable, adjust: Callable | None, n_rows: int) -> Callable:
+    """Return a way of choosing among adjusted logits; `adjust` takes them and all new tokens."""
+    if adjust is None:
+        return choose
+    new = np.zeros((n_rows, 0), dtype=np.int64)
+
+    def choose_of_adjusted(logits):
+        nonlocal new
+        tokens = choose(adjust(logits, new))
+        new = np.concatenate([new, tokens[:, None]], axis=1)
+        return tokens
+
+    return choose_of_adjusted
 
 
 def limits_of(max_length, n_rows):

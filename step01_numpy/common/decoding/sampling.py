@@ -11,7 +11,7 @@ from math import inf, isfinite
 
 import numpy as np
 
-from step01_numpy.common.decoding.continuation import follow, forbid, gather
+from step01_numpy.common.decoding.continuation import adjusted, follow, gather
 from step01_numpy.common.decoding.search import log_probabilities
 from step01_numpy.common.support import checks
 from step01_numpy.common.text.tokenizer import BOS, EOS
@@ -131,21 +131,17 @@ class Sampler:
         One for each row, so that no row's draws depend on its neighbours; unused at temperature 0.
     texts : sequence of sequence of int
         The tokens each row holds so far, the one fed first included.
-    never : sequence of int
-        Tokens that are not chosen.
     """
 
-    def __init__(
-        self, rules: Sampling, generators, texts: Sequence[Sequence[int]], never: Sequence[int] = ()
-    ):
-        self.rules, self.generators, self.never = rules, generators, never
+    def __init__(self, rules: Sampling, generators, texts: Sequence[Sequence[int]]):
+        self.rules, self.generators = rules, generators
         self.texts, self.seen = texts, None
 
     def __call__(self, logits: np.ndarray) -> np.ndarray:
         """Return the next tokens, (rows,), for logits (rows, vocab_size)."""
         if self.seen is None:
             self.seen = _seen(self.texts, logits.shape)
-        tokens = self._choose(forbid(logits.astype(np.float64), self.never))
+        tokens = self._choose(logits.astype(np.float64))
         self.seen[np.arange(len(tokens)), tokens] = True
         return tokens
 
@@ -184,7 +180,7 @@ def sample(
     first=BOS,
     eos=EOS,
     texts=None,
-    never=(),
+    adjust=None,
 ) -> list[list[int]]:
     """
     Continue each row by tokens drawn at random.
@@ -198,8 +194,8 @@ def sample(
         At least 0.
     texts : sequence of sequence of int, optional
         The tokens each row holds so far, the one fed first included; `first` alone if there is none.
-    never : sequence of int
-        Tokens that are not chosen.
+    adjust : callable, optional
+        As `Constraints.over` returns it.
 
     Returns
     -------
@@ -207,7 +203,7 @@ def sample(
         The tokens of each row without the first and an end.
     """
     texts = np.broadcast_to(first, n_rows)[:, None].tolist() if texts is None else texts
-    choose = Sampler(rules, generators(seed, texts), texts, never)
+    choose = adjusted(Sampler(rules, generators(seed, texts), texts), adjust, n_rows)
     return gather(follow(step, choose, n_rows, max_length=max_length, first=first, eos=eos), n_rows)
 
 

@@ -1,12 +1,12 @@
 """Search for the most probable continuation, greedily or with beams."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from math import isfinite
 from typing import NamedTuple
 
 import numpy as np
 
-from step01_numpy.common.decoding.continuation import follow, forbid, gather, limits_of
+from step01_numpy.common.decoding.continuation import adjusted, follow, gather, limits_of
 from step01_numpy.common.support import checks
 from step01_numpy.common.text.tokenizer import BOS, EOS
 
@@ -19,14 +19,7 @@ class Hypothesis(NamedTuple):
 
 
 def greedy(
-    step: Callable,
-    n_rows: int,
-    *,
-    max_length,
-    first=BOS,
-    eos=EOS,
-    never: Sequence[int] = (),
-    force_eos: bool = False,
+    step: Callable, n_rows: int, *, max_length, first=BOS, eos=EOS, adjust: Callable | None = None
 ) -> list[list[int]]:
     """
     Take the most probable token at each step, the lowest id among equals.
@@ -35,23 +28,16 @@ def greedy(
     ----------
     step, n_rows, max_length, first, eos
         As of `follow`.
-    never : sequence of int
-        Tokens that are not chosen.
-    force_eos : bool
-        Whether a row's last token, where it reaches max_length, is its end.
+    adjust : callable, optional
+        As `Constraints.over` returns it.
 
     Returns
     -------
     list of list of int
         The tokens of each row without the first and an end.
     """
-
-    def choose(logits):
-        return forbid(logits, never).argmax(axis=-1)
-
-    rows = gather(follow(step, choose, n_rows, max_length=max_length, first=first, eos=eos), n_rows)
-    longest = limits_of(max_length, n_rows) - force_eos
-    return [row[:most] for row, most in zip(rows, longest, strict=True)]
+    choose = adjusted(lambda logits: logits.argmax(axis=-1), adjust, n_rows)
+    return gather(follow(step, choose, n_rows, max_length=max_length, first=first, eos=eos), n_rows)
 
 
 def beam_search(
@@ -63,8 +49,7 @@ def beam_search(
     max_length,
     first=BOS,
     eos=EOS,
-    never: Sequence[int] = (),
-    force_eos: bool = False,
+    adjust: Callable | None = None,
     length_penalty: float | Callable = 1.0,
     early_stopping: bool | str = False,
 ) -> list[Hypothesis]:
@@ -80,10 +65,8 @@ def beam_search(
         beam this is `greedy`.
     max_length, first, eos
         As of `follow`; a sequence of max_length tokens counts as ended.
-    never : sequence of int
-        Tokens that are not chosen: what remains is a distribution of its own.
-    force_eos : bool
-        Whether a sequence of max_length tokens must end in an eos, whatever the model says.
+    adjust : callable, optional
+        As `Constraints.over` returns it; it takes and returns log-probabilities.
     length_penalty : float, or callable
         A sequence's score is its log-probability (nats) over length ** length_penalty, its end counted; or
         over length_penalty(length), above 0 and monotonic. Scores of longer sequences rise with the power.
@@ -106,12 +89,10 @@ def beam_search(
     beams = _Beams(n_rows, beam, limits_of(max_length, n_rows), eos, _penalty(length_penalty), early_stopping)
     tokens, scores = np.broadcast_to(first, n_rows), np.zeros((n_rows, 1))
     while True:
-        logits = forbid(step(tokens), never).reshape(*scores.shape, -1)
-        if force_eos:
-            last = beams.length + 1 >= beams.limits
-            only_eos = np.where(np.isin(np.arange(logits.shape[-1]), eos), 0.0, -np.inf)
-            logits = np.where(last[:, None, None], only_eos, logits)
-        parents = beams.extend(scores[:, :, None] + log_probabilities(logits))
+        steps = log_probabilities(step(tokens))
+        if adjust is not None:
+            steps = adjust(steps, beams.tokens[:, : scores.shape[1]].reshape(len(steps), -1))
+        parents = beams.extend(scores[:, :, None] + steps.reshape(*scores.shape, -1))
         if not beams.going.any():
             return beams.best
         reorder(parents)

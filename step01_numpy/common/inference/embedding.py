@@ -40,23 +40,35 @@ class Embedder:
         self.backend, self.model, self.tokenizer = backend, pretrained.model, pretrained.tokenizer
         self.d_model = pretrained.config.d_model
         self.unit = pooling is None or pooling.normalise
+        self.pool = "mean" if pooling is None else pooling.mode
+        self._prompt = (lambda role: "") if pooling is None else pooling.prompt
         limits = [pretrained.config.max_positions, None if pooling is None else pooling.max_tokens]
+        limits[1] = self.tokenizer.max_tokens if limits[1] is None else limits[1]
         self.limit = min(limit for limit in limits if limit is not None)
         self._empty = self.tokenizer.encode("")  # what stands around every text
         self._told = False
 
-    def embed(self, lines: Sequence[str]) -> np.ndarray:
+    def embed(self, lines: Sequence[str], role: str | None = None) -> np.ndarray:
         """
         Return a vector for each line; an empty one is a text too.
 
         A line of more tokens than the model takes is cut, as sentence-transformers does, and the first time
-        a warning says so.
+        a warning says so. Where the model has a prompt, each line stands behind it.
+
+        Parameters
+        ----------
+        lines : sequence of str
+        role : "query", "document" or None
+            What the lines are, for models that have prompts of their own for it.
 
         Returns
         -------
         vectors : (n_lines, d), float32
         """
-        encoded = [self._cut(tokens) for tokens in self.tokenizer.encode_batch(lines)]
+        prompt = self._prompt(role)
+        encoded = [
+            self._cut(tokens) for tokens in self.tokenizer.encode_batch([prompt + line for line in lines])
+        ]
         order = sorted(range(len(lines)), key=lambda i: len(encoded[i]))
         vectors = np.zeros((len(lines), self.d_model), np.float32)
         chunks = [order[i : i + ROWS] for i in range(0, len(order), ROWS)]
@@ -81,7 +93,8 @@ class Embedder:
         tokens, _ = pad([sequence or [filler] for sequence in sequences], filler)  # at least one column
         mask = np.arange(tokens.shape[1]) < np.array([[len(sequence)] for sequence in sequences])
         arrays = [self.backend.package.from_numpy(x) for x in (tokens, mask)]
-        return self.backend.numpy(self.backend.models.embed(self.model, *arrays, unit=self.unit))
+        options = {"unit": self.unit, "pool": self.pool}
+        return self.backend.numpy(self.backend.models.embed(self.model, *arrays, **options))
 
     def _cut(self, tokens):
         """Leave out what is too much before the special tokens that end every text."""

@@ -49,6 +49,7 @@ class Translator:
         self.backend, self.model, self.tokenizer = backend, pretrained.model, pretrained.tokenizer
         self.max_positions, self.defaults = pretrained.config.max_positions, pretrained.search
         self.seen = pretrained.seen
+        self.pad = pretrained.config.pad  # the model's own: what it hides of a source, whatever else pads
         self.beam = self.defaults.beam if beam is None else beam
 
     def translate(
@@ -95,27 +96,26 @@ class Translator:
     def doubts(self, text: str, source: Sequence[int], found: Sequence[int]) -> list[str]:
         """Return why what was found for the tokens of a text may be wrong; nothing where nothing says so."""
         result = [] if self.seen is None else not_learned(self.seen, text)
-        if len(found) >= self._longest(len(source)) - self.defaults.force_eos:
+        if len(found) >= self._longest(len(source)) - 1:  # in the last place some models are made to end
             result.append("the translation does not come to an end")
         return [*result, *(["the translation repeats itself"] if repeats_itself(found) else [])]
 
     def search(self, sources: Sequence[Sequence[int]]) -> list[list[int]]:
         """Translate tokens, as the tokenizer encodes a line; nothing but the text's own tokens comes back."""
         limits = np.array([self._longest(len(source)) for source in sources])
-        options = {"first": self.markers.first, "eos": self.markers.eos, "never": self.markers.never}
+        options = {"first": self.markers.first, "eos": self.markers.eos, "max_length": limits}
+        beginnings = [[self.markers.first]] * len(sources)
+        adjust = self.defaults.constraints.over(beginnings, max_length=limits, eos=self.markers.eos)
         with one_thread():  # a step's products are so small that threads would wait for each other
-            decoding = self.backend.start(self.model, pad(sources, self.markers.pad)[0])
+            decoding = self.backend.start(self.model, pad(sources, self.pad)[0])
             if self.beam == 1:
-                rows = greedy(decoding.step, len(sources), max_length=limits, **options)
-                last = limits - self.defaults.force_eos  # where an end is forced, it takes the last place
-                return [row[:n] for row, n in zip(rows, last, strict=True)]
+                return greedy(decoding.step, len(sources), adjust=adjust, **options)
             found = beam_search(
                 decoding.step,
                 decoding.reorder,
                 len(sources),
                 self.beam,
-                max_length=limits,
-                force_eos=self.defaults.force_eos,
+                adjust=adjust,
                 length_penalty=self.defaults.length_penalty,
                 early_stopping=self.defaults.early_stopping,
                 **options,
@@ -123,9 +123,10 @@ class Translator:
             return [hypothesis.tokens for hypothesis in found]
 
     def _longest(self, source_length):
-        if self.defaults.max_length is None:
+        room = self.defaults.room(1)  # the token that begins a translation counts
+        if room is None:
             return longest_translation(source_length, self.max_positions)
-        return min(self.defaults.max_length, self.max_positions)
+        return min(room, self.max_positions)
 
     def _encode(self, lines, first_line):
         blank = self.tokenizer.encode("")

@@ -1,11 +1,12 @@
 """Continue prompts by a language model: tokens, batches, search or sampling, and text again."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
-from step01_numpy.common.decoding.continuation import ENDED, follow, gather
+from step01_numpy.common.decoding.continuation import ENDED, adjusted, follow, gather
 from step01_numpy.common.decoding.sampling import Sampler, Sampling, generators
 from step01_numpy.common.decoding.search import beam_search
 from step01_numpy.common.decoding.streaming import pieces
@@ -45,12 +46,18 @@ class Writer:
     pretrained : Pretrained
         A model with the architecture "decoder".
     max_tokens : int, optional
-        The most tokens that follow a prompt, an end included; `MAX_TOKENS` if not given, or what the
-        longest prompt leaves room for.
-    rules : Sampling
+        The most tokens that follow a prompt, an end included; if not given, what the model's authors say, or
+        `MAX_TOKENS`, or what the longest prompt leaves room for.
+    rules : Sampling, optional
+        If not given, those of the model's authors.
     seed : int
-    beam : int
-        The number of beams; 1 chooses by the rules.
+    beam : int, optional
+        The number of beams; 1 chooses by the rules; if not given, as many as the model's authors use.
+
+    Raises
+    ------
+    ValueError
+        For a model that writes no text.
     """
 
     def __init__(
@@ -59,9 +66,9 @@ class Writer:
         pretrained,
         *,
         max_tokens: int | None = None,
-        rules: Sampling = Sampling(),  # noqa: B008  (frozen)
+        rules: Sampling | None = None,
         seed: int = 0,
-        beam: int = 1,
+        beam: int | None = None,
     ):
         architecture = getattr(pretrained.config, "architecture", "encoder_decoder")
         if architecture != "decoder":
@@ -71,25 +78,27 @@ class Writer:
         self.backend, self.tokenizer = backend, pretrained.tokenizer
         self.model = backend.prepare(pretrained.model)
         self.max_positions, self.markers = pretrained.config.max_positions, pretrained.tokenizer.markers
-        self.max_tokens, self.rules, self.seed, self.beam = max_tokens, rules, seed, beam
+        self.max_tokens, self.seed, self.defaults = max_tokens, seed, pretrained.search
+        self.rules = self.defaults.rules if rules is None else rules
+        self.beam = self.defaults.beam if beam is None else beam
 
     def stream(self, prompt: str) -> Iterator[str]:
         """Yield the text that follows a prompt as it comes, whole characters only."""
         encoded = self.encode([prompt])
-        steps = self._follow(encoded, generators(self.seed, encoded), self._room(encoded))
+        steps = self._follow(encoded, generators(self.seed, encoded), self.room(encoded))
         tokens = (int(rows[0]) for rows in steps if rows[0] != ENDED)
         return pieces(tokens, self.tokenizer.decode, self._shown(encoded[0]))
 
     def write(self, prompts: Sequence[str]) -> Iterator[Continuation]:
         """Yield what follows each of some prompts, batch by batch, the same as if each were alone."""
         encoded = self.encode(prompts)
-        room, draws, size = self._room(encoded), generators(self.seed, encoded), max(1, ROWS // self.beam)
+        room, draws, size = self.room(encoded), generators(self.seed, encoded), max(1, ROWS // self.beam)
         for i in range(0, len(encoded), size):
             batch = slice(i, i + size)
-            found = self._tokens(encoded[batch], draws[batch], room)
-            for prompt, before, tokens in zip(prompts[batch], encoded[batch], found, strict=True):
-                text = "".join(pieces(tokens, self.tokenizer.decode, self._shown(before)))
-                yield Continuation(prompt, text, tokens, len(tokens) < room)
+            found = self._tokens(encoded[batch], draws[batch], room[batch])
+            for i, tokens in enumerate(found, batch.start):
+                text = "".join(pieces(tokens, self.tokenizer.decode, self._shown(encoded[i])))
+                yield Continuation(prompts[i], text, tokens, len(tokens) < room[i])
 
     def encode(self, prompts: Sequence[str]) -> list[list[int]]:
         """
@@ -106,6 +115,12 @@ class Writer:
         for number, ids in enumerate(encoded, 1):
             if not ids:
                 raise ValueError(f"prompt {number} is empty; expected text to continue")
+            room = None if self.max_tokens else self.defaults.room(len(ids))
+            if room is not None and room < 1:
+                raise ValueError(
+                    f"prompt {number} has {len(ids)} tokens, and the model's max_length, which counts them, "
+                    f"is {self.defaults.max_length}; expected fewer, or a number of tokens that shall follow"
+                )
             if len(ids) + more > self.max_positions:
                 raise ValueError(
                     f"prompt {number} has {len(ids)} tokens, and {more} shall follow; "
@@ -113,24 +128,43 @@ class Writer:
                 )
         return encoded
 
-    def _room(self, encoded):
+    def room(self, encoded: Sequence[Sequence[int]]) -> list[int]:
         """Return the most tokens that may follow each prompt."""
-        room = self.max_positions - max(map(len, encoded), default=0)
-        return min(MAX_TOKENS, room) if self.max_tokens is None else self.max_tokens
+        if self.max_tokens is not None:
+            return [self.max_tokens] * len(encoded)
+        most = self.max_positions - max(map(len, encoded), default=0)
+        wanted = (self.defaults.room(len(ids)) for ids in encoded)
+        return [min(MAX_TOKENS if n is None else n, most) for n in wanted]
 
     def _tokens(self, encoded, draws, room):
         if self.beam == 1:
             return gather(self._follow(encoded, draws, room), len(encoded))
-        decoding, options = self._start(encoded), {"never": self.markers.never, "max_length": room}
-        options |= {"first": [ids[-1] for ids in encoded], "eos": self.markers.eos}
-        found = beam_search(decoding.step, decoding.reorder, len(encoded), self.beam, **options)
+        decoding, options = self._start(encoded), self._options(encoded, room)
+        found = beam_search(
+            decoding.step,
+            decoding.reorder,
+            len(encoded),
+            self.beam,
+            length_penalty=self.defaults.length_penalty,
+            early_stopping=self.defaults.early_stopping,
+            adjust=self._adjust(encoded, room, self.rules.repetition_penalty),
+            **options,
+        )
         return [hypothesis.tokens for hypothesis in found]
 
     def _follow(self, encoded, draws, room):
-        decoding, first = self._start(encoded), [ids[-1] for ids in encoded]
-        choose = Sampler(self.rules, draws, encoded, self.markers.never)
-        options = {"max_length": room, "first": first, "eos": self.markers.eos}
-        return follow(decoding.step, choose, len(encoded), **options)
+        decoding, rows = self._start(encoded), len(encoded)
+        adjust = self._adjust(encoded, room, 1.0)  # the sampler has its own
+        choose = adjusted(Sampler(self.rules, draws, encoded), adjust, rows)
+        return follow(decoding.step, choose, rows, **self._options(encoded, room))
+
+    def _options(self, encoded, room):
+        first = [ids[-1] for ids in encoded]
+        return {"max_length": np.array(room), "first": first, "eos": self.markers.eos}
+
+    def _adjust(self, encoded, room, repetition_penalty):
+        constraints = replace(self.defaults.constraints, repetition_penalty=repetition_penalty)
+        return constraints.over(encoded, max_length=np.array(room), eos=self.markers.eos)
 
     def _start(self, encoded) -> Decoding:
         """Read all but the last token of each prompt."""

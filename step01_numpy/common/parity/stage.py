@@ -25,6 +25,8 @@ DIFFERENTIABLE = {
     "gelu_tanh": (1, lambda f, d, a, out, o: (f(d, *a),)),
     "silu": (1, lambda f, d, a, out, o: (f(d, *a),)),
     "mean_pool": (1, lambda f, d, a, out, o: (f(d, a[1], **o),)),
+    "first_pool": (1, lambda f, d, a, out, o: (f(d, a[1], **o),)),
+    "max_pool": (1, lambda f, d, a, out, o: (f(d, *a, **o),)),
     "normalise": (1, lambda f, d, a, out, o: (f(d, *a, **o),)),
     "cross_entropy": (1, lambda f, d, a, out, o: (f(d, *a, **o),)),
     "scaled_dot_product_attention": (3, lambda f, d, a, out, o: f(d, *a[:3], *out, *a[3:], **o)),

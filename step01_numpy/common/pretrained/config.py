@@ -7,11 +7,8 @@ from typing import NamedTuple
 from step01_numpy.common.configuration.model import ModelConfig
 from step01_numpy.common.pretrained.families import NO_HEAD, TABLE
 from step01_numpy.common.pretrained.fields import Family
-
-NOT_OURS = {
-    "auto_map": (None,),
-    "quantization_config": (None,),
-}  # code of its own; weights that are no floats
+from step01_numpy.common.pretrained.known_fields import CONFIG, GENERATION, Known
+from step01_numpy.common.pretrained.weight_files import holdings
 
 
 class Description(NamedTuple):
@@ -19,7 +16,8 @@ class Description(NamedTuple):
 
     model_type: str
     config: ModelConfig
-    generation: dict  # all fields of config.json, and over them those of generation_config.json
+    generation: dict  # of generation_config.json, or where there is none of config.json
+    tokenizer_class: str | None = None
 
 
 def read_config(directory: Path, *, headless: bool = False) -> Description:
@@ -40,17 +38,37 @@ def read_config(directory: Path, *, headless: bool = False) -> Description:
         Naming the model type or the field that our models cannot honour, what was expected, and what came.
     """
     path = directory / "config.json"
+    if not path.is_file() and (others := holdings(directory)):
+        raise FileNotFoundError(f"{directory} has no {path.name}; expected the directory of a model{others}")
     theirs = read_json(path)
+    model_type = theirs.get("model_type")
+    if model_type not in list(TABLE):
+        raise ValueError(f"{path}: model_type is {model_type!r}; supported are {', '.join(TABLE)}")
+    known_to(TABLE[model_type]).check(path, theirs)
     try:
-        model_type = theirs.get("model_type")
-        if model_type not in TABLE:
-            raise ValueError(f"model_type is {model_type!r}; supported are {', '.join(TABLE)}")
         config = ModelConfig(**fields(theirs, headless=headless))
     except (ValueError, TypeError, AttributeError) as error:
         raise ValueError(f"{path}: {error}") from error
-    generation = read_json(directory / "generation_config.json", default={})
-    generation = theirs | {name: x for name, x in generation.items() if x is not None}
-    return Description(model_type, config, generation)
+    generation = read_generation(directory, theirs, config)
+    return Description(model_type, config, generation, theirs.get("tokenizer_class"))
+
+
+def known_to(family: Family) -> Known:
+    """Return the lists of config.json's fields; how to generate is read, where it stands there, by itself."""
+    elsewhere = frozenset(GENERATION.honoured) | GENERATION.used | GENERATION.ignored
+    own = Known(family.used, family.ignored, family.honoured)
+    return Known(ignored=elsewhere) | CONFIG | own
+
+
+def read_generation(directory: Path, theirs: dict, config: ModelConfig) -> dict:
+    """Read how to generate: of generation_config.json alone, or else of config.json, which is given."""
+    path = directory / "generation_config.json"
+    found = read_json(path, default={})
+    if not path.is_file():
+        path, found = directory / "config.json", {name: x for name, x in theirs.items() if name in GENERATION}
+    if config.architecture != "encoder" and config.head != "none":
+        GENERATION.check(path, found)
+    return {name: x for name, x in found.items() if x is not None}
 
 
 def fields(theirs: dict, *, headless: bool = False) -> dict:
@@ -64,10 +82,6 @@ def fields(theirs: dict, *, headless: bool = False) -> dict:
     headless : bool
     """
     family = TABLE[theirs["model_type"]]
-    for name, values in (NOT_OURS | family.honoured).items():
-        if theirs.get(name, values[0]) not in values:
-            expected = " or ".join(json.dumps(value) for value in values)
-            raise ValueError(f"{name} is {json.dumps(theirs[name])}; expected {expected}")
     found = {name: look_up(theirs) for name, look_up in family.fields.items()}
     return found | family.constants | (NO_HEAD if headless else _head(theirs, family))
 

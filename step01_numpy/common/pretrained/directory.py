@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from step01_numpy.common.configuration.model import ModelConfig
-from step01_numpy.common.decoding.search import gnmt
 from step01_numpy.common.pretrained.config import read_config
+from step01_numpy.common.pretrained.generation import OURS, SearchDefaults, search_defaults
 from step01_numpy.common.pretrained.hub import locate
 from step01_numpy.common.pretrained.keys import TABLE
 from step01_numpy.common.pretrained.model_tokenizer import FastTokenizer, MarianTokenizer, OwnTokenizer
@@ -20,30 +20,6 @@ from step01_numpy.common.support.undrawn import NO_DRAW
 from step01_numpy.common.text.seen import Seen
 from step01_numpy.common.training import checkpoints
 from step01_numpy.common.training.backend import Backend
-
-
-class SearchDefaults(NamedTuple):
-    """
-    How a model's authors search with it, as `beam_search` takes it.
-
-    Attributes
-    ----------
-    beam : int
-    length_penalty : float, or callable
-    early_stopping : bool or "never"
-    force_eos : bool
-    max_length : int or None
-        The most tokens of a result, its end included; None leaves it to the caller.
-    """
-
-    beam: int = 1
-    length_penalty: float | Callable = 1.0
-    early_stopping: bool | str = False
-    force_eos: bool = False
-    max_length: int | None = None
-
-
-OURS = SearchDefaults(length_penalty=gnmt(), early_stopping="never")
 
 
 @dataclass(frozen=True)
@@ -106,8 +82,9 @@ def _of_checkpoint(path, backend, attend):
     except ValueError as error:
         raise ValueError(f"{path} does not hold the weights of its model: {error}") from error
     architecture = getattr(checkpoint.config, "architecture", "encoder_decoder")  # RecurrentConfig has none
+    search = OURS if architecture == "encoder_decoder" else SearchDefaults()
     tokenizer = OwnTokenizer(checkpoint.tokenizer, architecture)
-    return Pretrained(model, checkpoint.config, tokenizer, seen=checkpoint.seen)
+    return Pretrained(model, checkpoint.config, tokenizer, search, seen=checkpoint.seen)
 
 
 def _of_directory(path, backend, attend):
@@ -117,6 +94,12 @@ def _of_directory(path, backend, attend):
     config, files = description.config, WeightFiles.of_directory(directory)
     checks.at_most("number of layers", config.n_layers, "number of tensors", len(files.tensors))
     tokenizer = open_tokenizer(directory, description)
+    if pooling is not None and pooling.lower:
+        tokenizer.lower()
+    try:
+        search = search_defaults(description)
+    except ValueError as error:
+        raise ValueError(f"{directory}, how to generate: {error}") from error
     model = backend.model(config, attend=attend, rng=NO_DRAW)
     wanted = {name: tuple(x.shape) for name, x in model.state_dict().items()}
     try:
@@ -125,20 +108,4 @@ def _of_directory(path, backend, attend):
         raise ValueError(f"{directory} does not hold the weights of its model: {error}") from error
     model.load_state_dict(state, copy=False)
     model.eval()
-    return Pretrained(model, config, tokenizer, _search_defaults(description.generation), pooling)
-
-
-def _search_defaults(generation):
-    given = {
-        "beam": generation.get("num_beams"),
-        "length_penalty": generation.get("length_penalty"),
-        "early_stopping": generation.get("early_stopping"),
-        "force_eos": generation.get("forced_eos_token_id") is not None,
-        "max_length": generation.get("max_length"),
-    }
-    given = {name: x for name, x in given.items() if x is not None}
-    for name in {"beam", "max_length"} & set(given):
-        checks.positive(name, given[name])
-    if "max_length" in given:
-        given["max_length"] -= 1  # theirs counts the token that begins a translation
-    return SearchDefaults(**given)
+    return Pretrained(model, config, tokenizer, search, pooling)

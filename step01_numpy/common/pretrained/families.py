@@ -1,6 +1,7 @@
 """The families of Hugging Face's models that ours can be, keyed by the `model_type` of config.json."""
 
 from step01_numpy.common.pretrained.fields import (
+    ROTARY,
     Family,
     activation,
     at,
@@ -8,6 +9,7 @@ from step01_numpy.common.pretrained.fields import (
     joint_vocabulary,
     n_heads,
     nullable,
+    reads,
     rotary,
 )
 
@@ -45,13 +47,14 @@ BERT = Family(
         "is_decoder": (False,),
         "add_cross_attention": (False,),
     },
+    ignored=frozenset(("directionality", "pooler_*", "is_causal")),
 )
 GPT2 = Family(
     fields={
         "vocab_size": at("vocab_size"),
         "d_model": at("n_embd", "hidden_size"),
         "n_heads": at("n_head", "num_attention_heads"),
-        "d_ff": lambda config: config.get("n_inner") or 4 * at("n_embd", "hidden_size")(config),
+        "d_ff": reads("n_inner")(lambda c: c.get("n_inner") or 4 * at("n_embd", "hidden_size")(c)),
         "n_layers": at("n_layer", "num_hidden_layers"),
         "dropout": at("resid_pdrop", default=0.1),
         "activation": activation("activation_function", "gelu_new"),
@@ -71,7 +74,9 @@ GPT2 = Family(
         "scale_attn_weights": (True,),
         "scale_attn_by_inverse_layer_idx": (False,),
         "add_cross_attention": (False,),
+        "is_causal": (True,),
     },
+    ignored=frozenset(("summary_*", "reorder_and_upcast_attn", "is_decoder")),
 )
 LLAMA = Family(
     fields={
@@ -84,8 +89,8 @@ LLAMA = Family(
         "activation": activation("hidden_act", "silu"),
         "norm_eps": at("rms_norm_eps", default=1e-6),
         "max_positions": at("max_position_embeddings", default=2048),
-        "rotary_base": lambda config: rotary(config)["base"],
-        "rotary_scaling": lambda config: rotary(config)["scaling"],
+        "rotary_base": reads(*ROTARY)(lambda config: rotary(config)["base"]),
+        "rotary_scaling": reads(*ROTARY)(lambda config: rotary(config)["scaling"]),
         "bias": equal("attention_bias", "mlp_bias", default=False),
         "tied": at("tie_word_embeddings", default=False),
     },
@@ -99,7 +104,8 @@ LLAMA = Family(
         "scale_embedding": False,
     },
     heads={None: LINEAR, "LlamaForCausalLM": LINEAR, "LlamaModel": NO_HEAD},
-    honoured={},
+    honoured={"is_causal": (True,)},
+    ignored=frozenset(("pretraining_tp", "is_decoder")),
 )
 MISTRAL = Family(
     fields=LLAMA.fields
@@ -110,15 +116,16 @@ MISTRAL = Family(
     },
     constants=LLAMA.constants,
     heads={None: LINEAR, "MistralForCausalLM": LINEAR, "MistralModel": NO_HEAD},
-    honoured={"layer_types": (None,)},
+    honoured={"layer_types": (None,), "is_causal": (True,)},
+    ignored=frozenset(("is_decoder",)),
 )
 MARIAN = Family(
     fields={
         "vocab_size": joint_vocabulary,
-        "d_model": at("d_model"),
-        "n_heads": equal("encoder_attention_heads", "decoder_attention_heads"),
+        "d_model": at("d_model", "hidden_size"),
+        "n_heads": equal("encoder_attention_heads", "decoder_attention_heads", also="num_attention_heads"),
         "d_ff": equal("encoder_ffn_dim", "decoder_ffn_dim"),
-        "n_layers": equal("encoder_layers", "decoder_layers"),
+        "n_layers": equal("encoder_layers", "decoder_layers", also="num_hidden_layers"),
         "dropout": at("dropout", default=0.1),
         "activation": activation("activation_function", "gelu"),
         "max_positions": at("max_position_embeddings", default=1024),
@@ -142,6 +149,9 @@ MARIAN = Family(
         "add_final_layer_norm": (False,),
         "static_position_embeddings": (True,),
         "is_decoder": (False,),
+        "is_encoder_decoder": (True,),
+        "is_causal": (True,),
     },
+    ignored=frozenset(("add_bias_logits", "extra_pos_embeddings", "force_bos_token_to_be_generated")),
 )
 TABLE = {"bert": BERT, "gpt2": GPT2, "llama": LLAMA, "mistral": MISTRAL, "marian": MARIAN}

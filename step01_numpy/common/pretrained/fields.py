@@ -5,6 +5,7 @@ What a field may say that our models cannot do is refused by name.
 """
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import NamedTuple
 
 ACTIVATIONS = {
@@ -16,6 +17,8 @@ ACTIVATIONS = {
     "silu": "silu",
     "swish": "silu",
 }
+ROPE = ("rope_theta", "rope_type", "type", "partial_rotary_factor")
+ROTARY = ("rope_parameters", "rope_scaling", "rope_theta", "partial_rotary_factor")
 LLAMA3 = ("factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings")
 REQUIRED = object()
 
@@ -34,34 +37,57 @@ class Family(NamedTuple):
         The class in `architectures` -> our fields for its head; None stands for a file that names no class.
     honoured : dict
         Their field -> the values that our models can do; one that is absent is the first of them.
+    ignored : set of str
+        Their fields, beside those of `known_fields.CONFIG`, that change no result of ours.
     """
 
     fields: dict[str, Callable]
     constants: dict
     heads: dict[str | None, dict]
     honoured: dict[str, tuple]
+    ignored: frozenset[str] = frozenset()
+
+    @property
+    def used(self) -> frozenset[str]:
+        """Their fields that ours are read from."""
+        return frozenset(name for look_up in self.fields.values() for name in look_up.names)
+
+
+def reads(*names: str) -> Callable:
+    """Return the decorator that writes on a function which of their fields it reads."""
+
+    def mark(look_up):
+        look_up.names = names
+        return look_up
+
+    return mark
 
 
 def at(*names: str, default=REQUIRED) -> Callable:
-    """Return the function that looks a field up, under the first of its names that is there."""
+    """Return the function that looks a field up which may have several names; all that are there agree."""
 
+    @reads(*names)
     def look_up(config):
-        present = [config[name] for name in names if config.get(name) is not None]
+        present = {name: config[name] for name in names if config.get(name) is not None}
         if not present and default is REQUIRED:
             raise ValueError(f"it lacks {names[0]}")
-        return present[0] if present else default
+        if any(x != y for x, y in pairwise(present.values())):
+            given = " and ".join(map(str, present.values()))
+            raise ValueError(f"{' and '.join(present)} are {given}; expected them equal")
+        return next(iter(present.values()), default)
 
     return look_up
 
 
 def nullable(name: str, default) -> Callable:
     """Return the function that looks a field up of which null means something else than its absence."""
-    return lambda config: config.get(name, default)
+    return reads(name)(lambda config: config.get(name, default))
 
 
 def activation(name: str, default: str) -> Callable:
     """Return the function that translates an activation's name."""
 
+    @reads(name)
     def look_up(config):
         value = at(name, default=default)(config)
         if value not in ACTIVATIONS:
@@ -71,28 +97,33 @@ def activation(name: str, default: str) -> Callable:
     return look_up
 
 
-def equal(*names: str, default=REQUIRED) -> Callable:
-    """Return the function that looks a field up which our models have once, theirs several times."""
+def equal(*names: str, also: str | None = None, default=REQUIRED) -> Callable:
+    """Return the function that looks a field up which we have once, they several times, perhaps `also`."""
 
+    @reads(*names, *([also] if also else []))
     def look_up(config):
-        values = [at(name, default=default)(config) for name in names]
-        if len(set(values)) != 1:
-            raise ValueError(
-                f"{' and '.join(names)} are {' and '.join(map(str, values))}; expected them equal"
-            )
-        return values[0]
+        values = {name: at(name, default=default)(config) for name in names}
+        if config.get(also) is not None:
+            values[also] = config[also]
+        if len(set(values.values())) != 1:
+            given = " and ".join(map(str, values.values()))
+            raise ValueError(f"{' and '.join(values)} are {given}; expected them equal")
+        return values[names[0]]
 
     return look_up
 
 
 def rotary(config: dict) -> dict:
-    """Return the rotary fields, of either spelling, as one: `rope_parameters`, or `rope_scaling` beside."""
-    rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    """Return the rotary fields as one: of `rope_scaling`, and where that is none of `rope_parameters`."""
+    rope = config.get("rope_scaling") or config.get("rope_parameters") or {}
     parts = [name for name, value in rope.items() if isinstance(value, dict)]
     if parts:
         raise ValueError(
             f"its rotary positions have the parts {', '.join(parts)}; expected one for all layers"
         )
+    unknown = sorted(set(rope) - {*LLAMA3, *ROPE})
+    if unknown:
+        raise ValueError(f"its rotary positions have the field {unknown[0]}; expected {', '.join(ROPE)}")
     base = rope.get("rope_theta", config.get("rope_theta", 10000.0))
     kind = rope.get("rope_type", rope.get("type", "default"))
     if kind not in ("default", "llama3"):
@@ -107,6 +138,7 @@ def rotary(config: dict) -> dict:
     return {"base": float(base), "scaling": tuple(rope[name] for name in LLAMA3)}
 
 
+@reads("vocab_size", "decoder_vocab_size")
 def joint_vocabulary(config: dict) -> int:
     """Return the vocabulary's size, and refuse two languages that do not share it."""
     size, target = at("vocab_size")(config), config.get("decoder_vocab_size")
@@ -115,6 +147,7 @@ def joint_vocabulary(config: dict) -> int:
     return size
 
 
+@reads("num_attention_heads", "head_dim", "hidden_size")
 def n_heads(config: dict) -> int:
     """Return the number of heads, and refuse heads that do not share out the width exactly."""
     count, size, width = at("num_attention_heads")(config), config.get("head_dim"), at("hidden_size")(config)

@@ -10,15 +10,21 @@ FILES = (
     "model.safetensors.index.json",
     "tokenizer.json",
     "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
     "vocab.txt",
     "vocab.json",
     "merges.txt",
     "source.spm",
     "target.spm",
     "modules.json",
-    "sentence_bert_config.json",
+    "config_sentence_transformers.json",
+    "sentence_*_config.json",
     "*_Pooling/config.json",
 )  # never a pickle
+BELOW = tuple(
+    f"*_Transformer/{name}" for name in FILES if "/" not in name
+)  # where sentence-transformers put it once
 FILE_ENDINGS = {".safetensors", ".json", ".bin", ".pt", ".pth", ".ckpt", ".onnx", ".gguf", ".npz", ".txt"}
 
 
@@ -57,7 +63,7 @@ def locate(name: str | Path) -> Path:
             f'pip install "attention-step-by-step[hub]"; {advice}'
         ) from error
     try:
-        return Path(snapshot_download(name, allow_patterns=list(FILES)))
+        return Path(snapshot_download(name, allow_patterns=[*FILES, *BELOW]))
     except Exception as error:  # of the library, of its HTTP client, of the network
         reason = " ".join(str(error).split())
         raise OSError(

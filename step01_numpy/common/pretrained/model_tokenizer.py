@@ -5,8 +5,10 @@ The tokenizers all have this face: `encode`, `encode_batch`, `decode`, `tokens`,
 """
 
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any, NamedTuple
 
+from step01_numpy.common.pretrained.tokenizer_settings import cleaned
 from step01_numpy.common.text.tokenizer import BOS, EOS, MASK, PAD, Tokenizer
 
 
@@ -24,15 +26,12 @@ class Markers(NamedTuple):
         What ends a text.
     mask : int or None
         What a masked language model fills in.
-    never : tuple of int
-        What is never generated.
     """
 
     pad: int = 0
     first: int | None = None
     eos: tuple[int, ...] = ()
     mask: int | None = None
-    never: tuple[int, ...] = ()
 
 
 AROUND = {"encoder_decoder": ([], [EOS]), "encoder": ([BOS], [EOS]), "decoder": ([EOS], [])}  # a text
@@ -48,6 +47,8 @@ class OwnTokenizer:
     architecture : str
         The model's, which decides the special tokens around a text, as in its training.
     """
+
+    max_tokens = None
 
     def __init__(self, tokenizer: Tokenizer, architecture: str):
         self.tokenizer, (self._before, self._after) = tokenizer, AROUND[architecture]
@@ -77,12 +78,25 @@ class FastTokenizer:
     ----------
     backend : tokenizers.Tokenizer
     markers : Markers
+    max_tokens : int, optional
+        Where texts are cut, special tokens included, by who cuts them.
+    cleans_up : bool
+        Whether spaces before marks are taken out of decoded text.
     """
 
-    def __init__(self, backend: Any, markers: Markers):
+    def __init__(
+        self, backend: Any, markers: Markers, *, max_tokens: int | None = None, cleans_up: bool = False
+    ):
         backend.no_truncation()  # files keep what they were once used with: MiniLM's cuts at 128
         backend.no_padding()
         self._backend, self.markers = backend, markers
+        self.max_tokens, self._cleans_up = max_tokens, cleans_up
+
+    def lower(self) -> None:
+        """Have texts made lower case first."""
+        normalizers = import_module("tokenizers.normalizers")
+        parts = [normalizers.Lowercase(), *([self._backend.normalizer] if self._backend.normalizer else [])]
+        self._backend.normalizer = normalizers.Sequence(parts)
 
     @property
     def vocab_size(self) -> int:
@@ -98,9 +112,9 @@ class FastTokenizer:
         return [encoding.ids for encoding in self._backend.encode_batch(list(texts))]
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Return the text of ids, special tokens left out."""
-        self.tokens(ids)
-        return self._backend.decode([int(index) for index in ids], skip_special_tokens=True)
+        """Return the text of ids, special tokens left out, and rows of a model that stand for no token."""
+        text = self._backend.decode(natural(ids), skip_special_tokens=True)
+        return cleaned(text) if self._cleans_up else text
 
     def tokens(self, ids: Sequence[int]) -> list[str]:
         """
@@ -125,14 +139,31 @@ class MarianTokenizer:
     vocabulary : dict
         Ids by token.
     markers : Markers
+    named : dict
+        The tokens eos_token, which ends a source, and unk_token, for pieces that have no id.
+    special : sequence of str
+        What is left out of a text.
+    cleans_up : bool
+        As of `FastTokenizer`.
     """
 
-    UNKNOWN = "<unk>"
+    max_tokens = None
 
-    def __init__(self, source: Any, target: Any, vocabulary: dict[str, int], markers: Markers):
+    def __init__(
+        self,
+        source: Any,
+        target: Any,
+        vocabulary: dict[str, int],
+        markers: Markers,
+        named: dict[str, str],
+        special: Sequence[str],
+        *,
+        cleans_up: bool = False,
+    ):
         self._source, self._target, self._ids, self.markers = source, target, vocabulary, markers
         self._tokens = {index: token for token, index in vocabulary.items()}
-        self._special = {self.UNKNOWN, *(self._tokens.get(x) for x in (markers.pad, *markers.eos))}
+        self._end, self._unknown = (vocabulary[named[name]] for name in ("eos_token", "unk_token"))
+        self._special, self._cleans_up = {None, *special}, cleans_up
 
     @property
     def vocab_size(self) -> int:
@@ -144,18 +175,19 @@ class MarianTokenizer:
         language, mark, rest = text.partition("<<")
         language = language.strip() + mark if mark and language.lstrip().startswith(">>") else ""
         pieces = self._source.encode(rest if language else text, out_type=str)
-        unknown = self._ids[self.UNKNOWN]
-        ids = [self._ids.get(piece, unknown) for piece in ([language] if language else []) + pieces]
-        return [*ids, *self.markers.eos[:1]]
+        pieces = ([language] if language else []) + pieces
+        return [*(self._ids.get(piece, self._unknown) for piece in pieces), self._end]
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the ids of many texts."""
         return [self.encode(text) for text in texts]
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Return the text of a translation's ids, special tokens left out."""
-        pieces = [token for token in self.tokens(ids) if token not in self._special]
-        return self._target.decode_pieces(pieces).replace("▁", " ").strip()
+        """Return the text of a translation's ids; what is left out is as of `FastTokenizer`."""
+        pieces = [self._tokens.get(index) for index in natural(ids)]
+        pieces = [token for token in pieces if token not in self._special]
+        text = self._target.decode_pieces(pieces).replace("▁", " ").strip()
+        return cleaned(text) if self._cleans_up else text
 
     def tokens(self, ids: Sequence[int]) -> list[str]:
         """
@@ -167,6 +199,14 @@ class MarianTokenizer:
             If there is no such id.
         """
         return known([self._tokens.get(int(index)) for index in ids], ids, self.vocab_size)
+
+
+def natural(ids: Sequence[int]) -> list[int]:
+    """Return ids as Python's integers, or refuse one below 0."""
+    ids = [int(index) for index in ids]
+    if min(ids, default=0) < 0:
+        raise ValueError(f"ids holds {min(ids)}; expected ids from 0 on")
+    return ids
 
 
 def known(tokens: list, ids: Sequence[int], size: int) -> list[str]:

@@ -5,9 +5,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 from step01_numpy.common.pretrained.config import Description, read_json
+from step01_numpy.common.pretrained.known_fields import TOKENIZER_JSON
 from step01_numpy.common.pretrained.model_tokenizer import FastTokenizer, MarianTokenizer, Markers
+from step01_numpy.common.pretrained.tokenizer_settings import (
+    END_OF_TEXT,
+    adapt,
+    check_prefix,
+    read_settings,
+    surround,
+)
 
-END_OF_TEXT = "<|endoftext|>"
+MARIAN_TOKENS = {"eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
 
 
 class Files(NamedTuple):
@@ -50,12 +58,8 @@ def read_markers(directory: Path, generation: dict) -> Markers:
     """Read which ids have a meaning of their own."""
     names = ("decoder_start_token_id", "bos_token_id", "pad_token_id", "eos_token_id")
     start, bos, pad, eos = (_ids(directory, generation, name) for name in names)
-    never = generation.get("bad_words_ids") or []
-    if not isinstance(never, list) or not all(isinstance(x, list) and len(x) == 1 for x in never):
-        raise ValueError(f"{directory}: bad_words_ids is {never}; expected lists of one id each")
-    never = _ids(directory, {"bad_words_ids": [index for (index,) in never]}, "bad_words_ids")
     pad = max((0, *pad))  # older files say -1 for none
-    return Markers(pad, next(iter(start + bos), None), eos, never=never)
+    return Markers(pad, next(iter(start + bos), None), eos)
 
 
 def _ids(directory, generation, name):
@@ -73,33 +77,33 @@ def _check_size(directory, tokenizer, vocab_size):
             f"{vocab_size}; expected no more"
         )
     markers = tokenizer.markers
-    largest = max(x for x in (markers.pad, *markers.eos, *markers.never, markers.first) if x is not None)
+    largest = max(x for x in (markers.pad, *markers.eos, markers.first) if x is not None)
     if largest >= vocab_size:
         raise ValueError(f"{directory}: special token {largest} is outside its vocabulary of {vocab_size}")
 
 
 def _open_json(directory, description):
     path = directory / "tokenizer.json"
+    parts = TOKENIZER_JSON.check(path, read_json(path))
     try:
         backend = _tokenizers().Tokenizer.from_file(str(path))
     except ImportError:
         raise
     except Exception as error:  # the library raises plain Exception
         raise ValueError(f"{path} describes no tokenizer ({error})") from error
+    if description.model_type in ("llama", "mistral"):
+        check_prefix(read_settings(directory, description), parts)
     return _fast(directory, description, backend)
 
 
 def _open_word_pieces(directory, description):
     """Build BERT's tokenizer of vocab.txt, one token a line."""
-    about = read_json(directory / "tokenizer_config.json", default={})
-    library = _tokenizers()
+    settings, library = read_settings(directory, description), _tokenizers()
+    if not settings.own:
+        kind = settings.about.get("tokenizer_class", description.tokenizer_class)
+        raise ValueError(f"{directory}: tokenizer_class is {kind!r}; expected 'BertTokenizer', for vocab.txt")
     vocabulary = library.models.WordPiece.read_file(str(directory / "vocab.txt"))
-    tokenizer = library.implementations.BertWordPieceTokenizer(
-        vocabulary,
-        lowercase=about.get("do_lower_case", True),
-        strip_accents=about.get("strip_accents"),
-        handle_chinese_chars=about.get("tokenize_chinese_chars", True),
-    )
+    tokenizer = library.implementations.BertWordPieceTokenizer(vocabulary)
     return _fast(directory, description, library.Tokenizer.from_str(tokenizer.to_str()))
 
 
@@ -114,15 +118,21 @@ def _open_bytes(directory, description):
         raise ValueError(f"{' and '.join(paths)} describe no tokenizer ({error})") from error
     if END_OF_TEXT in vocabulary:
         tokenizer.add_special_tokens([END_OF_TEXT])
-    return _fast(directory, description, library.Tokenizer.from_str(tokenizer.to_str()))
+    backend = library.Tokenizer.from_str(tokenizer.to_str())
+    surround(backend, read_settings(directory, description), library)
+    return _fast(directory, description, backend)
 
 
 def _fast(directory, description, backend):
-    about = read_json(directory / "tokenizer_config.json", default={})
-    mask = about.get("mask_token", "[MASK]")
-    mask = mask["content"] if isinstance(mask, dict) else mask
+    settings = read_settings(directory, description)
+    adapt(backend, settings, description.model_type, _tokenizers())
     markers = read_markers(directory, description.generation)
-    return FastTokenizer(backend, markers._replace(mask=backend.token_to_id(str(mask))))
+    mask = backend.token_to_id(str(settings.token("mask_token", "[MASK]")))
+    cleans_up = (
+        settings.cleans_up and type(backend.model).__name__ != "BPE"
+    )  # which keeps its spaces in tokens
+    options = {"max_tokens": settings.max_tokens, "cleans_up": cleans_up}
+    return FastTokenizer(backend, markers._replace(mask=mask), **options)
 
 
 def _open_marian(directory, description):
@@ -138,12 +148,20 @@ def _open_marian(directory, description):
             processors.append(SentencePieceProcessor(model_file=str(directory / name)))
         except (RuntimeError, OSError) as error:
             raise ValueError(f"{directory / name} is no SentencePiece model ({error})") from error
-    vocabulary = read_json(directory / "vocab.json")
-    absent = [x for x in ("</s>", MarianTokenizer.UNKNOWN) if not isinstance(vocabulary.get(x), int)]
+    vocabulary, settings = read_json(directory / "vocab.json"), read_settings(directory, description)
+    named = {name: settings.token(name, token) for name, token in MARIAN_TOKENS.items()}
+    needed = [named["eos_token"], named["unk_token"]]
+    absent = [x for x in needed if not isinstance(vocabulary.get(x), int)]
     if absent:
         raise ValueError(f"{directory / 'vocab.json'} lacks {' and '.join(absent)}")
+    for index, token in settings.added.items():
+        if vocabulary.get(token["content"]) != index:
+            raise ValueError(
+                f"{directory}: the added token {token['content']!r} is not in vocab.json as {index}"
+            )
     markers = read_markers(directory, description.generation)
-    return MarianTokenizer(*processors, vocabulary, markers)
+    special = [*named.values(), *settings.special]
+    return MarianTokenizer(*processors, vocabulary, markers, named, special, cleans_up=settings.cleans_up)
 
 
 def _tokenizers():

@@ -4,6 +4,7 @@ reads once and when needed; 16-bit floats through float32, one tensor at a time.
 """
 
 import json
+from fnmatch import fnmatchcase
 from math import prod
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
@@ -16,6 +17,17 @@ SIZES |= {"I8": 1, "U8": 1, "BOOL": 1, "F8_E4M3": 1, "F8_E5M2": 1, "C64": 8}  # 
 FLOATS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}  # as NumPy reads them; BF16 by its bits
 WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
+
+OTHERS = {
+    ".onnx": "ONNX",
+    ".gguf": "GGUF",
+    ".h5": "TensorFlow",
+    ".ckpt.index": "TensorFlow",
+    ".tflite": "TensorFlow",
+    ".msgpack": "Flax",
+    "openvino_model.xml": "OpenVINO",
+    ".safetensors": "other safetensors",
+}  # the end of a name, and whose weights these are
 
 
 class Tensor(NamedTuple):
@@ -56,14 +68,7 @@ class WeightFiles:
             return cls(read_header(directory / WHOLE))
         if (directory / INDEX).is_file():
             return cls(_read_shards(directory))
-        pickled = sorted(path.name for pattern in PICKLED for path in directory.glob(pattern))
-        if pickled:
-            raise ValueError(
-                f"{directory} holds its weights in {pickled[0]} only, a pickle, which may run code and is "
-                f"never opened here; convert it: AutoModel.from_pretrained(DIR).save_pretrained(NEW_DIR) of "
-                f"transformers, with the model's own class, writes {WHOLE}"
-            )
-        raise FileNotFoundError(f"{directory} has no {WHOLE} and no {INDEX}; expected one of them")
+        raise _without_weights(directory)
 
     def array(self, name: str) -> np.ndarray:
         """
@@ -132,6 +137,37 @@ def _tensors(path, header, first, size):
     if first + end != size:
         raise ValueError(f"its tensors end at byte {first + end}, the file at {size}")
     return found
+
+
+def _without_weights(directory):
+    """Return the error that says what a directory holds instead, and how to come by what is needed."""
+    held = sorted(path for pattern in PICKLED for path in directory.glob(pattern))
+    if not held:
+        return FileNotFoundError(
+            f"{directory} has no {WHOLE} and no {INDEX}; expected one of them{holdings(directory)}"
+        )
+    return ValueError(
+        f"{directory} holds its weights in {held[0].name} only, a pickle, which may run code and is never "
+        f"opened here; convert it with the library transformers, which writes {WHOLE} and the tokenizer's "
+        f"files: {_class_of(directory)}.from_pretrained(DIR).save_pretrained(NEW_DIR); "
+        "AutoTokenizer.from_pretrained(DIR).save_pretrained(NEW_DIR)"
+    )
+
+
+def holdings(directory: Path) -> str:
+    """Say which weights of other kinds a directory holds, as the end of an error."""
+    names = sorted({path.name for path in directory.rglob("*") if path.is_file()})
+    names = [name for name in names if not fnmatchcase(name, "model*.safetensors")]
+    kinds = [f"{name}, {kind}" for name in names for end, kind in OTHERS.items() if name.endswith(end)]
+    return f"; it holds {'; '.join(kinds)}: not read here" if kinds else ""
+
+
+def _class_of(directory):
+    """Return the class that keeps all of a model's weights."""
+    try:
+        return json.loads((directory / "config.json").read_text(encoding="utf-8"))["architectures"][0]
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        return "AutoModel"
 
 
 def _read_shards(directory):
