@@ -28,7 +28,7 @@ def run(data: str = "embedded") -> list[Result]:
     torch.set_num_threads(2)
     torch.manual_seed(0)
     _, batches = corpus(data, np.random.default_rng(0))
-    _, torch_update = torch_trainer()
+    _, torch_update, _ = torch_trainer()
     updates = {
         "nn.Transformer": lambda batch, step: torch_update(batch, 1e-4),
         "step02": stage_trainer(step02_torch),

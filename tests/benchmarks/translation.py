@@ -49,7 +49,7 @@ class TorchTransformer(nn.Module):
 
 
 def torch_trainer(config: ModelConfig = MODEL, training: TrainingConfig = TRAINING):
-    """Return nn.Transformer's model and its update: a function from (batch, rate) to the loss."""
+    """Return nn.Transformer's model, its update, from (batch, rate) to the loss, and its AdamW."""
     model = TorchTransformer(config)
     adamw = torch.optim.AdamW(
         model.parameters(), betas=training.betas, eps=1e-9, weight_decay=training.weight_decay
@@ -66,7 +66,7 @@ def torch_trainer(config: ModelConfig = MODEL, training: TrainingConfig = TRAINI
         adamw.step()
         return loss.item()
 
-    return model, update
+    return model, update, adamw
 
 
 def corpus(path: str, rng) -> tuple[Tokenizer, Batches]:

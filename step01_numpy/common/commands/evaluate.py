@@ -106,7 +106,7 @@ def _translations(arguments, context) -> tuple[dict, str]:
         splits = ", ".join(splits_of(arguments.data)) or "none with both languages"
         raise ValueError(f"--split is missing; expected one of {arguments.data}'s: {splits}")
     sources, references = read_references(arguments.data, arguments.split)
-    metrics = _metrics(arguments.lowercase)
+    metrics = metrics_of(arguments.lowercase)
     work = translator(context, arguments.model, arguments.beam)
     started = time.perf_counter()
     with progress_bar(total=len(sources), unit="line") as bar:
@@ -147,7 +147,8 @@ def _as_text(result):
     )
 
 
-def _metrics(lowercase):
+def metrics_of(lowercase: bool) -> tuple:
+    """Return sacrebleu's BLEU and chrF."""
     try:
         from sacrebleu.metrics import BLEU, CHRF
     except ImportError as error:
