@@ -74,6 +74,8 @@ def embed(
     unit : bool
         Whether the vectors are brought to length 1.
     """
-    rows = model.encode(tokens, None if is_known(mask) and mask.all() else mask)  # nothing to hide: no mask to apply
+    rows = model.encode(
+        tokens, None if is_known(mask) and mask.all() else mask
+    )  # nothing to hide: no mask to apply
     pooled = mean_pool(rows, mask)
     return normalise(pooled) if unit else pooled
