@@ -74,8 +74,7 @@ def embed(
     unit : bool
         Whether the vectors are brought to length 1.
     """
-    rows = model.encode(
-        tokens, None if is_known(mask) and mask.all() else mask
-    )  # nothing to hide: no mask to apply
+    nothing_hidden = is_known(mask) and mask.all()  # then there is no mask to apply
+    rows = model.encode(tokens, None if nothing_hidden else mask)
     pooled = mean_pool(rows, mask)
     return normalise(pooled) if unit else pooled
