@@ -29,7 +29,7 @@ class Layer(Module):
         copy : bool
             Without a copy, the tensors take the place of the module's own.
         strict, assign : bool
-            As in PyTorch, where assign=True is copy=False. Not strict, names in one of the two are left alone.
+            As in PyTorch; assign=True is copy=False. Not strict, names that one side lacks are left alone.
 
         Returns
         -------

@@ -114,7 +114,7 @@ def embed(
         `mean_pool`, `first_pool` or `max_pool`.
     """
     checks.one_of("pool", pool, tuple(_POOLS))
-    nothing_hidden = is_known(mask) and mask.all()
+    nothing_hidden = is_known(mask) and mask.all()  # then there is no mask to apply
     rows = model.encode(tokens, None if nothing_hidden else mask)
     pooled = _POOLS[pool](rows, mask)
     return normalise(pooled) if unit else pooled

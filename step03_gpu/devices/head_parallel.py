@@ -166,6 +166,7 @@ class _Shared(torch.autograd.Function):
         return x.view_as(x)
 
     @staticmethod
+    @torch.autograd.function.once_differentiable
     def backward(ctx, d_out):
         return _sum(d_out, ctx.group), None
 
@@ -178,6 +179,7 @@ class _Summed(torch.autograd.Function):
         return _sum(x, group)
 
     @staticmethod
+    @torch.autograd.function.once_differentiable
     def backward(ctx, d_out):
         return d_out, None
 

@@ -57,6 +57,7 @@ def penalised(attention, arrays, **options):
     return [x.numpy() for x in torch.autograd.grad(loss + sum(x.square().sum() for x in first), leaves)]
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 @pytest.mark.parametrize("name", BOTH)
 def test_a_gradient_penalty_equals_torchs(rng, name, options):
@@ -85,6 +86,7 @@ def test_bias_stays_a_constant_in_second_derivatives(rng):
     assert torch.autograd.grad(d_q.sum(), bias, allow_unused=True) == (None,)
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 @pytest.mark.parametrize("name", BOTH)
 def test_transforms_of_functions(rng, name, options):
@@ -112,14 +114,17 @@ def test_transforms_of_functions(rng, name, options):
     )
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 @pytest.mark.parametrize("name", BOTH)
 def test_shapes_alone_on_meta(rng, name, options):
     q, k, v, _ = (x.to("meta") for x in draw(rng))
     options = {key: x.to("meta") if isinstance(x, torch.Tensor) else x for key, x in options.items()}
     out, saved = ATTENTIONS[name](q, k, v, **options)
-    assert out.is_meta and out.shape == (2, 4, 3, 6)
-    assert saved.is_meta and saved.shape[:3] == (2, 4, 3)
+    assert out.is_meta
+    assert out.shape == (2, 4, 3, 6)
+    assert saved.is_meta
+    assert saved.shape[:3] == (2, 4, 3)
 
 
 class Attention(torch.nn.Module):
@@ -155,7 +160,8 @@ def test_compiled_in_one_piece(rng, name, case):
         results.append([x.detach().numpy() for x in (out, *torch.autograd.grad(out, leaves, arrays[3]))])
     assert_all_equal64(*results)
     if case in ("mask", "bias", "all"):
-        assert not results[0][0][:, :, 1].any() and not results[0][1][:, :, 1].any()
+        assert not results[0][0][:, :, 1].any()
+        assert not results[0][1][:, :, 1].any()
 
 
 @pytest.mark.usefixtures("unchecked")
@@ -187,7 +193,8 @@ def test_bias_of_any_floating_dtype(rng, name, dtype):
     out, saved = ATTENTIONS[name](q, k, v, bias=bias)
     expected, expected_saved = ATTENTIONS[name](q, k, v, bias=bias.float())
     assert out.dtype == saved.dtype == torch.float32
-    assert torch.equal(out, expected) and torch.equal(saved, expected_saved)
+    assert torch.equal(out, expected)
+    assert torch.equal(saved, expected_saved)
 
 
 @pytest.mark.usefixtures("unchecked")
@@ -240,7 +247,8 @@ def test_views_and_inference(rng, name):
     """Expanded and transposed inputs, inputs by name, and inference mode, give what copies give."""
     q, k, v, _ = draw(rng)
     k, v = k[:1].expand_as(k), v.mT.contiguous().mT
-    assert not k.is_contiguous() and not v.is_contiguous()
+    assert not k.is_contiguous()
+    assert not v.is_contiguous()
     expected = ATTENTIONS[name](q, k.contiguous(), v.contiguous())[0]
     with torch.inference_mode():
         found = ATTENTIONS[name](k=k, v=v, q=q)[0]

@@ -11,6 +11,7 @@ from tests.mutants.recurrent import RECURRENT
 from tests.mutants.searching import SEARCHING
 from tests.mutants.tensor_cores import TENSOR_CORES
 from tests.mutants.texts import TEXTS
+from tests.mutants.torch_behaviour import TORCH
 
 TABLES = {
     "attention": transformers.ATTENTION,
@@ -33,5 +34,6 @@ TABLES = {
     "operators": OPERATORS,
     "distributed": DISTRIBUTED,
     "oracle": ORACLE,
+    "torch": TORCH,
 }
 MUTANTS = [mutant for table in TABLES.values() for mutant in table]
