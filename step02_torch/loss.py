@@ -30,9 +30,11 @@ def cross_entropy(
     """
     checks.tokens("targets", targets, logits.shape[-1])
     checks.shape("targets", targets, logits.shape[:1])
-    checks.rate("smoothing", smoothing)
+    smoothing = checks.rate("smoothing", smoothing)
     picked = logits.gather(-1, targets[:, None])[:, 0]
-    expected = (1 - smoothing) * picked + smoothing * logits.mean(dim=-1)
+    expected = (1 - smoothing) * picked
+    if smoothing:  # else not 0 · mean, which is NaN where a logit is -inf
+        expected = expected + smoothing * logits.mean(dim=-1)
     return (log_sum_exp(logits) - expected).mean()
 
 
@@ -62,7 +64,7 @@ def linear_cross_entropy(
     checks.tokens("targets", targets, len(weight))
     checks.shape("targets", targets, hidden.shape[:1])
     checks.features("hidden", hidden, weight.shape[1])
-    checks.rate("smoothing", smoothing)
+    smoothing = checks.rate("smoothing", smoothing)
     return _LinearCrossEntropy.apply(hidden, weight, bias, targets, smoothing)
 
 
