@@ -44,6 +44,7 @@ NUMBERS = [
 ]
 
 
+@pytest.mark.grid(pairs=True)
 @pytest.mark.parametrize("function", FUNCTIONS)
 @pytest.mark.parametrize(("plain", "given"), NUMBERS, ids=range(len(NUMBERS)))
 @pytest.mark.usefixtures("unchecked")
@@ -97,6 +98,7 @@ def test_masks_of_far_positions(stage):
             assert (mask == visible(None, 0, at)).all(), offset
 
 
+@pytest.mark.grid(pairs=True)
 @pytest.mark.parametrize("function", FUNCTIONS)
 @pytest.mark.parametrize(
     ("window", "causal", "offset"),
