@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from step01_numpy.arrays import Array, widen
-from step01_numpy.common.support import checks
+from step01_numpy.common.support import checks, gradients
 from step01_numpy.masks import combine_masks, hide
 from step01_numpy.softmax import softmax, softmax_backward
 
@@ -43,6 +43,7 @@ def simple_attention_backward(
     weights: Float[Array, "*heads L S"],
 ) -> tuple[Float[Array, "*heads L D"], Float[Array, "*heads S D"], Float[Array, "*heads S D_v"]]:
     """Differentiate `simple_attention`, line by line from the last to the first: return d_q, d_k, d_v."""
+    gradients.attention(Array, q, k, v, d_out=d_out, weights=weights)
     d_weights, d_v = d_out @ v.swapaxes(-1, -2), weights.swapaxes(-1, -2) @ d_out  # out = weights @ v
     d_scores = softmax_backward(d_weights, weights)  # weights = softmax(scores)
     d_matches = d_scores / sqrt(q.shape[-1])  # scores = matches / √D
@@ -82,7 +83,7 @@ def scaled_dot_product_attention(
     scale : float, optional
         Default 1/√D.
     softcap : float, optional
-        c in c·tanh(scores / c), which keeps scores within ±c.
+        c in c·tanh(scores / c), which keeps scores within ±c. Finite: None leaves them as they are.
 
     Returns
     -------
@@ -102,14 +103,13 @@ def scaled_dot_product_attention(
     Vaswani et al. 2017, equation 1, arXiv:1706.03762. Grouped heads: Ainslie et al. 2023, arXiv:2305.13245.
     Soft cap: Gemma 2, arXiv:2408.00118.
     """
-    checks.attention(Array, q, k, v, mask, bias, window, offset, scale, softcap)
+    options = checks.attention(Array, q, k, v, mask, bias, window, offset, scale, softcap)
+    window, offset, scale, softcap = options
     k, v = repeat_heads(widen(k), q), repeat_heads(widen(v), q)
     scores = cap(attention_scores(widen(q), k, scale), softcap)  # (*heads, L, S)
     if bias is not None:
         scores = scores + widen(bias)
-    visible = combine_masks(
-        q.shape[-2], k.shape[-2], mask, causal=causal, window=window, offset=offset, like=q
-    )
+    visible = combine_masks(*scores.shape[-2:], mask, causal=causal, window=window, offset=offset, like=q)
     weights = softmax(hide(scores, visible))
     return (weights @ v).astype(q.dtype, copy=False), weights.astype(q.dtype, copy=False)
 
@@ -147,6 +147,8 @@ def attention_backward(
     d_q, d_k, d_v
         In the shapes of q, k, v; exactly 0 for a query that may attend to no key.
     """
+    _, _, scale, softcap = checks.attention(Array, q, k, v, mask, bias, window, offset, scale, softcap)
+    gradients.attention(Array, q, k, v, d_out=d_out, out=out, weights=weights)
     n_kv_heads = k.shape[:-2]
     dtype, d_out, q, out, weights = q.dtype, widen(d_out), widen(q), widen(out), widen(weights)
     k, v = repeat_heads(widen(k), q), repeat_heads(widen(v), q)
@@ -197,6 +199,7 @@ def cap_backward(
     d_capped: Float[Array, "*shape"], scores: Float[Array, "*shape"], softcap: float
 ) -> Float[Array, "*shape"]:
     """Differentiate `cap`: the derivative of c·tanh(s / c) is 1 - tanh²(s / c)."""
+    gradients.like("d_capped", d_capped, scores)
     return d_capped * (1 - np.tanh(scores / softcap) ** 2)
 
 
@@ -216,6 +219,7 @@ def repeat_heads_backward(d_x: Float[Array, "..."], heads: tuple) -> Float[Array
     """Differentiate `repeat_heads`: a head that served n queries collects n gradients."""
     if d_x.shape[:-2] == heads:
         return d_x
+    gradients.grouped("d_x", d_x, heads)
     return d_x.reshape(*heads, -1, *d_x.shape[-2:]).sum(axis=-3)
 
 

@@ -4,6 +4,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from step01_numpy.arrays import Array
+from step01_numpy.common.support import options
 
 
 class KVCache:
@@ -34,7 +35,7 @@ class KVCache:
     """
 
     def __init__(self, limit: int | None = None):
-        self.limit, self.length = limit, 0
+        self.limit, self.length = None if limit is None else options.integer("limit", limit), 0
         self.keys = self.values = None
 
     def append(self, k: Float[Array, "B H L D"], v: Float[Array, "B H L D_v"]) -> tuple[Array, Array]:

@@ -1,25 +1,47 @@
 """The feed-forward of a block: two linear maps with a non-linearity between, gated or not."""
 
+from functools import wraps
 from math import pi, sqrt
 
 import numpy as np
 from jaxtyping import Float
 
-from step01_numpy.arrays import Array
+from step01_numpy.arrays import Array, widen
+from step01_numpy.common.support import checks, gradients
 from step01_numpy.common.support.normal_distribution import normal_distribution
 from step01_numpy.parameters import Layer, Linear
 
 
+def _keeps_dtype(function):
+    """Let an activation, or its backward, return its argument's dtype; 16 bits are computed in float32."""
+
+    @wraps(function)
+    def forward(x):
+        checks.floating(Array, "x", x)
+        return function(widen(x)).astype(x.dtype, copy=False)
+
+    @wraps(function)
+    def backward(d_out, x):
+        checks.floating(Array, "x", x)
+        gradients.like("d_out", d_out, x)
+        return function(widen(d_out), widen(x)).astype(x.dtype, copy=False)
+
+    return backward if function.__name__.endswith("_backward") else forward
+
+
+@_keeps_dtype
 def relu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """Let what is positive pass: max(x, 0)."""
     return np.maximum(x, 0)
 
 
+@_keeps_dtype
 def relu_backward(d_out: Float[Array, "*shape"], x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """Differentiate `relu`: nothing flows where it was shut."""
     return d_out * (x > 0)
 
 
+@_keeps_dtype
 def gelu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """
     Weigh x by the probability Φ(x) that a standard normal number is smaller.
@@ -31,6 +53,7 @@ def gelu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     return x * _normal_distribution(x)
 
 
+@_keeps_dtype
 def gelu_backward(d_out: Float[Array, "*shape"], x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """Differentiate `gelu`: Φ(x) + x φ(x), φ being the normal density, the derivative of Φ."""
     density = np.exp(-0.5 * x * x) * (1 / sqrt(2 * pi))
@@ -46,29 +69,37 @@ def _normal_distribution(x):
     return 0.5 * (1 + erf(x * sqrt(0.5)))
 
 
+@_keeps_dtype
 def gelu_tanh(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """
-    Approximate `gelu` as GPT-2 does, by a hyperbolic tangent.
+    Approximate `gelu` as GPT-2 does, by a hyperbolic tangent: Φ(x) by ½ (1 + tanh u).
+
+    It is computed as σ(2u), the same number, of which the sum would lose the digits where it is near 0.
 
     References
     ----------
     Hendrycks and Gimpel 2016, section 2, arXiv:1606.08415.
     """
-    return 0.5 * x * (1 + np.tanh(sqrt(2 / pi) * (x + 0.044715 * x * x * x)))
+    return x * sigmoid(sqrt(8 / pi) * (x + 0.044715 * x * x * x))
 
 
+@_keeps_dtype
 def gelu_tanh_backward(d_out: Float[Array, "*shape"], x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Differentiate `gelu_tanh`: with t = tanh(u), half of 1 + t + x (1 - t²) u'."""
-    t = np.tanh(sqrt(2 / pi) * (x + 0.044715 * x * x * x))
-    d_u = sqrt(2 / pi) * (1 + 3 * 0.044715 * x * x)
-    return d_out * (0.5 * (1 + t + x * (1 - t * t) * d_u))
+    """Differentiate `gelu_tanh`: with s = σ(2u), s + x s (1 - s) 2u'."""
+    x = np.clip(x, -20, 20)  # beyond, s is 0 or 1, and x² might be inf
+    s = sigmoid(sqrt(8 / pi) * (x + 0.044715 * x * x * x))
+    twice_d_u = sqrt(8 / pi) * (1 + 3 * 0.044715 * x * x)
+    return d_out * (s + x * s * (1 - s) * twice_d_u)
 
 
+@_keeps_dtype
 def sigmoid(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Return 1 / (1 + exp(-x)), as a tanh, which never overflows."""
-    return 0.5 * np.tanh(0.5 * x) + 0.5
+    """Return 1 / (1 + exp(-x)); as a tanh it would lose the digits of what is near 0."""
+    with np.errstate(over="ignore"):  # exp(-x) is inf then, and the quotient 0
+        return 1 / (1 + np.exp(-x))
 
 
+@_keeps_dtype
 def silu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """
     Weigh x by its own sigmoid; also called swish.
@@ -80,6 +111,7 @@ def silu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     return x * sigmoid(x)
 
 
+@_keeps_dtype
 def silu_backward(d_out: Float[Array, "*shape"], x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """Differentiate `silu`: s + x s (1 - s), since the sigmoid's derivative is s (1 - s)."""
     s = sigmoid(x)

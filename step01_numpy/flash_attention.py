@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float
 
 from step01_numpy.arrays import Array, widen
 from step01_numpy.attention import cap, cap_backward, repeat_heads, repeat_heads_backward, scale_or_default
-from step01_numpy.common.support import checks
+from step01_numpy.common.support import checks, gradients
 from step01_numpy.masks import combine_masks, hide
 
 _QUERIES, _KEYS = 256, 512  # in a tile
@@ -62,8 +62,8 @@ def flash_attention(
     >>> print((largest + np.log(total)).round(3), np.log(np.exp(tiles).sum()).round(3))
     4.44 4.44
     """
-    checks.attention(Array, q, k, v, mask, bias, window, offset, scale, softcap)
-    rule = _rule(q, k, mask, bias, causal, window, offset, scale, softcap)
+    options = checks.attention(Array, q, k, v, mask, bias, window, offset, scale, softcap)
+    rule = _rule(q, k, mask, bias, causal, *options)
     out = np.zeros((*q.shape[:-1], v.shape[-1]), q.dtype, like=q)
     q, k, v = widen(q), widen(k), widen(v)
     lse = np.zeros(q.shape[:-1], q.dtype, like=q)
@@ -118,7 +118,9 @@ def flash_attention_backward(
     ----------
     Dao et al. 2022, algorithm 4, arXiv:2205.14135.
     """
-    rule = _rule(q, k, mask, bias, causal, window, offset, scale, softcap)
+    options = checks.attention(Array, q, k, v, mask, bias, window, offset, scale, softcap)
+    gradients.attention(Array, q, k, v, d_out=d_out, out=out, lse=lse)
+    rule = _rule(q, k, mask, bias, causal, *options)
     dtype, d_out, q, k, v, out = q.dtype, *(widen(x) for x in (d_out, q, k, v, out))
     d_q, d_k, d_v = np.zeros_like(q), np.zeros_like(k), np.zeros_like(v)
     for rows in _slices(0, q.shape[-2], _QUERIES):

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from step01_numpy.arrays import Array, random_generator, widen
-from step01_numpy.common.support import checks
+from step01_numpy.common.support import checks, gradients
 from step01_numpy.parameters import Layer, Parameter, normal
 
 
@@ -14,6 +14,7 @@ def lookup_backward(
     d_rows: Float[Array, "*shape d"], indices: Int[Array, "*shape"], table: Float[Array, "n d"]
 ) -> Float[Array, "n d"]:
     """Differentiate `table[indices]`: a row that was taken twice collects two gradients."""
+    gradients.array("d_rows", d_rows, (*indices.shape, table.shape[-1]), table.dtype)
     d_table, indices, d_rows = np.zeros_like(table), indices.reshape(-1), d_rows.reshape(-1, table.shape[-1])
     if isinstance(table, np.ndarray):
         np.add.at(d_table, indices, d_rows)
@@ -109,6 +110,7 @@ def layer_norm_backward(
         d_x has mean 0 in each row and is orthogonal to the normalised row: moving a row or stretching it
         changes nothing.
     """
+    gradients.like("d_out", d_out, x)
     normalised, deviation = _standardise(widen(x), eps)
     d_out, rows = widen(d_out), tuple(range(d_out.ndim - 1))
     d_normalised = d_out * weight
@@ -175,6 +177,7 @@ def rms_norm_backward(
     eps: float = 1e-6,
 ) -> tuple[Float[Array, "*rows d"], Float[Array, " d"]]:
     """Differentiate `rms_norm`: d_x is orthogonal to x, since stretching a row changes nothing."""
+    gradients.like("d_out", d_out, x)
     d_out, wide = widen(d_out), widen(x)
     deviation = np.sqrt(_mean(wide * wide) + eps)
     normalised, d_normalised = wide / deviation, d_out * weight
@@ -225,8 +228,7 @@ class Dropout(Layer):
     """
 
     def __init__(self, rate: float, *, rng=None):
-        checks.rate("rate", rate)
-        self.rate, self.rng = rate, random_generator() if rng is None else rng
+        self.rate, self.rng = checks.rate("rate", rate), random_generator() if rng is None else rng
 
     def forward(self, x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
         """Drop entries of x, of any shape, while training; otherwise return x."""
@@ -239,4 +241,7 @@ class Dropout(Layer):
 
     def backward(self, d_out: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
         """Return d_x: what was dropped gets nothing."""
-        return d_out if self.saved is None else d_out * self.saved
+        if self.saved is None:
+            return d_out
+        gradients.like("d_out", d_out, self.saved)
+        return d_out * self.saved

@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from step01_numpy.arrays import Array
-from step01_numpy.common.support import checks
+from step01_numpy.common.support import checks, gradients
 from step01_numpy.merge import log_sum_exp
 from step01_numpy.parameters import linear
 from step01_numpy.softmax import softmax
@@ -29,11 +29,11 @@ def cross_entropy(
     ----------
     Szegedy et al. 2015, section 7, arXiv:1512.00567.
     """
-    checks.tokens("targets", targets, logits.shape[-1])
-    checks.shape("targets", targets, logits.shape[:1])
-    checks.rate("smoothing", smoothing)
+    smoothing = _check(logits, targets, smoothing)
     picked = logits[np.arange(len(targets), like=targets), targets]
-    expected = (1 - smoothing) * picked + smoothing * logits.mean(axis=-1)
+    expected = (1 - smoothing) * picked
+    if smoothing:  # else not 0 · mean, which is NaN where a logit is -inf
+        expected = expected + smoothing * logits.mean(axis=-1)
     return (log_sum_exp(logits) - expected).mean()
 
 
@@ -44,10 +44,18 @@ def cross_entropy_backward(
     *,
     smoothing: float = 0.0,
 ) -> Float[Array, "N V"]:
-    """Differentiate `cross_entropy`: softmax minus p, over N."""
+    """Differentiate `cross_entropy`: softmax minus p, over N, in the dtype of the logits."""
+    smoothing = _check(logits, targets, smoothing)
+    d_loss = gradients.number("d_loss", d_loss, logits)
     d_logits = softmax(logits) - smoothing / logits.shape[-1]
     d_logits[np.arange(len(targets), like=targets), targets] -= 1 - smoothing
-    return d_logits * (d_loss / len(targets))
+    return (d_logits * (d_loss / len(targets))).astype(logits.dtype, copy=False)
+
+
+def _check(logits, targets, smoothing):
+    checks.tokens("targets", targets, logits.shape[-1])
+    checks.shape("targets", targets, logits.shape[:1])
+    return checks.rate("smoothing", smoothing)
 
 
 def linear_cross_entropy(
@@ -80,7 +88,7 @@ def linear_cross_entropy(
     checks.tokens("targets", targets, len(weight))
     checks.shape("targets", targets, hidden.shape[:1])
     checks.features("hidden", hidden, weight.shape[1])
-    checks.rate("smoothing", smoothing)
+    smoothing = checks.rate("smoothing", smoothing)
     n, loss, d_hidden = len(hidden), 0.0, np.empty_like(hidden)
     d_weight, d_bias = np.zeros_like(weight), np.zeros_like(weight[:, 0])
     for start in range(0, n, BLOCK):

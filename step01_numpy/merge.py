@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Float
 
 from step01_numpy.arrays import Array, widen
-from step01_numpy.common.support import checks
+from step01_numpy.common.support import checks, gradients
 from step01_numpy.softmax import softmax, softmax_backward
 
 
@@ -41,6 +41,9 @@ def log_sum_exp_backward(
     d lse / d scores_i = exp(scores_i - lse) = weights_i. A row of -inf has lse = -inf, read as 0: its
     gradients are exactly 0.
     """
+    shape = [n for i, n in enumerate(scores.shape) if i != axis % scores.ndim]
+    gradients.array("lse", lse, shape, gradients.sum_dtype(scores))
+    gradients.like("d_lse", d_lse, lse)
     finite = np.where(lse == -np.inf, 0, lse)
     weights = np.exp(widen(scores) - np.expand_dims(finite, axis))
     return (np.expand_dims(d_lse, axis) * weights).astype(scores.dtype, copy=False)
@@ -133,6 +136,9 @@ def merge_attention_backward(
     d lse_1 = share_1 · (d_lse + d_out · (out_1 - merged out)). Attention over all keys is differentiated
     without this: given the merged out and lse, `flash_attention_backward` of each set finds its own share.
     """
+    _check(out, lse, other_out, other_lse)
+    gradients.like("d_out", d_out, out)
+    gradients.like("d_lse", d_lse, lse)
     lses, outs = np.stack([lse, other_lse]), np.stack([widen(out), widen(other_out)])
     shares, wide = softmax(lses, axis=0), widen(d_out)
     d_outs = (shares[..., None] * wide).astype(out.dtype, copy=False)  # merged = Σ shares · outs

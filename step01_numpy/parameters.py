@@ -5,7 +5,7 @@ from math import sqrt
 from jaxtyping import Float
 
 from step01_numpy.arrays import Array
-from step01_numpy.common.support import checks
+from step01_numpy.common.support import checks, gradients
 from step01_numpy.common.support.layer import Layer, Parameter, normal, uniform
 
 __all__ = ["Layer", "Linear", "Parameter", "linear", "linear_backward", "normal", "uniform"]
@@ -61,6 +61,7 @@ def linear_backward(
     d_out: Float[Array, "*rows d_out"], x: Float[Array, "*rows d_in"], weight: Float[Array, "d_out d_in"]
 ) -> tuple[Float[Array, "*rows d_in"], Float[Array, "d_out d_in"], Float[Array, " d_out"]]:
     """Return d_x, d_weight and d_bias: a weight that served every row collects the gradients of every row."""
+    gradients.product("d_out", d_out, x, weight)
     d_out = d_out.reshape(-1, d_out.shape[-1])  # (N, d_out)
     d_x = (d_out @ weight).reshape(x.shape)
     return d_x, d_out.T @ x.reshape(-1, x.shape[-1]), d_out.sum(axis=0)

@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from step01_numpy.arrays import Array, widen
-from step01_numpy.common.support import checks
+from step01_numpy.common.support import checks, gradients
 
 _SHORTEST = 1e-12  # a row shorter than this is not brought to length 1: nothing is divided by less
 
@@ -35,6 +35,8 @@ def mean_pool(hidden: Float[Array, "B L d"], mask: Bool[Array, "B L"]) -> Float[
 
 def mean_pool_backward(d_out: Float[Array, "B d"], mask: Bool[Array, "B L"]) -> Float[Array, "B L d"]:
     """Differentiate `mean_pool`: each of n real tokens gets d_out / n, padding gets 0."""
+    checks.rank("d_out", d_out, 2)
+    gradients.array("d_out", d_out, (len(mask), d_out.shape[1]), d_out.dtype)
     share = widen(d_out) / _n_real(mask, widen(d_out))
     return np.where(mask[..., None], share[:, None, :], 0).astype(d_out.dtype, copy=False)
 
@@ -123,6 +125,7 @@ def normalise_backward(d_out: Float[Array, "*rows d"], x: Float[Array, "*rows d"
     -----
     out = x / |x|, and |x| has the gradient out, hence d_x = (d_out - out · Σ_j d_out_j out_j) / |x|.
     """
+    gradients.like("d_out", d_out, x)
     wide, d_out = widen(x), widen(d_out)
     length = _length(wide)
     out = wide / length

@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from step01_numpy.arrays import Array
-from step01_numpy.common.support import checks
+from step01_numpy.common.support import checks, gradients
 from step01_numpy.feed_forward import sigmoid
 from step01_numpy.parameters import Layer, Linear
 
@@ -75,6 +75,7 @@ def gru_step_backward(
         the last (`weight_backward`).
     d_state : (B, d)
     """
+    gradients.like("d_new", d_new, state)
     d_update = d_new * (state - candidate)  # new = (1 - update) · candidate + update · state
     d_sum = d_new * (1 - update) * (1 - candidate * candidate)  # candidate = tanh(…)
     d_reset = d_sum * recalled
@@ -88,6 +89,7 @@ def weight_backward(
     d_out: Float[Array, "L B d_out"], x: Float[Array, "L B d_in"]
 ) -> tuple[Float[Array, "d_out d_in"], Float[Array, " d_out"]]:
     """Return d_weight and d_bias of a linear map that served every step: one product over all of them."""
+    gradients.array("d_out", d_out, (*x.shape[:-1], d_out.shape[-1]), x.dtype)
     d_out = d_out.reshape(-1, d_out.shape[-1])
     return d_out.T @ x.reshape(-1, x.shape[-1]), d_out.sum(axis=0)
 
@@ -199,6 +201,7 @@ def summary(annotations: Float[Array, "B S d"]) -> Float[Array, "B d"]:
 
 def summary_backward(d_out: Float[Array, "B d"], annotations: Float[Array, "B S d"]) -> Float[Array, "B S d"]:
     """Differentiate `summary`: two halves of rows get all, the others nothing."""
+    gradients.array("d_out", d_out, annotations[:, 0].shape, annotations.dtype)
     d_annotations, half = np.zeros_like(annotations), d_out.shape[-1] // 2
     d_annotations[:, -1, :half] = d_out[:, :half]
     d_annotations[:, 0, half:] = d_out[:, half:]

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 
 from step01_numpy.arrays import Array
 from step01_numpy.common.configuration.recurrent import RecurrentConfig
-from step01_numpy.common.support import checks
+from step01_numpy.common.support import checks, gradients
 from step01_numpy.feed_forward import sigmoid
 from step01_numpy.masks import hide
 from step01_numpy.parameters import Layer, Linear, Parameter, linear, linear_backward, uniform
@@ -122,7 +122,7 @@ class LocalAttention(GlobalAttention):
     def __init__(self, score: DotScore, d_hidden: int, window: int, *, rng=None):
         super().__init__(score)
         checks.positive("window", window)
-        self.window = window
+        self.window = int(window)
         self.w_p = Linear(d_hidden, d_hidden, bias=False, rng=rng)
         self.v_p = Parameter(uniform(d_hidden**-0.5, (d_hidden,), rng))
 
@@ -161,6 +161,7 @@ def predict_position(
 
 def predict_position_backward(d_centre, state, hidden, share, lengths, weight, v) -> tuple:
     """Differentiate `predict_position`: return d_state, d_weight and d_v."""
+    gradients.like("d_centre", d_centre, share)
     d_score = d_centre * lengths * share * (1 - share)  # centre = lengths · σ(score)
     d_sum = d_score[:, None] * v * (1 - hidden * hidden)  # score = tanh(W s) @ v
     d_state, d_weight, _ = linear_backward(d_sum, state, weight)
@@ -186,6 +187,7 @@ def local_weights(
 
 def local_weights_backward(d_weights, soft, gaussian, distance, window: int) -> tuple:
     """Differentiate `local_weights`: return d_scores and d_centre."""
+    gradients.like("d_weights", d_weights, soft)
     d_distance = d_weights * soft * gaussian * distance * (-4 / window**2)
     return softmax_backward(d_weights * gaussian, soft), -d_distance.sum(axis=-1)
 

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from step01_numpy.arrays import Array
+from step01_numpy.common.support import gradients
 from step01_numpy.parameters import Layer, Linear, Parameter, linear, linear_backward, uniform
 
 
@@ -38,6 +39,7 @@ def additive_scores_backward(
     d_scores: Float[Array, "B S"], activation: Float[Array, "B S d"], v: Float[Array, " d"]
 ) -> tuple[Float[Array, "B d"], Float[Array, "B S d"], Float[Array, " d"]]:
     """Differentiate `additive_scores`: return d_query, which every key adds to, d_keys and d_v."""
+    gradients.array("d_scores", d_scores, activation.shape[:2], activation.dtype)
     d_v = d_scores.reshape(-1) @ activation.reshape(-1, len(v))  # scores = activation @ v
     d_keys = 1 - activation * activation  # activation = tanh(query + keys)
     d_keys *= v
@@ -60,6 +62,7 @@ def dot_scores_backward(
     d_scores: Float[Array, "B S"], query: Float[Array, "B d"], keys: Float[Array, "B S d"]
 ) -> tuple[Float[Array, "B d"], Float[Array, "B S d"]]:
     """Differentiate `dot_scores`: return d_query and d_keys."""
+    gradients.array("d_scores", d_scores, keys.shape[:2], keys.dtype)
     return (d_scores[:, None, :] @ keys)[:, 0], d_scores[:, :, None] * query[:, None, :]
 
 

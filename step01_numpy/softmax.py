@@ -4,6 +4,7 @@ import numpy as np
 from jaxtyping import Float
 
 from step01_numpy.arrays import Array, widen
+from step01_numpy.common.support import gradients
 
 
 def softmax(scores: Float[Array, "..."], axis: int = -1) -> Float[Array, "..."]:
@@ -58,6 +59,7 @@ def softmax_backward(
      [ -2.  12. -10.]
      [ -5. -10.  15.]]
     """
+    gradients.like("d_weights", d_weights, weights)
     wide = widen(weights)
     row_sum = (d_weights * wide).sum(axis=axis, keepdims=True)
     return (wide * (d_weights - row_sum)).astype(weights.dtype, copy=False)

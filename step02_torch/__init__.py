@@ -5,7 +5,7 @@ from step02_torch.arrays import (
     as_tokens,
     follow_autocast,
     from_numpy,
-    gradients,
+    gradients_of,
     is_known,
     random_generator,
     to_numpy,
@@ -88,7 +88,7 @@ from step02_torch.training import Progress, loss_and_gradients, train, training_
 from step02_torch.generation import lay_out, prepare, start, step
 
 __all__ = [
-    "Array", "as_tokens", "follow_autocast", "from_numpy", "gradients", "is_known", "random_generator",
+    "Array", "as_tokens", "follow_autocast", "from_numpy", "gradients_of", "is_known", "random_generator",
     "to_numpy", "widen", "without_autocast",
     "softmax",
     "causal_mask", "combine_masks", "hide", "key_positions", "padding_mask", "sliding_window_mask",

@@ -14,7 +14,7 @@ __all__ = [
     "as_tokens",
     "follow_autocast",
     "from_numpy",
-    "gradients",
+    "gradients_of",
     "is_known",
     "random_generator",
     "to_numpy",
@@ -114,7 +114,7 @@ def _autocast_dtype(x):
     return torch.get_autocast_dtype(kind) if on else None
 
 
-def gradients(function, inputs: tuple, d_out: Array) -> tuple:
+def gradients_of(function, inputs: tuple, d_out: Array) -> tuple:
     """
     Return the gradients of `function(*inputs)` as autograd finds them, to be differentiated once more.
 

@@ -66,7 +66,7 @@ def scaled_dot_product_attention(
     scale : float, optional
         Default 1/√D.
     softcap : float, optional
-        c in c·tanh(scores / c), which keeps scores within ±c.
+        c in c·tanh(scores / c), which keeps scores within ±c. Finite: None leaves them as they are.
 
     Returns
     -------
@@ -86,14 +86,13 @@ def scaled_dot_product_attention(
     Vaswani et al. 2017, equation 1, arXiv:1706.03762. Grouped heads: Ainslie et al. 2023, arXiv:2305.13245.
     Soft cap: Gemma 2, arXiv:2408.00118.
     """
-    checks.attention(Array, q, k, v, mask, bias, window, offset, scale, softcap)
+    options = checks.attention(Array, q, k, v, mask, bias, window, offset, scale, softcap)
+    window, offset, scale, softcap = options
     k, v = repeat_heads(widen(k), q), repeat_heads(widen(v), q)
     scores = cap(attention_scores(widen(q), k, scale), softcap)  # (*heads, L, S)
     if bias is not None:
         scores = scores + bias.detach().to(scores.dtype)
-    visible = combine_masks(
-        q.shape[-2], k.shape[-2], mask, causal=causal, window=window, offset=offset, like=q
-    )
+    visible = combine_masks(*scores.shape[-2:], mask, causal=causal, window=window, offset=offset, like=q)
     weights = softmax(hide(scores, visible))
     return (weights @ v).to(q.dtype), weights.to(q.dtype)
 

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Bool, Float
 
-from step01_numpy.common.support import checks
-from step02_torch.arrays import Array, follow_autocast, gradients, widen, without_autocast
+from step01_numpy.common.support import checks, gradients
+from step02_torch.arrays import Array, follow_autocast, gradients_of, widen, without_autocast
 from step02_torch.attention import cap, scale_or_default
 from step02_torch.masks import combine_masks, hide
 from step02_torch.softmax import softmax
@@ -51,8 +51,8 @@ def flash_attention(
     Dao et al. 2022, algorithm 1, arXiv:2205.14135, with the queries in the outer loop as in Dao 2023,
     algorithm 1, arXiv:2307.08691; the running sum: Milakov and Gimelshein 2018, arXiv:1805.02867.
     """
-    checks.attention(Array, q, k, v, mask, bias, window, offset, scale, softcap)
-    rule = _rule(q, k, mask, bias, causal, window, offset, scale, softcap)
+    options = checks.attention(Array, q, k, v, mask, bias, window, offset, scale, softcap)
+    rule = _rule(q, k, mask, bias, causal, *options)
     return _FlashAttention.apply(q, k, v, rule)
 
 
@@ -105,7 +105,9 @@ def flash_attention_backward(
     ----------
     Dao et al. 2022, algorithm 4, arXiv:2205.14135.
     """
-    rule = _rule(q, k, mask, bias, causal, window, offset, scale, softcap)
+    options = checks.attention(Array, q, k, v, mask, bias, window, offset, scale, softcap)
+    gradients.attention(Array, q, k, v, d_out=d_out, out=out, lse=lse)
+    rule = _rule(q, k, mask, bias, causal, *options)
     return _backward(rule, d_out, q, k, v, out, lse)
 
 
@@ -161,7 +163,7 @@ class _FlashAttention(torch.autograd.Function):
     def backward(ctx, d_out, _):
         q, k, v, out, lse = ctx.saved_tensors
         if torch.is_grad_enabled():  # what is returned is to be differentiated too
-            return *gradients(partial(_at_once, ctx.rule), (q, k, v), d_out), None
+            return *gradients_of(partial(_at_once, ctx.rule), (q, k, v), d_out), None
         with without_autocast(q):
             return *_backward(ctx.rule, d_out, q, k, v, out, lse), None
 

@@ -136,8 +136,7 @@ class Dropout(Layer):
 
     def __init__(self, rate: float, *, rng=None):
         super().__init__()
-        checks.rate("rate", rate)
-        self.rate, self.rng = rate, random_generator() if rng is None else rng
+        self.rate, self.rng = checks.rate("rate", rate), random_generator() if rng is None else rng
 
     def forward(self, x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
         """Drop entries of x, of any shape, while training; otherwise return x."""

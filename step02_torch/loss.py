@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 
 from step01_numpy.common.support import checks
-from step02_torch.arrays import Array, as_tokens, gradients, widen, without_autocast
+from step02_torch.arrays import Array, as_tokens, gradients_of, widen, without_autocast
 from step02_torch.merge import log_sum_exp
 from step02_torch.parameters import linear
 
@@ -32,9 +32,11 @@ def cross_entropy(
     """
     targets = as_tokens("targets", targets, logits.shape[-1])
     checks.shape("targets", targets, logits.shape[:1])
-    checks.rate("smoothing", smoothing)
+    smoothing = checks.rate("smoothing", smoothing)
     picked = logits.gather(-1, targets[:, None])[:, 0]
-    expected = (1 - smoothing) * picked + smoothing * logits.mean(dim=-1)
+    expected = (1 - smoothing) * picked
+    if smoothing:  # else not 0 · mean, which is NaN where a logit is -inf
+        expected = expected + smoothing * logits.mean(dim=-1)
     return (log_sum_exp(logits) - expected).mean()
 
 
@@ -64,7 +66,7 @@ def linear_cross_entropy(
     targets = as_tokens("targets", targets, len(weight))
     checks.shape("targets", targets, hidden.shape[:1])
     checks.features("hidden", hidden, weight.shape[1])
-    checks.rate("smoothing", smoothing)
+    smoothing = checks.rate("smoothing", smoothing)
     wide = widen(hidden), widen(weight), None if bias is None else widen(bias)
     with without_autocast(hidden):  # which takes losses in float32
         return _LinearCrossEntropy.apply(*wide, targets, smoothing)[0]
@@ -102,8 +104,8 @@ class _LinearCrossEntropy(torch.autograd.Function):
             hidden, weight, bias = inputs
             all_at_once = partial(_all_at_once, targets, ctx.smoothing)
             if bias is None:
-                return *gradients(all_at_once, (hidden, weight), d_loss), None, None, None
-            return *gradients(all_at_once, (hidden, weight, bias), d_loss), None, None
+                return *gradients_of(all_at_once, (hidden, weight), d_loss), None, None, None
+            return *gradients_of(all_at_once, (hidden, weight, bias), d_loss), None, None
         d_bias = d_loss * d_bias if ctx.needs_input_grad[2] else None
         return d_loss * d_hidden, d_loss * d_weight, d_bias, None, None
 

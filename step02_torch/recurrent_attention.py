@@ -99,7 +99,7 @@ class LocalAttention(GlobalAttention):
     def __init__(self, score: DotScore, d_hidden: int, window: int, *, rng=None):
         super().__init__(score)
         checks.positive("window", window)
-        self.window = window
+        self.window = int(window)
         self.w_p = Linear(d_hidden, d_hidden, bias=False, rng=rng)
         self.v_p = Parameter(uniform(d_hidden**-0.5, (d_hidden,), rng))
 

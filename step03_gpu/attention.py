@@ -15,7 +15,7 @@ from step01_numpy.attention import (
     simple_attention,
     simple_attention_backward,
 )
-from step01_numpy.common.support import checks
+from step01_numpy.common.support import checks, gradients
 from step03_gpu.arrays import Array, array_module, widen
 from step03_gpu.masks import combine_masks, hide
 from step03_gpu.softmax import softmax
@@ -68,7 +68,7 @@ def scaled_dot_product_attention(
     scale : float, optional
         Default 1/√D.
     softcap : float, optional
-        c in c·tanh(scores / c), which keeps scores within ±c.
+        c in c·tanh(scores / c), which keeps scores within ±c. Finite: None leaves them as they are.
 
     Returns
     -------
@@ -88,14 +88,13 @@ def scaled_dot_product_attention(
     Vaswani et al. 2017, equation 1, arXiv:1706.03762. Grouped heads: Ainslie et al. 2023, arXiv:2305.13245.
     Soft cap: Gemma 2, arXiv:2408.00118.
     """
-    checks.attention(Array, q, k, v, mask, bias, window, offset, scale, softcap)
+    options = checks.attention(Array, q, k, v, mask, bias, window, offset, scale, softcap)
+    window, offset, scale, softcap = options
     k, v = repeat_heads(widen(k), q), repeat_heads(widen(v), q)
     scores = cap(attention_scores(widen(q), k, scale), softcap)  # (*heads, L, S)
     if bias is not None:
         scores += widen(bias)
-    visible = combine_masks(
-        q.shape[-2], k.shape[-2], mask, causal=causal, window=window, offset=offset, like=q
-    )
+    visible = combine_masks(*scores.shape[-2:], mask, causal=causal, window=window, offset=offset, like=q)
     weights = softmax(hide(scores, visible))
     out = weights @ v
     return out.astype(q.dtype, copy=False), weights.astype(q.dtype, copy=False)
@@ -141,6 +140,8 @@ def attention_backward(
     -----
     softmax's row sum Σ_j d_weights_j weights_j equals Σ d_out · out, which costs L·D_v instead of L·S.
     """
+    _, _, scale, softcap = checks.attention(Array, q, k, v, mask, bias, window, offset, scale, softcap)
+    gradients.attention(Array, q, k, v, d_out=d_out, out=out, weights=weights)
     n_kv_heads = k.shape[:-2]
     dtype, d_out, q, out, weights = q.dtype, widen(d_out), widen(q), widen(out), widen(weights)
     k, v = repeat_heads(widen(k), q), repeat_heads(widen(v), q)
@@ -166,6 +167,7 @@ def cap_backward(
     d_capped: Float[Array, "*shape"], scores: Float[Array, "*shape"], softcap: float
 ) -> Float[Array, "*shape"]:
     """Differentiate `cap`: the derivative of c·tanh(s / c) is 1 - tanh²(s / c)."""
+    gradients.like("d_capped", d_capped, scores)
     return d_capped * (1 - array_module(scores).tanh(scores / softcap) ** 2)
 
 

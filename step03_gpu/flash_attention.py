@@ -10,7 +10,7 @@ from functools import partial
 
 from jaxtyping import Bool, Float
 
-from step01_numpy.common.support import checks
+from step01_numpy.common.support import checks, gradients
 from step03_gpu.arrays import Array, array_module, widen
 from step03_gpu.attention import (
     Attend,
@@ -72,7 +72,8 @@ def flash_attention(
     Milakov and Gimelshein 2018, algorithm 3, arXiv:1805.02867; Dao et al. 2022, algorithm 1,
     arXiv:2205.14135.
     """
-    checks.attention(Array, q, k, v, mask, bias, window, offset, scale, softcap)
+    options = checks.attention(Array, q, k, v, mask, bias, window, offset, scale, softcap)
+    window, offset, scale, softcap = options
     if rung := choose(rung, q, v, bias, softcap):
         visible = {"causal": causal, "window": window, "offset": offset}
         return fitting.forward(rung, q, k, v, mask, scale=scale, **visible)
@@ -130,6 +131,9 @@ def flash_attention_backward(
     ----------
     Dao et al. 2022, algorithm 4, arXiv:2205.14135.
     """
+    options = checks.attention(Array, q, k, v, mask, bias, window, offset, scale, softcap)
+    window, offset, scale, softcap = options
+    gradients.attention(Array, q, k, v, d_out=d_out, out=out, lse=lse)
     if rung := choose(rung, q, v, bias, softcap):
         visible = {"causal": causal, "window": window, "offset": offset}
         return fitting.backward(rung, d_out, q, k, v, out, lse, mask, scale=scale, **visible)

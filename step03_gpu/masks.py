@@ -2,7 +2,7 @@
 
 from jaxtyping import Bool, Float, Int
 
-from step01_numpy.common.support import checks
+from step01_numpy.common.support import options
 from step03_gpu.arrays import Array, array_module, from_numpy
 
 
@@ -27,6 +27,7 @@ def causal_mask(
     mask : (L, S)
         True where j <= i + offset.
     """
+    _, offset = options.band(n_queries, n_keys, None, offset)
     query, key = key_positions(n_queries, n_keys, offset=offset, like=like)
     return key <= query
 
@@ -55,11 +56,10 @@ def sliding_window_mask(
     mask : (L, S)
         True where i + offset - left <= j <= i + offset + right.
     """
-    checks.window((left, right))
+    (left, right), offset = options.band(n_queries, n_keys, (left, right), offset)
     query, key = key_positions(n_queries, n_keys, offset=offset, like=like)
     ahead = key - query  # (L, S): by how many positions a key lies ahead of the query
-    mask = array_module(ahead).ones_like(ahead, dtype=bool)
-    mask = mask if left is None else mask & (ahead >= -left)
+    mask = array_module(ahead).ones_like(ahead, dtype=bool) if left is None else ahead >= -left
     return mask if right is None else mask & (ahead <= right)
 
 
@@ -83,8 +83,8 @@ def padding_mask(lengths: Int[Array, " B"], n_keys: int) -> Bool[Array, "B 1 1 S
 
 def key_positions(n_queries: int, n_keys: int | None, *, offset: int | None = None, like=None):
     """Return each query's position among the keys, (L, 1), and the keys' own, (1, S)."""
-    n_keys = n_queries if n_keys is None else n_keys
-    offset = n_keys - n_queries if offset is None else offset
+    n_queries, n_keys = options.lengths(n_queries, n_keys)
+    offset = n_keys - n_queries if offset is None else options.position("offset", offset)
     xp = array_module(from_numpy([]) if like is None else like)
     query = xp.arange(n_queries)[:, None] + offset
     return query, xp.arange(n_keys)[None, :]
@@ -99,9 +99,8 @@ def combine_masks(
     What `mask` allows, and with `causal` what a `causal_mask` allows, and with window = (left, right) what a
     `sliding_window_mask` allows; the other parameters are theirs.
     """
-    left, right = (None, None) if window is None else window
-    if causal:
-        right = 0
+    left, right = options.sides(window)
+    right = 0 if causal else right
     if n_queries == 1 and offset is None:
         right = None  # a single query is the last: nothing lies behind it
     if left is None and right is None:

@@ -6,6 +6,7 @@ Each line is one kernel that reads and writes the whole array: in place where no
 
 from jaxtyping import Float
 
+from step01_numpy.common.support import gradients
 from step03_gpu.arrays import Array, array_module, widen
 
 
@@ -55,6 +56,7 @@ def softmax_backward(
     d weights_j / d scores_i = weights_j (δ_ij - weights_i), hence
     d_scores = weights · (d_weights - Σ_j d_weights_j weights_j).
     """
+    gradients.like("d_weights", d_weights, weights)
     wide = widen(weights)
     row_sum = (d_weights * wide).sum(axis=axis, keepdims=True)
     d_scores = d_weights - row_sum

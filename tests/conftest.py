@@ -37,7 +37,7 @@ from tests.progress import Heartbeat  # noqa: E402
 STAGES = ["step01_numpy", "step02_torch", "step03_gpu"]
 ENGINE = "tests.step01_engine"  # step 1 once more, with its engine in place of the algorithm
 RUNGS = "tests.step03_rungs"  # step 3 once more, with its kernels on the emulator
-FAMILY = ("attention", "bad_input", "flash_attention", "heads", "onnx")
+FAMILY = ("attention", "bad_input", "flash_attention", "heads", "onnx", "options")
 ATTENDING = {"tests.parity.test_parity", *(f"tests.attention.test_{name}" for name in FAMILY)}
 BY_FUNCTION = ATTENDING - {"tests.attention.test_heads"} | {
     "tests.attention.test_option_grid"

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 
 from step01_numpy.arrays import widen
 from step01_numpy.attention import Attend, cap_backward
-from step01_numpy.common.support import checks, host
+from step01_numpy.common.support import checks, gradients, host
 from step01_numpy.engine.flash_plan import plan
 from step01_numpy.engine.flash_tiles import by_group, make_rule, matmul, slices
 
@@ -49,11 +49,11 @@ def attend(
     out : (*heads, L, D_v)
     lse : (*heads, L)
     """
-    checks.attention(np.ndarray, q, k, v, mask, bias, window, offset, scale, softcap)
+    options = checks.attention(np.ndarray, q, k, v, mask, bias, window, offset, scale, softcap)
     out = np.empty((*q.shape[:-1], v.shape[-1]), q.dtype)
     q, k, v = widen(q), widen(k), widen(v)
     lse = np.empty(q.shape[:-1], q.dtype)
-    rule = make_rule(q, k, mask, bias, causal, window, offset, scale, softcap)
+    rule = make_rule(q, k, mask, bias, causal, *options)
     grouped = by_group(q, k), by_group(out, k), by_group(lse, k, n_axes=1)
     blocks = slices(0, q.shape[-2], plan().rows_of_band if rule.band else plan().rows)[::-1]
     # With `causal` the longest block comes first, the crumbs last.
@@ -136,9 +136,11 @@ def attend_backward(
     d_q, d_k, d_v
         In the shapes and dtype of q, k, v.
     """
+    options = checks.attention(np.ndarray, q, k, v, mask, bias, window, offset, scale, softcap)
+    gradients.attention(np.ndarray, q, k, v, d_out=d_out, out=out, lse=lse)
     dtype, shape, kv_heads = q.dtype, q.shape, k.shape[:-2]
     d_out, q, k, v, out = (widen(x) for x in (d_out, q, k, v, out))
-    rule = make_rule(q, k, mask, bias, causal, window, offset, scale, softcap)
+    rule = make_rule(q, k, mask, bias, causal, *options)
     d_out, q, out = (by_group(x, k) for x in (d_out, q, out))
     norm = by_group(np.where(lse == -np.inf, 0, lse), k, n_axes=1)
     # A task is a key/value head or, where heads are few, a piece of one, which gets a d_q of its own: tasks

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float
 
 from step01_numpy.attention import Attend
 from step01_numpy.common.support import checks
+from step01_numpy.common.support.options import positions
 from step02_torch.arrays import Array, widen
 from step02_torch.attention import scale_or_default
 from step02_torch.flash_attention import flash_attention, flash_attention_backward
@@ -84,7 +85,7 @@ def ring_attention(
     """
     if mask is not None or bias is not None:
         raise ValueError("mask or bias is given; expected None: a rank of the ring does not see all keys")
-    _check(q, k, v, window, offset, scale, softcap)
+    window, offset, scale, softcap = _check(q, k, v, window, offset, scale, softcap)
     options = {"causal": causal, "window": window, "softcap": softcap, "scale": scale_or_default(scale, q)}
     ring = _join(q, k, v, offset, order, group, options)
     return _RingAttention.apply(q, k, v, ring, options, attend)
@@ -129,9 +130,11 @@ class _RingAttention(torch.autograd.Function):
 
 
 def _check(q, k, v, window, offset, scale, softcap):
-    """Refuse what attention refuses, except for a part without positions."""
+    """Refuse what attention refuses, except for a part without positions; return the options as numbers."""
     q, k, v = (x if x.shape[-2] else x.new_zeros(*x.shape[:-2], 1, x.shape[-1]) for x in (q, k, v))
-    checks.attention(Array, q, k, v, None, None, window, offset, scale, softcap)
+    _, _, scale, softcap = checks.attention(Array, q, k, v, None, None, window, offset, scale, softcap)
+    window, offset = positions(window, offset)  # in the whole sequence: as far away as they are
+    return window, offset, scale, softcap
 
 
 def _join(q, k, v, offset, order, group, options) -> Ring:

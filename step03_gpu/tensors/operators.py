@@ -72,7 +72,8 @@ def flash_attention(
         options = {"causal": causal, "window": window, "offset": offset, "scale": scale}
         return attend_by_tensors(q, k, v, mask, bias=bias, softcap=softcap, **options)
     if not torch.compiler.is_compiling():  # compiled, the shapes are checked when the operator runs
-        checks.attention(Array, q, k, v, mask, bias, window, offset, scale, softcap)
+        options = checks.attention(Array, q, k, v, mask, bias, window, offset, scale, softcap)
+        window, offset, scale, softcap = options
     for name, x in (("bias", bias), ("softcap", softcap)):
         if x is not None:
             raise ValueError(f"rung {rung} takes no {name}; rung=0 does")

@@ -75,7 +75,8 @@ def triton_attention(
     ----------
     Dao 2023, algorithms 1 and 2, arXiv:2307.08691; Tillet et al. 2019, doi:10.1145/3315508.3329973.
     """
-    checks.attention(Array, q, k, v, mask, bias, window, offset, scale, softcap)
+    options = checks.attention(Array, q, k, v, mask, bias, window, offset, scale, softcap)
+    window, offset, scale, softcap = options
     _check(q, v, bias, softcap, blocks)
     scale = scale_or_default(scale, q)
     if scale <= 0:  # a running maximum of q kᵀ serves positive scales

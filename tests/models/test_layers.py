@@ -6,6 +6,8 @@ import torch
 from torch.nn import functional
 
 from step01_numpy.common.parity.stage import central_differences
+from step02_torch.arrays import from_numpy as to_torch
+from step02_torch.arrays import to_numpy as from_torch
 from tests.tolerances import assert_all_equal64, assert_earned, assert_equal64
 
 D, D_FF = 6, 9
@@ -155,6 +157,63 @@ def test_activation_equals_torchs(stage, rng, name, dtype):
         inside = slice(0, 60)
         numeric = central_differences(lambda y: stage.call(name, y), x[inside].copy(), d_out[inside])
         np.testing.assert_allclose(found[1][inside], numeric, atol=1e-6)
+
+
+RANGES = [(-20, -6), (-6, -3), (-3, 3), (6, 20), (-1000, 1000), (-1e-3, 1e-3)]
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activation_keeps_its_dtype_and_its_digits(stage, rng, name, dtype):
+    """Range by range: what is small beside what is large would not be seen."""
+    for low, high in RANGES:
+        x, d_out = (from_torch(torch.tensor(y).to(getattr(torch, dtype))) for y in spread(rng, low, high))
+        found = stage.call(name, x), *stage.gradients(name, d_out, x)
+        peers, references = (torch_activation(name, x, d_out, t) for t in (dtype, "float64"))
+        for ours, peer, expected in zip(found, peers, references, strict=True):
+            assert ours.dtype == x.dtype
+            if dtype == "float64":
+                assert_equal64(ours, expected, name)
+            else:
+                assert_earned(ours, peer, expected, dtype, 2, f"{name} of {low} to {high}")
+
+
+def spread(rng, low, high):
+    """Return numbers between two, these among them, and gradients."""
+    return np.concatenate([rng.uniform(low, high, 40), [low, high]]), rng.normal(size=42)
+
+
+def torch_activation(name, x, d_out, dtype):
+    """Return PyTorch's value and gradient, computed in a dtype."""
+    leaf = to_torch(x).to(getattr(torch, dtype)).requires_grad_()
+    out = ACTIVATIONS[name](leaf)
+    out.backward(to_torch(d_out).to(leaf.dtype))
+    return out.detach().double().numpy(), leaf.grad.double().numpy()
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_sigmoid_near_0_keeps_its_digits(stage, dtype):
+    x = np.array([-80.0, -30, -20, -6, 0, 6, 30, 1e4, -1e4]).astype(dtype)
+    expected = torch.sigmoid(torch.tensor(x, dtype=torch.float64)).numpy()
+    np.testing.assert_allclose(stage.call("sigmoid", x), expected, rtol=1e-6 if dtype == "float32" else 1e-14)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_activations_refuse_floats_of_8_bits():
+    import ml_dtypes
+
+    import step01_numpy
+
+    x = np.zeros(3, ml_dtypes.float8_e4m3fn)
+    for name in ACTIVATIONS:
+        with pytest.raises(TypeError, match="x has dtype float8_e4m3fn; expected a floating dtype"):
+            getattr(step01_numpy, name)(x)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_a_rate_of_numpys_leaves_the_dtype_alone(stage, rng):
+    layer = stage.layer("Dropout", np.float64(0.5), rng=rng, dtype="float32")
+    assert layer.forward(np.ones((3, 4), np.float32)).dtype == np.float32
 
 
 @pytest.mark.parametrize("name", ["LayerNorm", "RMSNorm"])

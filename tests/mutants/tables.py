@@ -6,6 +6,7 @@ from tests.mutants.embedding import EMBEDDING
 from tests.mutants.kernels import KERNELS
 from tests.mutants.loading import LOADING
 from tests.mutants.operators import OPERATORS
+from tests.mutants.options import OPTIONS
 from tests.mutants.oracle import ORACLE
 from tests.mutants.recurrent import RECURRENT
 from tests.mutants.searching import SEARCHING
@@ -35,5 +36,6 @@ TABLES = {
     "distributed": DISTRIBUTED,
     "oracle": ORACLE,
     "torch": TORCH,
+    "options": OPTIONS,
 }
 MUTANTS = [mutant for table in TABLES.values() for mutant in table]

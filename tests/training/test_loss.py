@@ -76,6 +76,55 @@ def test_large_logits_stay_in_range(stage, rng):
     assert_all_equal64(found, [gradient])
 
 
+def hidden_logits(rng, n=N):
+    """Return logits and targets, -inf among the others, and in one row at the target itself."""
+    logits, targets = rng.normal(size=(n, V)) * 3, rng.integers(0, V, n)
+    logits[np.arange(n), (targets + 1) % V] = logits[0, (targets[0] + 2) % V] = -np.inf
+    return logits, targets
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_logit_of_minus_infinity_equals_torchs(stage, rng, dtype):
+    """Where nothing is smoothed, 0 · -inf has no say: what cannot come is no surprise if it does not."""
+    logits, targets = hidden_logits(rng)
+    expected, gradient = torch_loss(logits.astype(dtype), targets, 1.3, 0.0)
+    found = stage.call("cross_entropy", logits.astype(dtype), targets)
+    (d_logits,) = stage.gradients("cross_entropy", np.array(1.3, dtype), logits.astype(dtype), targets)
+    assert found.dtype == d_logits.dtype == dtype
+    np.testing.assert_allclose(found, expected, rtol=1e-6 if dtype == "float32" else 1e-12)
+    np.testing.assert_allclose(d_logits, gradient, atol=1e-6 if dtype == "float32" else 1e-12)
+
+
+def test_a_target_of_minus_infinity_is_an_infinite_surprise(stage, rng):
+    logits, targets = hidden_logits(rng)
+    logits[0, targets[0]] = -np.inf
+    expected, gradient = torch_loss(logits, targets, 1.0, 0.0)
+    assert stage.call("cross_entropy", logits, targets) == expected == np.inf
+    assert_all_equal64(stage.gradients("cross_entropy", np.array(1.0), logits, targets), [gradient])
+
+
+def test_a_bias_of_minus_infinity_equals_torchs(stage, rng):
+    arrays = [rng.normal(size=x) for x in ((N, D), (V, D), V)]
+    arrays[2][3], targets = -np.inf, np.array([0, 1, 2, 4, 5])
+    expected, gradients = torch_linear_loss(*arrays, targets, 0.0)
+    loss, found = linear_loss(stage, *arrays, targets)
+    assert_equal64(loss, expected, "loss")
+    assert_all_equal64(found, gradients, "gradient")
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_options_of_numpys_leave_the_dtype_alone(rng):
+    import step01_numpy
+
+    logits, targets = rng.normal(size=(N, V)).astype(np.float32), rng.integers(0, V, N)
+    for kind in (float, np.float64, np.float32):
+        loss = step01_numpy.cross_entropy(logits, targets, smoothing=kind(0.5))
+        d_logits = step01_numpy.cross_entropy_backward(kind(0.5), logits, targets, smoothing=kind(0.5))
+        assert loss.dtype == d_logits.dtype == np.float32
+    half = step01_numpy.cross_entropy_backward(1.0, logits.astype(np.float16), targets)
+    assert half.dtype == np.float16
+
+
 def n_rows(stage):
     """One row; one block; more than one, the last one short."""
     block = stage.get("BLOCK")

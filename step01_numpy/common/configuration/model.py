@@ -4,6 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 
 from step01_numpy.common.support import checks
+from step01_numpy.common.support.options import own
 
 ARCHITECTURES = ("encoder_decoder", "encoder", "decoder")
 NORMS = ("layer", "rms")
@@ -14,6 +15,10 @@ HEADS = ("linear", "transformed", "none")
 
 class Configuration:
     """What the configurations share: the way to a dict and back, as JSON keeps it."""
+
+    def __post_init__(self):
+        for x in dataclasses.fields(self):
+            object.__setattr__(self, x.name, own(getattr(self, x.name)))
 
     def to_dict(self) -> dict:
         """Return the fields by name, in JSON's types."""
@@ -125,6 +130,7 @@ class ModelConfig(Configuration):
     pad: int = 0
 
     def __post_init__(self):
+        super().__post_init__()
         for name in ("vocab_size", "d_model", "n_heads", "d_ff", "n_layers", "max_positions"):
             checks.positive(name, getattr(self, name))
         checks.divides("n_heads", self.n_heads, "d_model", self.d_model)

@@ -42,6 +42,7 @@ class RecurrentConfig(Configuration):
     pad: int = 0
 
     def __post_init__(self):
+        super().__post_init__()
         for name in ("vocab_size", "d_model", "d_hidden", "max_positions"):
             checks.positive(name, getattr(self, name))
         checks.divides("2", 2, "d_hidden", self.d_hidden)

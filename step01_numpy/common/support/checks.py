@@ -1,11 +1,20 @@
 """What a caller may hand to attention: every mistake is named, with what was expected and what came."""
 
 from math import isfinite
-from numbers import Integral, Real
+
+from step01_numpy.common.support import options
+from step01_numpy.common.support.options import is_integer, is_number
 
 
-def attention(array_type, q, k, v, mask, bias, window_, offset, scale, softcap):
-    """Refuse arguments that attention cannot use (shapes, dtypes, ranges), naming the one at fault."""
+def attention(array_type, q, k, v, mask, bias, window, offset, scale, softcap) -> tuple:
+    """
+    Refuse arguments that attention cannot use (shapes, dtypes, ranges), naming the one at fault.
+
+    Returns
+    -------
+    window, offset, scale, softcap
+        As Python's own numbers, or None; far positions as `options.band` moves them.
+    """
     for name, x in (("q", q), ("k", k), ("v", v)):
         floating(array_type, name, x)
         if len(x.shape) < 2:
@@ -17,20 +26,15 @@ def attention(array_type, q, k, v, mask, bias, window_, offset, scale, softcap):
     _head_shapes(q, k, v)
     scores = (*q.shape[:-1], k.shape[-2])
     if mask is not None:
-        _array(array_type, "mask", mask)
+        instance(array_type, "mask", mask)
         if _dtype(mask) != "bool":
             raise TypeError(f"mask has dtype {_dtype(mask)}; expected bool (True = may attend)")
         broadcastable("mask", mask, scores)
     if bias is not None:
         floating(array_type, "bias", bias)
         broadcastable("bias", bias, scores)
-    window(window_)
-    if offset is not None and not _is_integer(offset):
-        raise TypeError(f"offset is {offset!r}; expected an integer or None")
-    if scale is not None and not (is_number(scale) and isfinite(scale)):
-        raise ValueError(f"scale is {scale!r}; expected a finite number or None")
-    if softcap is not None and not (is_number(softcap) and softcap > 0):
-        raise ValueError(f"softcap is {softcap!r}; expected a number above 0 or None")
+    near = options.band(*scores[-2:], window, offset)
+    return *near, options.scale(scale, q.dtype), options.softcap(softcap, q.dtype)
 
 
 def _head_shapes(q, k, v):
@@ -48,17 +52,6 @@ def _head_shapes(q, k, v):
         )
 
 
-def window(window):
-    """Refuse a window that is not a pair of None or integers of at least 0."""
-    if window is None:
-        return
-    if not isinstance(window, tuple | list) or len(window) != 2:
-        raise TypeError(f"window is {window!r}; expected (left, right) or None")
-    for side, size in zip(("left", "right"), window, strict=True):
-        if size is not None and not (_is_integer(size) and size >= 0):
-            raise ValueError(f"window's {side} side is {size!r}; expected an integer of at least 0, or None")
-
-
 def rotary_scaling(scaling):
     """Refuse a scaling that is not (factor, low, high, n_positions), all above 0, with low below high."""
     fits = isinstance(scaling, tuple | list) and len(scaling) == 4
@@ -70,10 +63,10 @@ def rotary_scaling(scaling):
 
 
 def floating(array_type, name, x):
-    """Refuse what is not an array of floating-point numbers of this stage."""
-    _array(array_type, name, x)
-    if "float" not in _dtype(x):
-        raise TypeError(f"{name} has dtype {_dtype(x)}; expected a floating dtype")
+    """Refuse what is not an array of floating-point numbers of this stage; those of 8 bits are none."""
+    instance(array_type, name, x)
+    if "float" not in _dtype(x) or x.dtype.itemsize < 2:
+        raise TypeError(f"{name} has dtype {_dtype(x)}; expected a floating dtype of 16 bits or more")
 
 
 def boolean(name, x):
@@ -116,7 +109,7 @@ def tokens(name, x, vocab_size):
 
 def positive(name, value):
     """Refuse a count that is no integer of at least 1."""
-    if not _is_integer(value) or value < 1:
+    if not is_integer(value) or value < 1:
         raise ValueError(f"{name} is {value!r}; expected an integer of at least 1")
 
 
@@ -127,9 +120,10 @@ def at_most(name, value, of_name, limit):
 
 
 def rate(name, value):
-    """Refuse what is no number of at least 0 and below 1."""
+    """Return a number of at least 0 and below 1 as Python's, which leaves the arrays' dtype alone."""
     if not is_number(value) or not 0 <= value < 1:
         raise ValueError(f"{name} is {value!r}; expected a number of at least 0 and below 1")
+    return float(value)
 
 
 def divides(name, value, of_name, of):
@@ -169,13 +163,13 @@ def above_zero(name, value):
 
 def not_negative(name, value):
     """Refuse what is no integer of at least 0."""
-    if not _is_integer(value) or value < 0:
+    if not is_integer(value) or value < 0:
         raise ValueError(f"{name} is {value!r}; expected an integer of at least 0")
 
 
 def token(name, value, vocab_size):
     """Refuse what is no token of the vocabulary."""
-    if not _is_integer(value) or not 0 <= value < vocab_size:
+    if not is_integer(value) or not 0 <= value < vocab_size:
         raise ValueError(f"{name} is {value!r}; expected a token, 0 to {vocab_size - 1}")
 
 
@@ -191,7 +185,8 @@ def one_of(name, value, names):
         raise ValueError(f"{name} is {value!r}; expected one of {', '.join(names)}")
 
 
-def _array(array_type, name, x):
+def instance(array_type, name, x):
+    """Refuse what is no array of this stage."""
     if not isinstance(x, array_type):
         raise TypeError(f"{name} is a {type(x).__name__}; expected this stage's {array_type.__name__}")
 
@@ -201,18 +196,14 @@ def _shape(x):
 
 
 def _dtype(x):
-    if x.dtype not in _names:  # spelling a dtype takes longer than a small product
-        _names[x.dtype] = str(x.dtype).removeprefix("torch.")
-    return _names[x.dtype]
+    return dtype_name(x.dtype)
+
+
+def dtype_name(dtype) -> str:
+    """Return a dtype's name, of PyTorch's what it has in common with NumPy's."""
+    if dtype not in _names:  # spelling a dtype takes longer than a small product
+        _names[dtype] = str(dtype).removeprefix("torch.")
+    return _names[dtype]
 
 
 _names: dict = {}  # and no `functools.cache`, of which torch.compile warns
-
-
-def _is_integer(x):
-    return isinstance(x, Integral) and not isinstance(x, bool)
-
-
-def is_number(x):
-    """Tell whether x is a real number."""
-    return isinstance(x, Real) and not isinstance(x, bool)
