@@ -62,7 +62,7 @@ def _run(command, kernel, timeout):
 
 def late(seconds: float) -> str:
     """Say that a kernel took longer than it may."""
-    return f"still runs after timeout={seconds} s"
+    return f"still runs after timeout={seconds:g} s"
 
 
 def _symbolizer():

@@ -110,11 +110,12 @@ class Kernel:
         most_shared = FREE_SHARED if self._shared_limit is None else MOST_SHARED
         launch = Launch(grid, block, shared_mem, most_shared, *chosen_order(), len(args))
         launch.set(tuple(given for given, _ in both))
+        timeout = _positive(self.timeout)
         if self._checked:
             arrays = tuple(kept for _, kept in both)
-            run_program(self._path, self.name, self._index, launch, arrays, self.timeout)
+            run_program(self._path, self.name, self._index, launch, arrays, timeout)
         else:
-            run_library(self._path, self._index, launch, self.timeout)
+            run_library(self._path, self._index, launch, timeout)
 
     def _sizes(self, what, sizes, most):
         padded = (*sizes, 1, 1)[:3]
@@ -128,4 +129,4 @@ class Kernel:
 def _positive(timeout):
     if timeout is not None and not 0 < timeout < math.inf:
         raise ValueError(f"timeout is {timeout!r}, expected seconds above 0, or None")
-    return timeout
+    return None if timeout is None else float(timeout)
