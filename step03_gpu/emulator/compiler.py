@@ -1,7 +1,7 @@
 """From the text of a `.cu` file to something that runs here: translated, compiled as C++20, and kept."""
 
-import hashlib
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -9,10 +9,17 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+from step03_gpu.emulator.cache import cache_folder, digest, keep, kept
+
 INCLUDE = Path(__file__).parent / "include"
 FLAGS = ("-std=c++20", "-w", "-ffp-contract=off", f"-I{INCLUDE}")
-LIBRARY = ("-O2", "-shared", "-fPIC", "-fvisibility=hidden")
-PROGRAM = ("-O1", "-g1", "-fsanitize=address", "-fno-omit-frame-pointer")
+LIBRARY = ("-O2", "-g1", "-shared", "-fPIC", "-fvisibility=hidden", "-U_FORTIFY_SOURCE")
+LIBRARY += ("-fstack-clash-protection",)  # no frame is so large that it misses the guard below a stack
+PROGRAM = ("-O1", "-g1", "-fsanitize=address", "-fno-omit-frame-pointer", "-fno-delete-null-pointer-checks")
+
+LONG_OPTIONS = {"--define-macro": "-D", "--undefine-macro": "-U", "--include-path": "-I"}
+HEADER_FOLDERS = ("CPATH", "CPLUS_INCLUDE_PATH")  # where a compiler looks for headers as well
+INCLUDED = re.compile(r"^[ \t]*#[ \t]*include[ \t]*<([\w.]+)>", re.MULTILINE)
 
 DYNAMIC = re.compile(r"extern\s+__shared__\s+([^;\[]*?)\s*\b(\w+)\s*\[\s*\]\s*;")
 STATIC = re.compile(r"__shared__\s+([^;]*);")
@@ -95,44 +102,55 @@ def compile_kernels(code: str, names: tuple, options: tuple = (), checked: bool 
     ------
     EmulatorError
         With the compiler's message, where the text does not compile; or where there is no compiler.
+
+    Notes
+    -----
+    "The same text" takes in every header that it reads, wherever that lies. What only our own headers
+    belong to is known as it stands; anything else is what the preprocessor makes of it, now.
     """
     path, version = compiler(os.environ.get("CXX"))
     kernels = " ".join(f"EMULATOR_KERNEL({name})" for name in names)
     text = f'#include "cuda.cuh"\n#line 1 "kernel.cu"\n{translate(code)}\n'
     text += f'#line 1 "name_expressions"\nEMULATOR_KERNELS({kernels})\n'
-    taken = [option for option in options if option[:2] in ("-D", "-U", "-I")]
-    command = [path, *FLAGS, *(PROGRAM if checked else LIBRARY), *taken]
+    command = [path, *FLAGS, *(PROGRAM if checked else LIBRARY), *(taken := _taken(options))]
+    language = "c++"
+    if _reads_other_headers(translate(code), taken):
+        text, language = _run([*command, "-E", "-x", language, "-"], text), "c++-cpp-output"
     headers = [header.read_text() for header in sorted(INCLUDE.iterdir()) if header.is_file()]
-    key = hashlib.sha256("\0".join([text, *headers, version, *command]).encode()).hexdigest()
-    compiled = cache_folder() / f"{key[:32]}{'' if checked else '.so'}"
-    if not compiled.exists():
-        _compile(command, text, compiled)
-    return compiled
+    key = digest(text, *headers, version, platform.machine(), *command)
+    return kept(key) or _compile([*command, "-x", language, "-"], text, key, "" if checked else ".so")
 
 
-def _compile(command, text, compiled):
-    """Write the file whole or not at all: another process may want the same one."""
-    with tempfile.TemporaryDirectory(dir=compiled.parent) as folder:
-        output = Path(folder) / "compiled"
-        command = [*command, "-x", "c++", "-", "-o", str(output)]
-        run = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
-        if run.returncode:
-            raise EmulatorError(f"the kernel does not compile:\n{run.stderr.strip()}")
-        os.replace(output, compiled)
+def _taken(options):
+    """Return definitions and folders as compilers take them; NVRTC has more ways to give them."""
+    taken, words = [], iter(options)
+    for word in words:
+        name, _, value = word.partition("=")
+        word = LONG_OPTIONS.get(name, name) + value if name in LONG_OPTIONS else word
+        if word[:2] in LONG_OPTIONS.values():
+            taken.append(word[:2] + (word[2:] or next(words, "")).strip())
+    return taken
 
 
-def cache_folder() -> Path:
-    """Return where compiled kernels are kept: $ATTENTION_STEP_BY_STEP_CACHE, or the user's cache folder."""
-    named, home = os.environ.get("ATTENTION_STEP_BY_STEP_CACHE"), os.environ.get("XDG_CACHE_HOME")
-    folder = Path(named) if named else Path(home or Path.home() / ".cache") / "attention-step-by-step"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError:
-        return _temporary_folder()
-    return folder
+def _reads_other_headers(code, taken):
+    """Say whether a header may be read that is not the emulator's own."""
+    if any(option.startswith("-I") for option in taken) or any(map(os.environ.get, HEADER_FOLDERS)):
+        return True
+    code = code.replace("\\\n", "")
+    others = INCLUDED.sub(lambda own: "" if (INCLUDE / own[1]).is_file() else own[0], code)
+    return "include" in others or "embed" in others
 
 
-@cache
-def _temporary_folder():
-    return Path(tempfile.mkdtemp(prefix="attention-step-by-step-"))
+def _compile(command, text, key, suffix):
+    """Write into a folder of this call; what is not finished there is never used."""
+    with tempfile.TemporaryDirectory(dir=cache_folder(), prefix="building-") as folder:
+        made = Path(folder) / f"compiled{suffix}"
+        _run([*command, "-o", str(made)], text)
+        return keep(key, made)
+
+
+def _run(command, text):
+    run = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+    if run.returncode:
+        raise EmulatorError(f"the kernel does not compile:\n{run.stderr.strip()}")
+    return run.stdout

@@ -1,17 +1,17 @@
 """CUDA kernels on NumPy arrays, behind the face of `cupy.RawModule`."""
 
-import ctypes
-from threading import Lock
-
-import numpy as np
+import math
+import operator
 
 from step03_gpu.emulator.compiler import EmulatorError, compile_kernels
-from step03_gpu.emulator.launches import Launch, argument, chosen_order, run_program
+from step03_gpu.emulator.launches import Launch, argument, chosen_order
+from step03_gpu.emulator.library import load, run_library
+from step03_gpu.emulator.program import run_program
 from step03_gpu.emulator.results import check_not_poisoned, poisoned
 
-MOST_SHARED = 227 * 1024  # bytes of dynamic shared memory that a block may have on sm_90
+MOST_SHARED = 227 * 1024  # bytes of shared memory that a block may have on sm_90
+FREE_SHARED = 48 * 1024  # that it may have without asking
 MOST_BLOCKS, MOST_THREADS = (2**31 - 1, 65535, 65535), (1024, 1024, 64)
-_ONE_AT_A_TIME = Lock()  # a library's threads, blocks and shared memory are its global variables
 
 
 class RawModule:
@@ -28,10 +28,13 @@ class RawModule:
         The kernels that are templates, as `forward<float, 64>`.
     checked : bool
         Watch every access to memory; slower.
+    timeout : float, optional
+        Seconds that a launch may take.
     """
 
-    def __init__(self, code, *, options=(), name_expressions=(), checked=False):
+    def __init__(self, code, *, options=(), name_expressions=(), checked=False, timeout=None):
         self.code, self.options, self.checked = code, tuple(options), checked
+        self.timeout = _positive(timeout)
         self.name_expressions = tuple(name_expressions or ())
 
     def get_function(self, name: str) -> "Kernel":
@@ -42,32 +45,32 @@ class RawModule:
                 raise EmulatorError(f'{name} is none of name_expressions={names}, and nothing is extern "C"')
             names = (name,)
         path = compile_kernels(self.code, names, self.options, self.checked)
-        return Kernel(name, names.index(name), path, self.checked)
+        return Kernel(name, names.index(name), path, self.checked, self.timeout)
 
 
 class Kernel:
     """
     One kernel: `kernel(grid, block, arguments, shared_mem=bytes)`.
 
-    `max_dynamic_shared_size_bytes` is 48 KiB until it is set, as on a GPU.
+    `max_dynamic_shared_size_bytes` is 48 KiB until it is set, as on a GPU; until then a block's static and
+    dynamic shared memory together may have no more.
     """
 
-    def __init__(self, name, index, path, checked):
+    def __init__(self, name, index, path, checked, timeout=None):
         self.name, self._index, self._path, self._checked = name, index, path, checked
-        self._shared_limit = 48 * 1024
+        self.timeout, self._shared_limit = timeout, None
         if not checked:
-            self._launch = ctypes.CDLL(str(path)).emulator_launch
-            self._launch.restype = ctypes.c_char_p
+            load(path)
 
     @property
     def max_dynamic_shared_size_bytes(self) -> int:
-        return self._shared_limit
+        return FREE_SHARED if self._shared_limit is None else self._shared_limit
 
     @max_dynamic_shared_size_bytes.setter
     def max_dynamic_shared_size_bytes(self, n_bytes: int):
-        if n_bytes > MOST_SHARED:
+        if not 0 <= n_bytes <= MOST_SHARED:
             raise EmulatorError(f"{self.name}: {n_bytes} bytes of shared memory; a block has {MOST_SHARED}")
-        self._shared_limit = n_bytes
+        self._shared_limit = operator.index(n_bytes)
 
     def __call__(self, grid: tuple, block: tuple, args: tuple, *, shared_mem: int = 0) -> None:
         """
@@ -86,8 +89,10 @@ class Kernel:
         Raises
         ------
         EmulatorError
-            Where a GPU would hang, stop or compute nonsense, naming the thread and the line; and where
-            shared memory that nobody wrote reached a result.
+            Where a GPU would hang, stop or compute nonsense, naming the thread and the line; where it runs
+            longer than `timeout`; and where shared memory that nobody wrote reached a result.
+        KeyboardInterrupt
+            Where Ctrl-C stopped it; as after a fault, the arrays hold what had been written by then.
         """
         trusted = [x for x in args if not poisoned(x).any()]
         self.run(grid, block, args, shared_mem)
@@ -96,21 +101,21 @@ class Kernel:
     def run(self, grid: tuple, block: tuple, args: tuple, shared_mem: int) -> None:
         """Run the grid, and let the results be what they are."""
         grid, block = self._sizes("grid", grid, MOST_BLOCKS), self._sizes("block", block, MOST_THREADS)
-        if np.prod(block) > 1024:
-            raise EmulatorError(f"{self.name}: block={block} has {np.prod(block)} threads, more than 1024")
-        if not 0 <= shared_mem <= self._shared_limit:
-            limit = f"max_dynamic_shared_size_bytes={self._shared_limit}"
+        if (n_threads := math.prod(block)) > 1024:
+            raise EmulatorError(f"{self.name}: block={block} has {n_threads} threads, more than 1024")
+        if not 0 <= shared_mem <= self.max_dynamic_shared_size_bytes:
+            limit = f"max_dynamic_shared_size_bytes={self.max_dynamic_shared_size_bytes}"
             raise EmulatorError(f"{self.name}: shared_mem={shared_mem} is not within 0 and {limit}")
-        arguments, keep = zip(*(argument(self.name, i, x) for i, x in enumerate(args)), strict=True)
-        launch = Launch(grid, block, shared_mem, *chosen_order(), len(args))
-        launch.set(arguments)
+        both = [argument(self.name, i, x) for i, x in enumerate(args)]
+        most_shared = FREE_SHARED if self._shared_limit is None else MOST_SHARED
+        launch = Launch(grid, block, shared_mem, most_shared, *chosen_order(), len(args))
+        launch.set(tuple(given for given, _ in both))
+        timeout = _positive(self.timeout)
         if self._checked:
-            return run_program(self._path, self._index, launch, keep)
-        with _ONE_AT_A_TIME:
-            message = self._launch(self._index, ctypes.byref(launch))
-            message = message and message.decode()
-        if message:
-            raise EmulatorError(message)
+            arrays = tuple(kept for _, kept in both)
+            run_program(self._path, self.name, self._index, launch, arrays, timeout)
+        else:
+            run_library(self._path, self._index, launch, timeout)
 
     def _sizes(self, what, sizes, most):
         padded = (*sizes, 1, 1)[:3]
@@ -119,3 +124,9 @@ class Kernel:
         ):
             raise EmulatorError(f"{self.name}: {what}={sizes}; expected one to three sizes from 1 to {most}")
         return padded
+
+
+def _positive(timeout):
+    if timeout is not None and not 0 < timeout < math.inf:
+        raise ValueError(f"timeout is {timeout!r}, expected seconds above 0, or None")
+    return None if timeout is None else float(timeout)

@@ -3,6 +3,7 @@
 from tests.mutants import flash, transformers
 from tests.mutants.distributed import DISTRIBUTED
 from tests.mutants.embedding import EMBEDDING
+from tests.mutants.emulator import EMULATOR
 from tests.mutants.kernels import KERNELS
 from tests.mutants.loading import LOADING
 from tests.mutants.operators import OPERATORS
@@ -31,6 +32,7 @@ TABLES = {
     "texts": TEXTS,
     "embedding": EMBEDDING,
     "kernels": KERNELS,
+    "emulator": EMULATOR,
     "tensor cores": TENSOR_CORES,
     "operators": OPERATORS,
     "distributed": DISTRIBUTED,

@@ -30,6 +30,7 @@ using Place = std::source_location;  // as a default argument: the line of the k
 
 constexpr int MAX_THREADS = 1024;
 constexpr int MAX_DYNAMIC_SHARED = 227 * 1024;  // bytes that a block may have on sm_90
+constexpr size_t MAX_STATIC_SHARED = 48 * 1024;
 
 enum class State { ready, at_barrier, in_collective, exited };
 enum class Order { forward, reverse, random };
@@ -62,6 +63,7 @@ inline Slot slots[32][2];          // what each lane of the running warp brings 
 inline const Slot* exchanged[32];  // what each brought to the last one that is complete
 inline int barrier_or, barrier_count, barrier_arrived;
 inline unsigned long block_number;  // counts all blocks of all launches
+inline size_t static_shared, dynamic_bytes, most_shared;  // what a block has, and may have of both together
 inline Order order;
 inline uint64_t random_state;
 inline const char* kernel_name;
@@ -123,6 +125,17 @@ struct SharedVariable {
 
 inline SharedVariable* shared_variables;  // all that were declared so far
 
+// A GPU's compiler adds up what a kernel declares; here it counts where a block comes by.
+inline void count_shared(const SharedVariable& variable, const Place& place) {
+    static_shared += variable.bytes;
+    if (static_shared > MAX_STATIC_SHARED)
+        EMULATOR_FAULT(place, "with __shared__ %s the block's variables take %zu bytes; %zu are allowed, and more "
+                       "as dynamic shared memory", variable.name, static_shared, MAX_STATIC_SHARED);
+    if (static_shared + dynamic_bytes > most_shared)
+        EMULATOR_FAULT(place, "with __shared__ %s the block's variables take %zu bytes, beside %zu of dynamic shared "
+                       "memory; %zu are allowed", variable.name, static_shared, dynamic_bytes, most_shared);
+}
+
 template <typename V>
 struct Shared : SharedVariable {
     alignas(128) unsigned char before[256];
@@ -130,11 +143,15 @@ struct Shared : SharedVariable {
     unsigned char behind[1024 + (256 - sizeof(V) % 256)];
 
     // The first thread of a block that comes by the declaration poisons the variable.
-    V& of_this_block(const char* its_name) {
-        if (poisoned_in != block_number) poison(value, sizeof(V));
+    V& of_this_block(const char* its_name, const Place& place = Place::current()) {
+        if (poisoned_in != block_number) begin(its_name, place);
+        return reinterpret_cast<V&>(value);
+    }
+    void begin(const char* its_name, const Place& place) {
         poisoned_in = block_number;
         if (!name) declare(its_name);
-        return reinterpret_cast<V&>(value);
+        count_shared(*this, place);
+        poison(value, sizeof(V));
     }
     void declare(const char* its_name) {
         name = its_name, memory = value, bytes = sizeof(V), next = shared_variables;
@@ -301,9 +318,12 @@ inline void thread_main() {
 
 inline void run_block(size_t shared_bytes) {
     block_number++;
+    static_shared = 0;
+    dynamic_bytes = shared_bytes;
     poison(dynamic_shared, shared_bytes);
     for (int i = 0; i < n_threads; i++) {
         threads[i].state = State::ready;
+        threads[i].place = Place();
         threads[i].lane = i % warpSize;
         threads[i].index = {i % blockDim.x, i / blockDim.x % blockDim.y, i / (blockDim.x * blockDim.y)};
         start(threads[i].fiber, thread_main);

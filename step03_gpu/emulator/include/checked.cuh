@@ -1,6 +1,10 @@
 // A kernel as a program of its own, watched by AddressSanitizer: it reads a launch from one file and writes the
 // arrays to another. AddressSanitizer cannot be loaded into a Python that runs already.
 #pragma once
+#include <signal.h>
+#include <sys/time.h>
+#include <unistd.h>
+
 #include <cstdlib>
 
 #include "launch.cuh"
@@ -21,7 +25,7 @@ inline void describe_address(const unsigned char* address) {
     };
     for (long i = 0; i < launch_now->n_arguments; i++) {
         const Argument& argument = launch_now->arguments[i];
-        if (argument.kind != Kind::value) consider(argument.data, argument.bytes, "argument %ld", i);
+        if (argument.kind != Kind::value && argument.data) consider(argument.data, argument.bytes, "argument %ld", i);
     }
     for (const SharedVariable* variable = shared_variables; variable; variable = variable->next)
         consider(variable->memory, variable->bytes, "__shared__ %s", variable->name);
@@ -33,7 +37,20 @@ inline void read(void* to, size_t bytes, FILE* file) {
     if (bytes && fread(to, bytes, 1, file) != 1) abort();
 }
 
-inline int run_program(const Entry* entries, const char* from, const char* to) {
+// End with the process that waits for the results: it may be killed.
+inline pid_t parent;
+inline void end_with_parent() {
+    struct sigaction action = {};
+    action.sa_handler = [](int) { if (getppid() != parent) _exit(4); };
+    action.sa_flags = SA_RESTART | SA_ONSTACK;
+    sigaction(SIGALRM, &action, nullptr);
+    const itimerval often = {{0, 100000}, {0, 1000}};  // every 0.1 s
+    setitimer(ITIMER_REAL, &often, nullptr);
+}
+
+inline int run_program(const Entry* entries, const char* from, const char* to, const char* its_parent) {
+    parent = atoi(its_parent);
+    end_with_parent();
     FILE* input = fopen(from, "rb");
     Launch launch;
     long entry;

@@ -1,5 +1,7 @@
 // What a kernel sees: the part of CUDA C++ that the kernels of this project need, played on the CPU.
 #pragma once
+#include <signal.h>
+
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
@@ -18,8 +20,10 @@
 #define __align__(n) __attribute__((aligned(n)))
 #define __grid_constant__
 // `__shared__ float x[32];` arrives as `typedef float x_type[32]; EMULATOR_SHARED(x)`: see compiler.py.
-#define EMULATOR_SHARED(name)                         \
-    static emulator::Shared<name##_type> name##_memory; \
+#define EMULATOR_SHARED(name)                                                                      \
+    static_assert(sizeof(name##_type) <= emulator::MAX_STATIC_SHARED,                              \
+                  "__shared__ " #name " is larger than 48 KiB, a block's static shared memory");   \
+    static emulator::Shared<name##_type> name##_memory;                                            \
     name##_type& name = name##_memory.of_this_block(#name);
 
 // ---- Vectors -----------------------------------------------------------------------------------------------------
@@ -159,6 +163,29 @@ template <typename T>
 T atomicCAS(T* address, std::type_identity_t<T> compare, std::type_identity_t<T> value) {
     return emulator_exchange(address, *address == compare ? value : *address);
 }
+
+// ---- Text ---------------------------------------------------------------------------------------------------------
+
+namespace emulator {
+
+// A kernel is not stopped in the middle of it: the lock that C has on the stream would stay closed.
+__attribute__((format(printf, 1, 2))) inline int print(const char* format, ...) {
+    sigset_t stops, before;
+    sigemptyset(&stops);
+    sigaddset(&stops, SIGINT);
+    sigaddset(&stops, SIGURG);
+    pthread_sigmask(SIG_BLOCK, &stops, &before);
+    va_list values;
+    va_start(values, format);
+    int length = vprintf(format, values);
+    va_end(values);
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    return length;
+}
+
+}  // namespace emulator
+
+#define printf(...) emulator::print(__VA_ARGS__)
 
 // ---- Arithmetic --------------------------------------------------------------------------------------------------
 

@@ -17,8 +17,10 @@ struct Argument {
 
 struct Launch {
     unsigned grid[3], block[3];
-    long shared_bytes, order, seed, n_arguments;
+    long shared_bytes, most_shared, order, seed, n_arguments;
     Argument* arguments;
+    long interrupts;          // how many times Ctrl-C has to be pressed
+    long signal, stopped_at;  // the answer: what stopped it, at which instruction of the library; else 0
 };
 
 inline const Launch* launch_now;
@@ -77,6 +79,7 @@ void prepare() {
 inline void run_grid(const Launch& launch) {
     gridDim = {launch.grid[0], launch.grid[1], launch.grid[2]};
     blockDim = {launch.block[0], launch.block[1], launch.block[2]};
+    most_shared = launch.most_shared;
     n_threads = blockDim.x * blockDim.y * blockDim.z;
     order = static_cast<Order>(launch.order);
     random_state = launch.seed;
@@ -109,12 +112,14 @@ inline const char* launch(const Entry& entry, const Launch& launch) {
 #include "checked.cuh"
 #define EMULATOR_KERNELS(...)                                          \
     static const emulator::Entry emulator_entries[] = {__VA_ARGS__};   \
-    int main(int, char** files) { return emulator::run_program(emulator_entries, files[1], files[2]); }
+    int main(int, char** files) { return emulator::run_program(emulator_entries, files[1], files[2], files[3]); }
 #else
+#include "stops.cuh"
+#define EMULATOR_VISIBLE extern "C" __attribute__((visibility("default")))
 #define EMULATOR_KERNELS(...)                                                                       \
     static const emulator::Entry emulator_entries[] = {__VA_ARGS__};                                \
-    extern "C" __attribute__((visibility("default"))) const char* emulator_launch(                  \
-        int entry, const emulator::Launch* launch) {                                                \
-        return emulator::launch(emulator_entries[entry], *launch);                                  \
-    }
+    EMULATOR_VISIBLE const char* emulator_launch(int entry, emulator::Launch* launch) {             \
+        return emulator::launch_guarded(emulator_entries[entry], *launch);                          \
+    }                                                                                               \
+    EMULATOR_VISIBLE void emulator_stop() { emulator::stop_launch(); }
 #endif
