@@ -233,5 +233,7 @@ def test_the_user_may_say_otherwise(tmp_path, capsys):
     assert greedily != written(drawn) == written({}, "--temperature", "3.0", "--top-k", "50")
     assert greedily == written(drawn, "--temperature", "0") == written({"num_beams": 3}, "--beam", "1")
     assert greedily == written({"top_k": 1}, "--temperature", "3.0")
-    assert "--temperature is given with 3 beams" in written({"num_beams": 3}, "--temperature", "3.0")
+    assert "--temperature is given with the model's authors' search by 3 beams" in written(
+        {"num_beams": 3}, "--temperature", "3.0"
+    )
     assert "--top-k is given without --temperature" in written({}, "--top-k", "3")
