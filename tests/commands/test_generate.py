@@ -185,7 +185,7 @@ def test_a_translator_is_refused(refused, tmp_path):
         ),
         (("--beam", 2, "--repetition-penalty", 2), "--repetition-penalty is given with --beam"),
         (("--temperature", 1, "--top-p", 1.5), "top_p is 1.5; expected a number above 0 and at most 1"),
-        (("--temperature", 0), "expected a number above 0"),
+        (("--temperature", -1), "expected a number of at least 0"),
         (("--max-tokens", 0), "expected an integer of at least 1"),
         (("--seed", -1, "--temperature", 1), "expected an integer of at least 0"),
     ],

@@ -8,6 +8,7 @@ import torch
 import transformers
 
 import step01_numpy
+from step01_numpy.common.commands.command_line import main
 from step01_numpy.common.configuration.model import ModelConfig
 from step01_numpy.common.decoding.continuation import follow, gather
 from step01_numpy.common.decoding.sampling import Sampler, Sampling
@@ -213,3 +214,26 @@ def test_a_prompt_as_long_as_all_may_be(tmp_path):
     ):
         Writer(backend, opened).encode(["w8 w9"])
     assert Writer(backend, opened, max_tokens=5).room([[1, 8, 9]]) == [5]
+
+
+def test_the_user_may_say_otherwise(tmp_path, capsys):
+    """The command takes what the authors say, and over it what the user says."""
+    build("gpt2", tmp_path)
+    path = tmp_path / "generation_config.json"
+    content = json.loads(path.read_text()) | {"max_new_tokens": 7}
+
+    def written(said, *options):
+        path.write_text(json.dumps(content | said))
+        code = main(step01_numpy, ["generate", "--model", str(tmp_path), "w8 w13", *options])
+        out = capsys.readouterr()
+        return out.out if code == 0 else out.err
+
+    greedily, drawn = written({}), {"do_sample": True, "temperature": 3.0}
+    assert greedily != written({"num_beams": 3}) == written({}, "--beam", "3")
+    assert greedily != written(drawn) == written({}, "--temperature", "3.0", "--top-k", "50")
+    assert greedily == written(drawn, "--temperature", "0") == written({"num_beams": 3}, "--beam", "1")
+    assert greedily == written({"top_k": 1}, "--temperature", "3.0")
+    assert "--temperature is given with the model's authors' search by 3 beams" in written(
+        {"num_beams": 3}, "--temperature", "3.0"
+    )
+    assert "--top-k is given without --temperature" in written({}, "--top-k", "3")

@@ -57,7 +57,6 @@ LOADING = [
     loading("values that we cannot honour taken", "pretrained.known_fields:Known.check", "if name in content and", "if False and", "test_what_we_cannot_honour", CONFIG),
     loading("1 taken for true", "pretrained.known_fields:_same", " and isinstance(a, bool) == isinstance(b, bool)", "", "test_what_we_cannot_honour", CONFIG),
     loading("rope_parameters before rope_scaling", "pretrained.fields:rotary", 'config.get("rope_scaling") or config.get("rope_parameters")', 'config.get("rope_parameters") or config.get("rope_scaling")', "test_what_a_file_says", CONFIG),
-    loading("names that contradict each other", "pretrained.fields:at", "any(x != y for x, y in pairwise(present.values()))", "False", "test_what_we_cannot_honour", CONFIG),
     loading("generation of two files", "pretrained.config:read_generation", "found = read_json(path, default={})", "found = {name: x for name, x in theirs.items() if name in GENERATION} | read_json(path, default={})", "test_one_file_alone_says_how_to_search", TRANSLATION),
     loading("capitals as tokenizer.json has them", "pretrained.tokenizer_settings:adapt", "_normalise(backend, settings, library)", "pass", "test_how_bert_normalises", SETTINGS),
     loading("prefix as tokenizer.json has it", "pretrained.tokenizer_settings:adapt", 'bool(settings.about.get("add_prefix_space", False))', "part.add_prefix_space", "test_what_stands_around_bytes", SETTINGS),

@@ -281,6 +281,14 @@ def load_tokenizer(directory, opened):
     return open_tokenizer(directory, description)
 
 
+def test_an_adapter_is_not_passed_over(tmp_path):
+    (tmp_path / "adapter_config.json").write_text("{}")
+    with pytest.raises(
+        ValueError, match=r"holds adapter_config.json: weights to be added .*; expected the whole"
+    ):
+        load_model(tmp_path, Backend(step01_numpy))
+
+
 @pytest.mark.parametrize(
     ("names", "message"),
     [

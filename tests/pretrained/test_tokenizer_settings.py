@@ -29,6 +29,7 @@ def assert_as_the_library(directory, theirs, size, lines=LINES, **generation):
     return tokenizer
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize(
     "kind", [{}, {"tokenizer_class": "BertTokenizer"}, {"tokenizer_class": "TokenizersBackend"}]
 )
@@ -68,6 +69,7 @@ AROUND = [
 ]
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("as_json", [True, False])
 @pytest.mark.parametrize("about", AROUND)
 def test_what_stands_around_bytes(tmp_path, about, as_json):

@@ -15,7 +15,7 @@ from step01_numpy.common.inference.embedding import Embedder
 from step01_numpy.common.pretrained.directory import load_model
 from step01_numpy.common.support.files import check_writable, write_atomically
 
-HELP = """Give each line a vector: the mean of an encoder's rows, brought to length 1.
+HELP = """Give each line a vector: an encoder's rows pooled as its directory says, or their mean, of length 1.
 
 The model is a directory, as sentence-transformers and BERT have it. Lines come from the arguments, or from
 standard input (UTF-8) where there are none; an empty line has a vector too. Without --out and --json a

@@ -110,12 +110,10 @@ def _stream(writer, prompt):
 
 def _check(arguments, beam):
     """Refuse draws by beams, be they asked for here or those of the model's authors."""
+    whose = "--beam" if arguments.beam else f"the model's authors' search by {beam} beams (--beam 1 is none)"
     for name in ("temperature", "repetition_penalty"):
         if (beam or 1) > 1 and getattr(arguments, name) is not None:
-            raise ValueError(
-                f"{_option(name)} is given with {beam} beams, which take the most probable text; "
-                "expected it with --beam 1"
-            )
+            raise ValueError(f"{_option(name)} is given with {whose}, which takes the most probable text")
 
 
 def _rules(arguments, rules):

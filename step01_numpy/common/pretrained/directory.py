@@ -21,6 +21,8 @@ from step01_numpy.common.text.seen import Seen
 from step01_numpy.common.training import checkpoints
 from step01_numpy.common.training.backend import Backend
 
+ADAPTER = "adapter_config.json"
+
 
 @dataclass(frozen=True)
 class Pretrained:
@@ -90,6 +92,11 @@ def _of_checkpoint(path, backend, attend):
 def _of_directory(path, backend, attend):
     pooling = read_pooling(path)
     directory = path if pooling is None else pooling.directory
+    if (directory / ADAPTER).is_file():
+        raise ValueError(
+            f"{directory} holds {ADAPTER}: weights to be added to those of a model, which is not done here; "
+            "expected the whole model, as peft's merge_and_unload makes it"
+        )
     description = read_config(directory, headless=pooling is not None)
     config, files = description.config, WeightFiles.of_directory(directory)
     checks.at_most("number of layers", config.n_layers, "number of tensors", len(files.tensors))

@@ -159,7 +159,7 @@ def _add_tokens(backend, settings, library):
 
 
 def surround(backend: Any, settings: Settings, library: Any) -> None:
-    """Put a beginning before texts and an end behind, as the file says; where there is tokenizer.json, it does."""
+    """Put a beginning before texts and an end behind, where there is no tokenizer.json, which has both."""
     about = settings.about
     bos, eos = (
         [settings.token(f"{x}_token", END_OF_TEXT)] if about.get(f"add_{x}_token") else []
