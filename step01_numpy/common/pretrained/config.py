@@ -7,6 +7,7 @@ from typing import NamedTuple
 from step01_numpy.common.configuration.model import ModelConfig
 from step01_numpy.common.pretrained.families import NO_HEAD, TABLE
 from step01_numpy.common.pretrained.fields import Family
+from step01_numpy.common.support.json_text import parse
 
 NOT_OURS = {
     "auto_map": (None,),
@@ -87,8 +88,8 @@ def read_json(path: Path, *, default: dict | None = None) -> dict:
     if not path.is_file():
         raise FileNotFoundError(f"{path.parent} has no {path.name}; expected the directory of a model")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
+        content = parse(path.read_text(encoding="utf-8"))
+    except ValueError as error:
         raise ValueError(f"{path} is no JSON ({error})") from error
     if not isinstance(content, dict):
         raise ValueError(f"{path} holds a {type(content).__name__}; expected an object")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from step01_numpy.common.pretrained.sentence_vectors import Pooling, read_poolin
 from step01_numpy.common.pretrained.tokenizer_files import open_tokenizer
 from step01_numpy.common.pretrained.weight_files import WeightFiles
 from step01_numpy.common.pretrained.weights import read_state
+from step01_numpy.common.scale.limits import check_size
 from step01_numpy.common.support import checks
 from step01_numpy.common.support.undrawn import NO_DRAW
 from step01_numpy.common.training import checkpoints
@@ -110,7 +112,7 @@ def _of_directory(path, backend, attend):
     directory = path if pooling is None else pooling.directory
     description = read_config(directory, headless=pooling is not None)
     config, files = description.config, WeightFiles.of_directory(directory)
-    checks.at_most("number of layers", config.n_layers, "number of tensors", len(files.tensors))
+    check_size(config, len(files.tensors), sum(prod(x.shape) for x in files.tensors.values()))
     tokenizer = open_tokenizer(directory, description)
     model = backend.model(config, attend=attend, rng=NO_DRAW)
     wanted = {name: tuple(x.shape) for name, x in model.state_dict().items()}

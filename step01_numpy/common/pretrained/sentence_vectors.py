@@ -1,10 +1,10 @@
 """Read how a sentence-transformers directory makes one vector of a sentence."""
 
-import json
 from pathlib import Path
 from typing import NamedTuple
 
 from step01_numpy.common.pretrained.config import read_json
+from step01_numpy.common.support.json_text import parse
 
 MODULES, MEAN = "modules.json", "pooling_mode_mean_tokens"
 
@@ -44,9 +44,7 @@ def read_pooling(directory: Path) -> Pooling | None:
     if not path.is_file():
         return None
     try:
-        modules = [
-            (x["type"].split(".")[-1], x["path"]) for x in json.loads(path.read_text(encoding="utf-8"))
-        ]
+        modules = [(x["type"].split(".")[-1], x["path"]) for x in parse(path.read_text(encoding="utf-8"))]
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"{path} is no list of modules ({error!r})") from error
     kinds = [kind for kind, _ in modules]
