@@ -11,7 +11,7 @@ import pytest
 import safetensors.numpy
 
 from step01_numpy.common.configuration.model import ModelConfig
-from step01_numpy.common.support.files import check_writable, write_atomically
+from step01_numpy.common.support.files import check_writable, claim, write_atomically
 from step01_numpy.common.training import checkpoints
 from step01_numpy.common.training.checkpoints import KEY, Checkpoint, Training, load, save
 from step01_numpy.common.training.configuration import TrainingConfig, read_configuration
@@ -122,10 +122,11 @@ def test_missing(tmp_path):
         load(tmp_path / "nothing.safetensors")
 
 
-def test_missing_library(monkeypatch, path):
-    monkeypatch.setitem(sys.modules, "safetensors", None)
+@pytest.mark.parametrize("library", ["safetensors", "tokenizers"])
+def test_missing_library(monkeypatch, path, checkpoint, library):
+    monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(ImportError, match=r"attention-step-by-step\[text\]"):
-        load(path)
+        save(path, checkpoint) if library == "safetensors" else load(path)
 
 
 def fail_with(code):
@@ -178,8 +179,9 @@ def test_killed_while_writing(tmp_path, moment):
     )
     assert subprocess.run([sys.executable, "-c", script, path]).returncode == -9
     assert path.read_bytes() == b"the last good one"
-    write_atomically(path, b"newer")
-    assert [x.read_bytes() for x in tmp_path.iterdir()] == [b"newer"]  # what the killed one left is gone
+    with claim(path):  # what the killed one left is gone
+        write_atomically(path, b"newer")
+    assert [x.read_bytes() for x in tmp_path.iterdir()] == [b"newer"]
 
 
 def test_unwritable(tmp_path):
