@@ -61,7 +61,20 @@ def gather(steps: Iterator[np.ndarray], n_rows: int) -> list[list[int]]:
 
 
 def forbid(logits: np.ndarray, never: Sequence[int]) -> np.ndarray:
-    """Return logits that give the tokens `never` no probability."""
+    """
+    Return logits that give the tokens `never` no probability.
+
+    Raises
+    ------
+    ValueError
+        For a row of logits that says nothing: with NaN or infinity in it, or -inf alone.
+    """
+    best = logits.max(axis=-1)
+    if not np.isfinite(best).all():  # the maximum of what holds NaN is NaN
+        raise ValueError(
+            f"the model's logits are {best[~np.isfinite(best)][0]}; expected finite numbers: some weight is "
+            "not finite, or what is computed from them grows beyond the dtype"
+        )
     if not len(never):
         return logits
     logits = logits.copy()

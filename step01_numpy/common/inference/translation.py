@@ -7,6 +7,7 @@ from threadpoolctl import threadpool_limits
 
 from step01_numpy.common.decoding.search import beam_search, greedy
 from step01_numpy.common.pretrained.directory import Pretrained
+from step01_numpy.common.support import checks
 from step01_numpy.common.text.batches import pad
 from step01_numpy.common.training.backend import Backend
 
@@ -48,6 +49,7 @@ class Translator:
         self.backend, self.model, self.tokenizer = backend, pretrained.model, pretrained.tokenizer
         self.max_positions, self.defaults = pretrained.config.max_positions, pretrained.search
         self.beam = self.defaults.beam if beam is None else beam
+        checks.at_most("beam", self.beam, "vocab_size", pretrained.config.vocab_size)
 
     def translate(
         self, lines: Sequence[str], *, first_line: int = 1, done: Callable | None = None

@@ -9,6 +9,7 @@ from step01_numpy.common.decoding.continuation import ENDED, follow, gather
 from step01_numpy.common.decoding.sampling import Sampler, Sampling, generators
 from step01_numpy.common.decoding.search import beam_search
 from step01_numpy.common.decoding.streaming import pieces
+from step01_numpy.common.support import checks
 from step01_numpy.common.training.backend import Backend, Decoding
 
 ROWS = 32  # of a batch, beams counted
@@ -72,6 +73,7 @@ class Writer:
         self.model = backend.prepare(pretrained.model)
         self.max_positions, self.markers = pretrained.config.max_positions, pretrained.tokenizer.markers
         self.max_tokens, self.rules, self.seed, self.beam = max_tokens, rules, seed, beam
+        checks.at_most("beam", beam, "vocab_size", pretrained.config.vocab_size)
 
     def stream(self, prompt: str) -> Iterator[str]:
         """Yield the text that follows a prompt as it comes, whole characters only."""
