@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import re
 import time
 import warnings
 
@@ -282,6 +283,17 @@ def test_sizes_that_the_file_does_not_hold(tmp_path, build, options, names, size
         rewrite(tmp_path / "m", change=lambda text, more=more: without_checksum(text, **more))
         with at_once(), pytest.raises(ValueError, match="m is no checkpoint that this version can read: "):
             load(tmp_path / "m")
+
+
+@pytest.mark.parametrize("name", ["d_model", "d_ff", "n_layers"])
+def test_a_training_of_more_weights_than_this_machine_holds(refused, data, tmp_path, name):  # noqa: F811
+    fields = json.loads((data / "config.json").read_text())
+    fields["model"] |= {name: HUGE}
+    (tmp_path / "c.json").write_text(json.dumps(fields))
+    with at_once():
+        line = refused("train", "--data", data, "--out", tmp_path / "m", "--config", tmp_path / "c.json")
+    assert re.search(r"its weights take [\d,]+ GB; expected at most [\d,]+ GB", line)
+    assert [x.name for x in tmp_path.iterdir()] == ["c.json"]
 
 
 @pytest.mark.parametrize("dtype", ["int32", "uint8", "bool", "int64"])

@@ -3,6 +3,7 @@
 from tests.mutants import flash, transformers
 from tests.mutants.distributed import DISTRIBUTED
 from tests.mutants.embedding import EMBEDDING
+from tests.mutants.faults import FAULTS
 from tests.mutants.kernels import KERNELS
 from tests.mutants.loading import LOADING
 from tests.mutants.operators import OPERATORS
@@ -33,5 +34,6 @@ TABLES = {
     "operators": OPERATORS,
     "distributed": DISTRIBUTED,
     "oracle": ORACLE,
+    "faults": FAULTS,
 }
 MUTANTS = [mutant for table in TABLES.values() for mutant in table]

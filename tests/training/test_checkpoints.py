@@ -15,6 +15,7 @@ from step01_numpy.common.support.files import check_writable, claim, write_atomi
 from step01_numpy.common.training import checkpoints
 from step01_numpy.common.training.checkpoints import KEY, Checkpoint, Training, load, save
 from step01_numpy.common.training.configuration import TrainingConfig, read_configuration
+from step01_numpy.common.training.trainer import digest
 from tests.tiny import CONFIG, tiny_checkpoint
 
 
@@ -73,6 +74,77 @@ def test_truncated(path, kept):
     data = path.read_bytes()
     path.write_bytes(data[:kept])
     with pytest.raises(ValueError, match=r"model.safetensors is truncated or no safetensors file"):
+        load(path)
+
+
+def opened(path):
+    """Return the checkpoint, or what is said against it."""
+    try:
+        return load(path)
+    except ValueError as error:
+        return str(error)
+
+
+def test_a_flipped_bit_is_found(path, checkpoint):
+    data, rng = path.read_bytes(), np.random.default_rng(4)
+    header = 8 + int.from_bytes(data[:8], "little")
+    for bit in [*rng.integers(0, 8 * header, 60), *rng.integers(8 * header, 8 * len(data), 20)]:
+        damaged = bytearray(data)
+        damaged[bit // 8] ^= 1 << (bit % 8)
+        path.write_bytes(damaged)
+        found = opened(path)
+        if bit >= 8 * header:
+            assert found == f"{path} is damaged: its bytes are not those that were written"
+        elif isinstance(found, str):
+            assert str(path) in found
+        else:  # in the word "checksum", or between the texts
+            assert_same_arrays(found.state, checkpoint.state)
+            assert found.config == checkpoint.config
+            assert found.tokenizer.to_json() == checkpoint.tokenizer.to_json()
+
+
+def test_the_digest_is_of_all_and_in_order():
+    lines = [str(n) for n in range(2500)]
+    pairs = list(zip(lines, lines[::-1], strict=True))
+    others = [
+        lines,
+        lines[:-1],
+        [*lines[:-1], "x"],
+        [*lines[:1500], "x", *lines[1501:]],
+        [*lines[:-2], lines[-1], lines[-2]],
+    ]
+    others += [
+        pairs,
+        [pair[::-1] for pair in pairs],
+        ["".join(pair) for pair in pairs],
+        ["1", "23"],
+        ["12", "3"],
+        [],
+    ]
+    found = [digest(x) for x in others]
+    assert len(set(found)) == len(others)
+    assert found == [digest(list(x)) for x in others]
+
+
+@pytest.mark.parametrize("change", ["values", "names", "dtype", "shape", "text"])
+def test_the_checksum_is_of_all_that_counts(path, change):
+    with safetensors.safe_open(path, framework="numpy") as file:
+        text = file.metadata()[KEY]
+    arrays = safetensors.numpy.load_file(path)
+    x, y = "stack.blocks.0.feed_forward.w_1.weight", "stack.blocks.0.feed_forward.w_2.weight"
+    x, y = (name.replace("stack", "encoder") for name in (x, y))
+    if change == "values":
+        arrays[x][0, 0] = np.nextafter(arrays[x][0, 0], np.float32(1))
+    elif change == "names":
+        arrays[x], arrays[y] = arrays[y], arrays[x]
+    elif change == "dtype":
+        arrays[x] = arrays[x].view(np.float16)
+    elif change == "shape":
+        arrays[x] = arrays[x].reshape(-1)
+    else:
+        text = text.replace('"n_heads": 2', '"n_heads": 4')
+    safetensors.numpy.save_file(arrays, path, {KEY: text})
+    with pytest.raises(ValueError, match="is damaged: its bytes are not those that were written"):
         load(path)
 
 

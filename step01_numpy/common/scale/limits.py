@@ -1,8 +1,10 @@
 """What a configuration asks for, held against what a file holds: before memory is taken."""
 
+import os
+
 from step01_numpy.common.configuration.model import Configuration, ModelConfig
 from step01_numpy.common.configuration.recurrent import RecurrentConfig
-from step01_numpy.common.scale.costs import groups, total
+from step01_numpy.common.scale.costs import BYTES, groups, total
 from step01_numpy.common.support import checks
 
 SLACK = 1 << 20  # weights that nobody misses
@@ -30,6 +32,17 @@ def check_size(config: Configuration, n_tensors: int, n_numbers: int) -> None:
     wanted, limit = least_weights(config), 2 * n_numbers + SLACK
     if wanted > limit:
         raise ValueError(f"its configuration asks for {wanted:,} weights; the file has {n_numbers:,}")
+
+
+def check_memory(config: Configuration) -> None:
+    """Refuse a configuration whose weights alone, in float32, take more memory than this machine has."""
+    try:
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")  # bytes
+    except (AttributeError, ValueError, OSError):  # on Windows, and where it is not known
+        return
+    wanted = least_weights(config) * BYTES["float32"]
+    if wanted > memory:
+        raise ValueError(f"its weights take {wanted / 1e9:,.0f} GB; expected at most {memory / 1e9:,.0f} GB")
 
 
 def least_weights(config: Configuration) -> int:

@@ -94,7 +94,7 @@ def _header(path: Path, file: BinaryIO) -> Header:
             raise ValueError(f"its header should have {length} bytes, all of the file has {size}")
         header = parse(file.read(length), objects=distinct)
         metadata = header.pop("__metadata__", {})
-        if not all(isinstance(x, str) for x in dict(metadata).values()):
+        if not isinstance(metadata, dict) or not all(isinstance(x, str) for x in metadata.values()):
             raise ValueError("its metadata are no texts by name")
         return Header(_tensors(path, header, first=8 + length, size=size), metadata)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:

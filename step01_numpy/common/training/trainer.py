@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from step01_numpy.common.configuration.model import Configuration
+from step01_numpy.common.scale.limits import check_memory
 from step01_numpy.common.support.files import claim
 from step01_numpy.common.support.tensor_files import not_finite
 from step01_numpy.common.text.tokenizer import Tokenizer
@@ -48,6 +49,7 @@ class Trainer:
         self.data = digest(data)
         self.task, self.step = task_of(model), 0
         rng = np.random.default_rng(training.seed)
+        check_memory(model)
         self.model = backend.model(model, rng=rng)
         self.optimizer = backend.optimizer(self.model, training)
         longest = min(model.max_positions, training.tokens_per_batch)
