@@ -160,7 +160,12 @@ def loss_and_gradients(parallel: DistributedDataParallel, batch: tuple, share: S
 
 
 class ParallelTrainer(Trainer):
-    """A trainer of which rank 0 alone writes the checkpoint; all ranks read it."""
+    """A trainer of which rank 0 alone holds and writes the checkpoint; all ranks read it."""
+
+    @staticmethod
+    def claim(path: str | Path) -> contextlib.AbstractContextManager:
+        """Hold the path of a checkpoint as `Trainer` does, for all ranks."""
+        return Trainer.claim(path) if dist.get_rank() == 0 else contextlib.nullcontext()
 
     def save(self, path: str | Path, *, slim: str | None = None) -> None:
         """Write a checkpoint as `Trainer` does; the other ranks have the same weights, and write nothing."""

@@ -211,8 +211,8 @@ def test_model_of_other_weights(refused, tmp_path, package):
 
 
 def test_missing_library(refused, model, monkeypatch):
-    monkeypatch.setitem(sys.modules, "safetensors", None)
-    assert "need the library safetensors: pip install" in refused("translate", "--model", model, "x")
+    monkeypatch.setitem(sys.modules, "tokenizers", None)
+    assert "needs the library tokenizers: pip install" in refused("translate", "--model", model, "x")
 
 
 @pytest.mark.usefixtures("few_cases")

@@ -298,6 +298,7 @@ def test_the_family_is_in_the_file_and_may_be_missing(tmp_path):
     with safetensors.safe_open(path, framework="numpy") as file:
         about = json.loads(file.metadata()[KEY])
     assert about["family"] == "Transformer"
+    del about["checksum"]
     arrays = safetensors.numpy.load_file(path)
 
     def rewritten(**changes):

@@ -4,6 +4,7 @@ from tests.mutants import flash, transformers
 from tests.mutants.distributed import DISTRIBUTED
 from tests.mutants.embedding import EMBEDDING
 from tests.mutants.emulator import EMULATOR
+from tests.mutants.faults import FAULTS
 from tests.mutants.kernels import KERNELS
 from tests.mutants.loading import LOADING
 from tests.mutants.operators import OPERATORS
@@ -39,5 +40,6 @@ TABLES = {
     "oracle": ORACLE,
     "torch": TORCH,
     "options": OPTIONS,
+    "faults": FAULTS,
 }
 MUTANTS = [mutant for table in TABLES.values() for mutant in table]

@@ -8,7 +8,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from step01_numpy.common.pretrained.weight_files import INDEX, WHOLE, WeightFiles, read_header
+from step01_numpy.common.pretrained import weight_files
+from step01_numpy.common.pretrained.weight_files import INDEX, PIECE, WHOLE, WeightFiles, read_header
 
 TYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
 
@@ -111,6 +112,73 @@ def test_a_header_that_lies(tmp_path, about):
     write(tmp_path / WHOLE, {"x": about}, bytes(8))
     with pytest.raises(ValueError, match="is truncated or no safetensors file"):
         read_header(tmp_path / WHOLE)
+
+
+ONE = '{"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}'
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        (f'{{"x": {ONE}, "x": {ONE}}}', "the name 'x' stands twice"),
+        (f'{{"x": {ONE[:-1]}, "dtype": "I64"}}}}', "the name 'dtype' stands twice"),
+        (f'{{"x": {ONE}, "y": {ONE}}}', "y, F32 .2,., has bytes 0 to 8, from 8 on"),
+        (
+            f'{{"x": {ONE}, "y": {ONE.replace("0, 8", "4, 8").replace("[2]", "[1]")}}}',
+            "has bytes 4 to 8, from 8",
+        ),
+        (f'{{"x": {ONE.replace("[2]", str([1 << 60] * 1000))}}}', "x has 1000 axes"),
+        (
+            f'{{"x": {ONE.replace("[2]", "[0, 9223372036854775808]").replace("8]", "0]")}}}',
+            "memory could have",
+        ),
+        (f'{{"x": {ONE.replace("[2]", str([0] + [1 << 31] * 9)).replace("8]", "0]")}}}', "memory could have"),
+        (f'{{"__metadata__": {{"a": 1}}, "x": {ONE}}}', "its metadata are no texts by name"),
+        (f'{{"__metadata__": {{"a": null}}, "x": {ONE}}}', "its metadata are no texts by name"),
+        (f'{{"__metadata__": [], "x": {ONE}}}', "its metadata are no texts by name"),
+        (f'{{"__metadata__": "abc", "x": {ONE}}}', "its metadata are no texts by name"),
+        (f'{{"x": {"[" * 100_000}}}', "its brackets are nested too deeply"),
+    ],
+)
+def test_a_header_that_others_would_misread(tmp_path, header, message):
+    write(tmp_path / WHOLE, header.encode(), bytes(8))
+    with pytest.raises(ValueError, match=f"is truncated or no safetensors file .*{message}"):
+        read_header(tmp_path / WHOLE)
+
+
+def test_a_header_that_takes_too_much_memory(tmp_path):
+    """The file is as long as it says, but of holes."""
+    with open(tmp_path / WHOLE, "wb") as file:
+        file.write((1 << 40).to_bytes(8, "little"))
+        file.truncate((1 << 40) + 16)
+    with pytest.raises(ValueError, match="its header should have 1099511627776 bytes"):
+        read_header(tmp_path / WHOLE)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("dtype", TYPES)
+def test_a_weight_that_is_not_finite_is_found_when_it_is_read(tmp_path, dtype, value):
+    weight = torch.zeros(3 * PIECE // 4)  # in more than one piece
+    weight[-1] = value
+    save_file({"x": weight.to(dtype), "y": torch.zeros(2)}, tmp_path / WHOLE)
+    files = WeightFiles.of_directory(tmp_path)
+    assert files.array("y").tolist() == [0, 0]
+    with pytest.raises(ValueError, match=f"model.safetensors: x holds {value}; expected finite numbers"):
+        files.array("x")
+
+
+def test_a_number_beyond_float32_is_found(tmp_path):
+    save_file({"x": torch.tensor([1e300], dtype=torch.float64)}, tmp_path / WHOLE)
+    with pytest.raises(ValueError, match="x holds inf; expected finite numbers"):
+        WeightFiles.of_directory(tmp_path).array("x")
+
+
+def test_of_large_files_no_more_is_read_than_is_used(tmp_path, monkeypatch):
+    monkeypatch.setattr(weight_files, "READ_AT_ONCE", 60)
+    save_file({"x": torch.zeros(10), "y": torch.full((10,), np.nan)}, tmp_path / WHOLE)
+    files = WeightFiles.of_directory(tmp_path)
+    assert np.isfinite(files.array("x")).all()
+    assert np.isnan(files.array("y")).all()  # and so is what is computed of it, which is refused then
 
 
 @pytest.mark.parametrize("header", [b"[]", b"3", b"[" * 100000, b"{", b'{"x": '])

@@ -11,10 +11,11 @@ import pytest
 import safetensors.numpy
 
 from step01_numpy.common.configuration.model import ModelConfig
-from step01_numpy.common.support.files import check_writable, write_atomically
+from step01_numpy.common.support.files import check_writable, claim, write_atomically
 from step01_numpy.common.training import checkpoints
 from step01_numpy.common.training.checkpoints import KEY, Checkpoint, Training, load, save
 from step01_numpy.common.training.configuration import TrainingConfig, read_configuration
+from step01_numpy.common.training.trainer import digest
 from tests.tiny import CONFIG, tiny_checkpoint
 
 
@@ -76,6 +77,77 @@ def test_truncated(path, kept):
         load(path)
 
 
+def opened(path):
+    """Return the checkpoint, or what is said against it."""
+    try:
+        return load(path)
+    except ValueError as error:
+        return str(error)
+
+
+def test_a_flipped_bit_is_found(path, checkpoint):
+    data, rng = path.read_bytes(), np.random.default_rng(4)
+    header = 8 + int.from_bytes(data[:8], "little")
+    for bit in [*rng.integers(0, 8 * header, 60), *rng.integers(8 * header, 8 * len(data), 20)]:
+        damaged = bytearray(data)
+        damaged[bit // 8] ^= 1 << (bit % 8)
+        path.write_bytes(damaged)
+        found = opened(path)
+        if bit >= 8 * header:
+            assert found == f"{path} is damaged: its bytes are not those that were written"
+        elif isinstance(found, str):
+            assert str(path) in found
+        else:  # in the word "checksum", or between the texts
+            assert_same_arrays(found.state, checkpoint.state)
+            assert found.config == checkpoint.config
+            assert found.tokenizer.to_json() == checkpoint.tokenizer.to_json()
+
+
+def test_the_digest_is_of_all_and_in_order():
+    lines = [str(n) for n in range(2500)]
+    pairs = list(zip(lines, lines[::-1], strict=True))
+    others = [
+        lines,
+        lines[:-1],
+        [*lines[:-1], "x"],
+        [*lines[:1500], "x", *lines[1501:]],
+        [*lines[:-2], lines[-1], lines[-2]],
+    ]
+    others += [
+        pairs,
+        [pair[::-1] for pair in pairs],
+        ["".join(pair) for pair in pairs],
+        ["1", "23"],
+        ["12", "3"],
+        [],
+    ]
+    found = [digest(x) for x in others]
+    assert len(set(found)) == len(others)
+    assert found == [digest(list(x)) for x in others]
+
+
+@pytest.mark.parametrize("change", ["values", "names", "dtype", "shape", "text"])
+def test_the_checksum_is_of_all_that_counts(path, change):
+    with safetensors.safe_open(path, framework="numpy") as file:
+        text = file.metadata()[KEY]
+    arrays = safetensors.numpy.load_file(path)
+    x, y = "stack.blocks.0.feed_forward.w_1.weight", "stack.blocks.0.feed_forward.w_2.weight"
+    x, y = (name.replace("stack", "encoder") for name in (x, y))
+    if change == "values":
+        arrays[x][0, 0] = np.nextafter(arrays[x][0, 0], np.float32(1))
+    elif change == "names":
+        arrays[x], arrays[y] = arrays[y], arrays[x]
+    elif change == "dtype":
+        arrays[x] = arrays[x].view(np.float16)
+    elif change == "shape":
+        arrays[x] = arrays[x].reshape(-1)
+    else:
+        text = text.replace('"n_heads": 2', '"n_heads": 4')
+    safetensors.numpy.save_file(arrays, path, {KEY: text})
+    with pytest.raises(ValueError, match="is damaged: its bytes are not those that were written"):
+        load(path)
+
+
 @pytest.mark.parametrize("data", [b"\x80\x04N.", b"PK\x03\x04" * 30, b"{}" * 50, b"\xff" * 64])
 def test_no_safetensors_file(path, data):
     path.write_bytes(data)
@@ -122,10 +194,11 @@ def test_missing(tmp_path):
         load(tmp_path / "nothing.safetensors")
 
 
-def test_missing_library(monkeypatch, path):
-    monkeypatch.setitem(sys.modules, "safetensors", None)
+@pytest.mark.parametrize("library", ["safetensors", "tokenizers"])
+def test_missing_library(monkeypatch, path, checkpoint, library):
+    monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(ImportError, match=r"attention-step-by-step\[text\]"):
-        load(path)
+        save(path, checkpoint) if library == "safetensors" else load(path)
 
 
 def fail_with(code):
@@ -178,8 +251,9 @@ def test_killed_while_writing(tmp_path, moment):
     )
     assert subprocess.run([sys.executable, "-c", script, path]).returncode == -9
     assert path.read_bytes() == b"the last good one"
-    write_atomically(path, b"newer")
-    assert [x.read_bytes() for x in tmp_path.iterdir()] == [b"newer"]  # what the killed one left is gone
+    with claim(path):  # what the killed one left is gone
+        write_atomically(path, b"newer")
+    assert [x.read_bytes() for x in tmp_path.iterdir()] == [b"newer"]
 
 
 def test_unwritable(tmp_path):

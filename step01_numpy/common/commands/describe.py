@@ -1,7 +1,6 @@
 """`describe`: the scale of a model, on paper."""
 
 import argparse
-import json
 from pathlib import Path
 
 from step01_numpy.common.commands.context import Context, add_json, positive_integer
@@ -11,6 +10,7 @@ from step01_numpy.common.pretrained.hub import locate
 from step01_numpy.common.pretrained.sentence_vectors import read_pooling
 from step01_numpy.common.scale.known_models import KNOWN_MODELS, KnownModel
 from step01_numpy.common.scale.table import as_json, as_text
+from step01_numpy.common.support.json_text import parse
 from step01_numpy.common.training.checkpoints import load
 
 HELP = f"""Tell a model's parameters, bytes and FLOP, part by part, without making a weight.
@@ -60,8 +60,8 @@ def find(name: str) -> KnownModel:
     if not Path(name).is_file():
         raise ValueError(f"config is {name!r}; expected a JSON file, or one of {', '.join(KNOWN_MODELS)}")
     try:
-        config = ModelConfig.from_dict(json.loads(Path(name).read_text(encoding="utf-8")))
-    except (ValueError, RecursionError) as error:  # of JSON, of UTF-8, and ours
+        config = ModelConfig.from_dict(parse(Path(name).read_text(encoding="utf-8")))
+    except ValueError as error:  # of JSON, of UTF-8, and ours
         raise ValueError(f"{name}: {error}") from None
     return KnownModel(config, "", "")
 

@@ -29,7 +29,8 @@ Translators learn from the split 'train' of a parallel corpus, language models f
 not count, and lines longer than the model takes are cut. Of several corpora, what one of them holds out is
 left out of all. The vocabulary is learned first. The learning rate depends on the step alone, never on the
 clock: --minutes only stops early, and --resume goes on from there as if nothing had happened. The file is
-replaced as a whole every --save-every steps, so a kill at any moment leaves the last good one.
+replaced as a whole every --save-every steps, so a kill at any moment leaves the last good one; of two
+trainings with the same --out the second is refused. --resume takes the same data in the same order.
 
 models:
 MODELS
@@ -113,7 +114,12 @@ def _add_course(parser):
 
 
 def run(arguments: argparse.Namespace, context: Context, trainer: type[Trainer] = Trainer) -> int:
-    """Train, save, and print the result."""
+    """Train, save, and print the result, while no other training may write the same file."""
+    with trainer.claim(arguments.out):
+        return _run(arguments, context, trainer)
+
+
+def _run(arguments, context, trainer) -> int:
     trainer = _open(arguments, context, trainer)
     if trainer.dropped:
         print(f"note: {trainer.dropped} pairs are too long for the model and left out", file=sys.stderr)

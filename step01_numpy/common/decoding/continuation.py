@@ -43,7 +43,7 @@ def follow(
     limits = limits_of(max_length, n_rows)
     tokens, going = np.broadcast_to(first, n_rows), np.ones(n_rows, dtype=bool)
     for length in count(1):
-        tokens = np.where(going, choose(step(tokens)), tokens)
+        tokens = np.where(going, choose(telling(step(tokens))), tokens)
         going = going & ~np.isin(tokens, eos)
         yield np.where(going, tokens, ENDED)
         going &= length < limits
@@ -73,6 +73,24 @@ def adjusted(choose: Callable, adjust: Callable | None, n_rows: int) -> Callable
         return tokens
 
     return choose_of_adjusted
+
+
+def telling(logits: np.ndarray) -> np.ndarray:
+    """
+    Return a model's logits, as they are.
+
+    Raises
+    ------
+    ValueError
+        For a row that says nothing: with NaN or infinity in it, or -inf alone.
+    """
+    best = logits.max(axis=-1)
+    if not np.isfinite(best).all():  # the maximum of what holds NaN is NaN
+        raise ValueError(
+            f"the model's logits are {best[~np.isfinite(best)][0]}; expected finite numbers: some weight is "
+            "not finite, or what is computed from them grows beyond the dtype"
+        )
+    return logits
 
 
 def limits_of(max_length, n_rows):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from step01_numpy.common.decoding.continuation import adjusted, follow, gather, limits_of
+from step01_numpy.common.decoding.continuation import adjusted, follow, gather, limits_of, telling
 from step01_numpy.common.support import checks
 from step01_numpy.common.text.tokenizer import BOS, EOS
 
@@ -89,7 +89,7 @@ def beam_search(
     beams = _Beams(n_rows, beam, limits_of(max_length, n_rows), eos, _penalty(length_penalty), early_stopping)
     tokens, scores = np.broadcast_to(first, n_rows), np.zeros((n_rows, 1))
     while True:
-        steps = log_probabilities(step(tokens))
+        steps = log_probabilities(telling(step(tokens)))
         if adjust is not None:
             steps = adjust(steps, beams.tokens[:, : scores.shape[1]].reshape(len(steps), -1))
         parents = beams.extend(scores[:, :, None] + steps.reshape(*scores.shape, -1))

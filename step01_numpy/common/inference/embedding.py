@@ -64,6 +64,11 @@ class Embedder:
         Returns
         -------
         vectors : (n_lines, d), float32
+
+        Raises
+        ------
+        ValueError
+            Naming the first line whose vector is not finite.
         """
         prompt = self._prompt(role)
         encoded = [
@@ -78,6 +83,10 @@ class Embedder:
                 vectors[chunk] = self._vectors([encoded[i] for i in chunk])
 
         self._run(work, chunks[::-1])  # the longest lines first
+        finite = np.isfinite(vectors).all(axis=-1)
+        if not finite.all():
+            line = lines[int(finite.argmin())]
+            raise ValueError(f"the vector of {line[:60]!r} holds NaN or infinity; expected finite numbers")
         return vectors
 
     def _run(self, work, tasks):

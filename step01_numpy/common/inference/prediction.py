@@ -28,6 +28,11 @@ def predict(backend: Backend, model, batches: Shuffled, *, done: Callable | None
         "nats_per_token", the mean of -log p(target); "perplexity", e to that power: among so many equally
         probable tokens the model chooses; "accuracy_percent", how often the target is the most probable
         token; and "tokens", how many had a target.
+
+    Raises
+    ------
+    ValueError
+        Where the model's logits are not finite.
     """
     nats, right, tokens = 0.0, 0, 0
     for *inputs, targets in islice(batches, batches.batches_per_epoch):
@@ -38,6 +43,8 @@ def predict(backend: Backend, model, batches: Shuffled, *, done: Callable | None
         tokens += len(wanted)
         if done is not None:
             done()
+    if not np.isfinite(nats):
+        raise ValueError(f"the model's log-probabilities sum to {-nats}; expected a finite number")
     with np.errstate(over="ignore"):
         perplexity = float(np.exp(nats / tokens))
     return {

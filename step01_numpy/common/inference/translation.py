@@ -7,6 +7,7 @@ import numpy as np
 from step01_numpy.common.decoding.search import beam_search, greedy
 from step01_numpy.common.inference.doubts import not_learned, repeats_itself
 from step01_numpy.common.pretrained.directory import Pretrained
+from step01_numpy.common.support import checks
 from step01_numpy.common.support.host import one_thread
 from step01_numpy.common.text.batches import pad
 from step01_numpy.common.training.backend import Backend
@@ -51,6 +52,7 @@ class Translator:
         self.seen = pretrained.seen
         self.pad = pretrained.config.pad  # the model's own: what it hides of a source, whatever else pads
         self.beam = self.defaults.beam if beam is None else beam
+        checks.at_most("beam", self.beam, "vocab_size", pretrained.config.vocab_size)
 
     def translate(
         self,

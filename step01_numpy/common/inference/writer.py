@@ -10,6 +10,7 @@ from step01_numpy.common.decoding.continuation import ENDED, adjusted, follow, g
 from step01_numpy.common.decoding.sampling import Sampler, Sampling, generators
 from step01_numpy.common.decoding.search import beam_search
 from step01_numpy.common.decoding.streaming import pieces
+from step01_numpy.common.support import checks
 from step01_numpy.common.training.backend import Backend, Decoding
 
 ROWS = 32  # of a batch, beams counted
@@ -81,6 +82,7 @@ class Writer:
         self.max_tokens, self.seed, self.defaults = max_tokens, seed, pretrained.search
         self.rules = self.defaults.rules if rules is None else rules
         self.beam = self.defaults.beam if beam is None else beam
+        checks.at_most("beam", self.beam, "vocab_size", pretrained.config.vocab_size)
 
     def stream(self, prompt: str) -> Iterator[str]:
         """Yield the text that follows a prompt as it comes, whole characters only."""

@@ -1,6 +1,5 @@
 """Read a Hugging Face config.json as a `ModelConfig`."""
 
-import json
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,6 +8,7 @@ from step01_numpy.common.pretrained.families import NO_HEAD, TABLE
 from step01_numpy.common.pretrained.fields import Family
 from step01_numpy.common.pretrained.known_fields import CONFIG, GENERATION, Known
 from step01_numpy.common.pretrained.weight_files import holdings
+from step01_numpy.common.support.json_text import parse
 
 
 class Description(NamedTuple):
@@ -101,8 +101,8 @@ def read_json(path: Path, *, default: dict | None = None) -> dict:
     if not path.is_file():
         raise FileNotFoundError(f"{path.parent} has no {path.name}; expected the directory of a model")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
+        content = parse(path.read_text(encoding="utf-8"))
+    except ValueError as error:
         raise ValueError(f"{path} is no JSON ({error})") from error
     if not isinstance(content, dict):
         raise ValueError(f"{path} holds a {type(content).__name__}; expected an object")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from step01_numpy.common.pretrained.sentence_vectors import Pooling, read_poolin
 from step01_numpy.common.pretrained.tokenizer_files import open_tokenizer
 from step01_numpy.common.pretrained.weight_files import WeightFiles
 from step01_numpy.common.pretrained.weights import read_state
-from step01_numpy.common.support import checks
+from step01_numpy.common.scale.limits import check_size
 from step01_numpy.common.support.undrawn import NO_DRAW
 from step01_numpy.common.text.seen import Seen
 from step01_numpy.common.training import checkpoints
@@ -99,7 +100,7 @@ def _of_directory(path, backend, attend):
         )
     description = read_config(directory, headless=pooling is not None)
     config, files = description.config, WeightFiles.of_directory(directory)
-    checks.at_most("number of layers", config.n_layers, "number of tensors", len(files.tensors))
+    check_size(config, len(files.tensors), sum(prod(x.shape) for x in files.tensors.values()))
     tokenizer = open_tokenizer(directory, description)
     if pooling is not None and pooling.lower:
         tokenizer.lower()

@@ -1,12 +1,12 @@
 """Read how a sentence-transformers directory makes one vector of a sentence."""
 
-import json
 from pathlib import Path
 from typing import NamedTuple
 
 from step01_numpy.common.pretrained.config import read_json
 from step01_numpy.common.pretrained.known_fields import MODULE, POOLING, SENTENCE_MODEL, SENTENCES
 from step01_numpy.common.support import checks
+from step01_numpy.common.support.json_text import parse
 
 MODULES = "modules.json"
 MODES = ("mean", "cls", "max")
@@ -72,10 +72,10 @@ def read_pooling(directory: Path) -> Pooling | None:
     if not path.is_file():
         return None
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse(path.read_text(encoding="utf-8"))
         modules = [(x["type"].split(".")[-1], x["path"]) for x in content]
         places = [directory / place for _, place in modules]
-    except (json.JSONDecodeError, UnicodeDecodeError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"{path} is no list of modules ({error!r})") from error
     for module in content:
         MODULE.check(path, module)

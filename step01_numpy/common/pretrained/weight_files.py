@@ -3,19 +3,22 @@ Read tensors from safetensors files where they lie: float32 as views on the mapp
 reads once and when needed; 16-bit floats through float32, one tensor at a time.
 """
 
-import json
 from fnmatch import fnmatchcase
 from math import prod
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
-SIZES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "U64": 8, "I32": 4, "U32": 4, "I16": 2, "U16": 2}
-SIZES |= {"I8": 1, "U8": 1, "BOOL": 1, "F8_E4M3": 1, "F8_E5M2": 1, "C64": 8}  # bytes
+from step01_numpy.common.support.json_text import parse
+from step01_numpy.common.support.tensor_files import SIZES, Tensor, not_finite, read_header
+
 FLOATS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}  # as NumPy reads them; BF16 by its bits
 WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
+READ_AT_ONCE = (
+    1 << 30
+)  # bytes of float32 that are looked through when a model is opened; of more, the rest is not
+PIECE = 1 << 20  # bytes
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
 
 OTHERS = {
@@ -30,15 +33,6 @@ OTHERS = {
 }  # the end of a name, and whose weights these are
 
 
-class Tensor(NamedTuple):
-    """Where a tensor lies: its file, its type and shape, and the byte of the file at which it begins."""
-
-    path: Path
-    dtype: str
-    shape: tuple[int, ...]
-    start: int
-
-
 class WeightFiles:
     """
     The tensors of one or several safetensors files.
@@ -50,7 +44,7 @@ class WeightFiles:
     """
 
     def __init__(self, tensors: dict[str, Tensor]):
-        self.tensors, self._maps = tensors, {}
+        self.tensors, self._maps, self._read = tensors, {}, 0
 
     @classmethod
     def of_directory(cls, directory: Path) -> "WeightFiles":
@@ -65,7 +59,7 @@ class WeightFiles:
             For a file that is truncated or no safetensors file, and where there are pickled weights only.
         """
         if (directory / WHOLE).is_file():
-            return cls(read_header(directory / WHOLE))
+            return cls(read_header(directory / WHOLE).tensors)
         if (directory / INDEX).is_file():
             return cls(_read_shards(directory))
         raise _without_weights(directory)
@@ -79,17 +73,31 @@ class WeightFiles:
         ImportError
             For bfloat16, without the library ml_dtypes.
         ValueError
-            For a tensor that holds no floating-point numbers.
+            For a tensor that holds no floating-point numbers, or one that is not finite.
         """
         path, dtype, shape, start = self.tensors[name]
         if dtype not in FLOATS:
             raise ValueError(f"{path}: {name} is stored as {dtype}; expected one of {', '.join(FLOATS)}")
         if dtype == "F32" and start % 4 == 0:  # BLAS would copy what is not aligned, at each use
+            self._check_on_disk(name)
             return np.ndarray(shape, FLOATS[dtype], self._mapped(path), start)
         stored = np.fromfile(path, FLOATS[dtype], prod(shape), offset=start)
         if dtype == "BF16":
             stored = stored.view(_bfloat16())
-        return stored.astype(np.float32, copy=False).reshape(shape)
+        with np.errstate(over="ignore"):  # float64 beyond float32 is infinite, and refused as such
+            found = stored.astype(np.float32, copy=False)
+        _check_finite(path, name, found)
+        return found.reshape(shape)
+
+    def _check_on_disk(self, name):
+        """Read a tensor once, piece by piece and not through the map, whose pages would stay in memory."""
+        path, dtype, shape, start = self.tensors[name]
+        self._read += prod(shape) * SIZES[dtype]
+        if self._read > READ_AT_ONCE:
+            return
+        end = start + prod(shape) * SIZES[dtype]
+        for at in range(start, end, PIECE):
+            _check_finite(path, name, np.fromfile(path, "<f4", min(PIECE, end - at) // 4, offset=at))
 
     def _mapped(self, path):
         if path not in self._maps:
@@ -98,45 +106,9 @@ class WeightFiles:
         return self._maps[path]
 
 
-def read_header(path: Path) -> dict[str, Tensor]:
-    """
-    Read which tensors a safetensors file holds, and check that it holds all of each.
-
-    Raises
-    ------
-    ValueError
-        For a file that is truncated, or of another format.
-
-    Notes
-    -----
-    The file: 8 bytes with the header's length n, n bytes of JSON {name: {dtype, shape, data_offsets}}, and
-    the tensors one after the other without gaps.
-    """
-    try:
-        size = path.stat().st_size
-        with open(path, "rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            if length > size - 8:
-                raise ValueError(f"its header should have {length} bytes, all of the file has {size}")
-            header = json.loads(file.read(length))
-        header.pop("__metadata__", None)
-        return _tensors(path, header, first=8 + length, size=size)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(f"{path} is truncated or no safetensors file ({error})") from error
-
-
-def _tensors(path, header, first, size):
-    found, end = {}, 0
-    for name, about in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
-        shape, (start, stop) = tuple(about["shape"]), about["data_offsets"]
-        if not all(type(x) is int and x >= 0 for x in (*shape, start, stop)):
-            raise ValueError(f"{name} has shape {shape} and bytes {start} to {stop}")
-        if start != end or stop - start != prod(shape) * SIZES[about["dtype"]]:
-            raise ValueError(f"{name}, {about['dtype']} {shape}, has bytes {start} to {stop}, from {end} on")
-        found[name], end = Tensor(path, about["dtype"], shape, first + start), stop
-    if first + end != size:
-        raise ValueError(f"its tensors end at byte {first + end}, the file at {size}")
-    return found
+def _check_finite(path, name, x):
+    if fault := not_finite({name: x}):
+        raise ValueError(f"{path}: {fault}")
 
 
 def _without_weights(directory):
@@ -165,7 +137,7 @@ def holdings(directory: Path) -> str:
 def _class_of(directory):
     """Return the class that keeps all of a model's weights."""
     try:
-        return json.loads((directory / "config.json").read_text(encoding="utf-8"))["architectures"][0]
+        return parse((directory / "config.json").read_text(encoding="utf-8"))["architectures"][0]
     except (OSError, ValueError, KeyError, TypeError, IndexError):
         return "AutoModel"
 
@@ -173,7 +145,7 @@ def _class_of(directory):
 def _read_shards(directory):
     index = directory / INDEX
     try:
-        names = dict(json.loads(index.read_text(encoding="utf-8"))["weight_map"])
+        names = dict(parse(index.read_text(encoding="utf-8"))["weight_map"])
         files = {name: Path(name) for name in names.values()}
         if any(path.name != name for name, path in files.items()):
             raise ValueError("it names a file outside its directory")
@@ -182,7 +154,7 @@ def _read_shards(directory):
     missing = sorted(name for name in files if not (directory / name).is_file())
     if missing:
         raise FileNotFoundError(f"{directory} lacks {', '.join(missing)}, listed in {INDEX}")
-    headers = {name: read_header(directory / name) for name in files}
+    headers = {name: read_header(directory / name).tensors for name in files}
     absent = sorted(name for name, file in names.items() if name not in headers[file])
     if absent:
         raise ValueError(f"{index} lists tensors that their files do not hold: {', '.join(absent)}")

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from step01_numpy.common.support import checks
 from step01_numpy.common.text.tokenizer import BOS, EOS, PAD
 
 
@@ -164,6 +165,9 @@ class Shuffled(Iterator[tuple[np.ndarray, ...]]):
         else:
             self._epoch_start, self._order = None, []
         self.rng.bit_generator.state = state["rng"]
+        for name in ("epoch", "position"):
+            checks.not_negative(name, state[name])
+        checks.at_most("position", state["position"], "number of batches", len(self._order))
         self.epoch, self._position = state["epoch"], state["position"]
 
     def _data(self) -> dict[str, int]:

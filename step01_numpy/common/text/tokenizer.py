@@ -4,11 +4,11 @@ A token that begins a word carries the mark "▁" for the space before it, and p
 "Elle l'aide." becomes ``▁Elle ▁l ' aide .``.
 """
 
-import json
 from collections.abc import Iterable, Sequence
 from types import ModuleType
 from typing import Any
 
+from step01_numpy.common.support.json_text import parse
 from step01_numpy.common.text.as_typed import PLAIN
 
 PAD, BOS, EOS, UNK = range(4)
@@ -115,7 +115,7 @@ class Tokenizer:
         """
         library, expected = _library(), "expected what Tokenizer.to_json returned"
         try:
-            json.loads(text)
+            parse(text)
         except ValueError as error:
             raise ValueError(f"text is no JSON ({error}); {expected}") from error
         try:

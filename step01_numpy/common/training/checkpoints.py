@@ -5,6 +5,8 @@ No pickle: loading a file never runs code from it.
 """
 
 import json
+import re
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,8 +14,11 @@ import numpy as np
 
 from step01_numpy.common.configuration.model import Configuration, ModelConfig
 from step01_numpy.common.configuration.recurrent import RecurrentConfig
+from step01_numpy.common.scale.limits import check_size
 from step01_numpy.common.support import checks
 from step01_numpy.common.support.files import write_atomically
+from step01_numpy.common.support.json_text import parse
+from step01_numpy.common.support.tensor_files import not_finite, read_all
 from step01_numpy.common.text.seen import Seen
 from step01_numpy.common.text.tokenizer import Tokenizer
 from step01_numpy.common.training.configuration import TrainingConfig
@@ -22,6 +27,7 @@ KEY = "attention-step-by-step"  # of our one entry in the file's metadata, a JSO
 VERSION = 1
 FAMILIES = {"Transformer": ModelConfig, "LanguageModel": ModelConfig, "RecurrentTranslator": RecurrentConfig}
 TRAINING = "training."  # prefix of the optimizer's arrays; no weight's name begins so
+CHECKED = re.compile(r'(.*), "checksum": "([0-9a-f]{8})"}', re.DOTALL)  # the text of our entry, and its end
 
 
 @dataclass(frozen=True)
@@ -38,12 +44,15 @@ class Training:
         `Batches.state_dict()`, with the state of the one random generator.
     optimizer : dict
         Its arrays by name.
+    data : str or None
+        `digest` of the pairs or lines trained on; None in files of before it was kept.
     """
 
     step: int
     config: TrainingConfig
     batches: dict
     optimizer: dict[str, np.ndarray] = field(default_factory=dict)
+    data: str | None = None
 
 
 @dataclass(frozen=True)
@@ -87,6 +96,8 @@ def save(path: str | Path, checkpoint: Checkpoint) -> None:
         Without the library safetensors.
     OSError
         Naming `path`, when it cannot be written; then no part of it is left.
+    ValueError
+        Naming the first array that holds a number that is not finite; then nothing is written.
     """
     _library()
     from safetensors.numpy import save as to_bytes
@@ -103,10 +114,15 @@ def save(path: str | Path, checkpoint: Checkpoint) -> None:
             "config": training.config.to_dict(),
             "batches": training.batches,
         }
+        if training.data is not None:
+            about["training"]["data"] = training.data
         arrays |= {TRAINING + name: x for name, x in training.optimizer.items()}
     arrays = {name: np.array(x, order="C") for name, x in arrays.items()}
-    metadata = {KEY: json.dumps(about, ensure_ascii=False)}  # one entry: several would have no fixed order
-    write_atomically(path, to_bytes(arrays, metadata))
+    if fault := not_finite(arrays):
+        raise ValueError(f"{path} is not written: {fault}")
+    text = json.dumps(about, ensure_ascii=False).removesuffix("}")
+    text += f', "checksum": "{checksum(text, arrays)}"}}'
+    write_atomically(path, to_bytes(arrays, {KEY: text}))  # one entry: several would have no fixed order
 
 
 def load(path: str | Path) -> Checkpoint:
@@ -116,31 +132,39 @@ def load(path: str | Path) -> Checkpoint:
     Raises
     ------
     ImportError
-        Without the libraries safetensors and tokenizers.
+        Without the library tokenizers.
     FileNotFoundError
         If there is no such file.
     ValueError
-        For a file that is truncated, of another program or another version.
+        For a file that is truncated, damaged, of another program or another version, whose weights are not
+        finite, or fewer than its model needs.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path} does not exist; expected a checkpoint")
-    arrays, metadata = _read(path)
+    arrays, metadata = read_all(Path(path))
     if KEY not in metadata:
         raise ValueError(f"{path} is a safetensors file of another program; expected a checkpoint of ours")
     try:
-        return _assemble(json.loads(metadata[KEY]), arrays)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        found = _assemble(parse(metadata[KEY]), arrays)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         reason = f"lacks {error}" if isinstance(error, KeyError) else error
         raise ValueError(f"{path} is no checkpoint that this version can read: {reason}") from error
+    kept = CHECKED.fullmatch(metadata[KEY])
+    if kept and kept[2] != checksum(kept[1], arrays):
+        raise ValueError(f"{path} is damaged: its bytes are not those that were written")
+    if fault := not_finite(arrays):
+        raise ValueError(f"{path}: {fault}")
+    return found
 
 
-def _read(path):
-    library = _library()
-    try:
-        with library.safe_open(str(path), framework="numpy") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except library.SafetensorError as error:
-        raise ValueError(f"{path} is truncated or no safetensors file ({error})") from error
+def checksum(text: str, arrays: dict[str, np.ndarray]) -> str:
+    """Return the CRC-32, in 8 hexadecimal digits, of a text and of arrays, their names and shapes."""
+    found = zlib.crc32(text.encode())
+    for name in sorted(arrays):
+        x = arrays[name]
+        found = zlib.crc32(f"{name} {x.dtype} {x.shape}".encode(), found)
+        found = zlib.crc32(x, found)
+    return f"{found:08x}"
 
 
 def _assemble(about: dict, arrays: dict) -> Checkpoint:
@@ -152,11 +176,15 @@ def _assemble(about: dict, arrays: dict) -> Checkpoint:
         raise ValueError(f"its tokenizer has {tokenizer.vocab_size} tokens, its model {config.vocab_size}")
     state = {name: x for name, x in arrays.items() if not name.startswith(TRAINING)}
     seen = Seen.from_dict(about["seen"]) if "seen" in about else None
+    _check_types(arrays)
+    check_size(config, len(state), sum(x.size for x in state.values()))
     if "training" not in about:
         return Checkpoint(state, config, tokenizer, None, seen)
     optimizer = {name.removeprefix(TRAINING): x for name, x in arrays.items() if name not in state}
     kept = about["training"]
-    training = Training(kept["step"], TrainingConfig.from_dict(kept["config"]), kept["batches"], optimizer)
+    checks.not_negative("step", kept["step"])
+    course = TrainingConfig.from_dict(kept["config"])
+    training = Training(kept["step"], course, kept["batches"], optimizer, kept.get("data"))
     return Checkpoint(state, config, tokenizer, training, seen)
 
 
@@ -166,6 +194,14 @@ def _configuration(family: str, fields: dict) -> Configuration:
     if config.family != family:
         raise ValueError(f"its family is {family}, its model's {config.family}")
     return config
+
+
+def _check_types(arrays):
+    """Refuse what is not of the type that its owner has: floats, and one whole number."""
+    for name, x in arrays.items():
+        kind, expected = ("iu", "an integer") if name == TRAINING + "steps" else ("f", "a floating dtype")
+        if x.dtype.kind not in kind:
+            raise ValueError(f"{name} is stored as {x.dtype}; expected {expected}")
 
 
 def _library():

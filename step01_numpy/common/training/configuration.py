@@ -1,12 +1,12 @@
 """What a training is made of: the `--config` file."""
 
-import json
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
 
 from step01_numpy.common.configuration.model import Configuration
 from step01_numpy.common.support import checks
+from step01_numpy.common.support.json_text import parse
 from step01_numpy.common.training.tasks import TASKS
 
 SCHEDULES = ("cosine", "inverse_square_root")
@@ -153,12 +153,12 @@ def read_configuration(path: str | Path, task: str | None = None) -> RunConfig:
         The task that is wanted; the file may name no other.
     """
     try:
-        values = json.loads(Path(path).read_text(encoding="utf-8"))
+        values = parse(Path(path).read_text(encoding="utf-8"))
         if task is not None and isinstance(values, dict):
             values = {"task": task} | values
         config = RunConfig.from_dict(values)
         if task not in (None, config.task):
             raise ValueError(f"task is {config.task!r}; expected {task!r}, or none in the file")
         return config
-    except (ValueError, RecursionError) as error:  # of JSON, of UTF-8, and ours
+    except ValueError as error:  # of JSON, of UTF-8, and ours
         raise ValueError(f"{path}: {error}") from None

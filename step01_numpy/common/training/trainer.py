@@ -1,12 +1,19 @@
 """A training from its first update to its checkpoint, and from a checkpoint on."""
 
 import dataclasses
+import json
+import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
 
 from step01_numpy.common.configuration.model import Configuration
+from step01_numpy.common.scale.limits import check_memory
+from step01_numpy.common.support.files import claim
+from step01_numpy.common.support.tensor_files import not_finite
 from step01_numpy.common.text.seen import seen_in
 from step01_numpy.common.text.tokenizer import Tokenizer
 from step01_numpy.common.training.backend import Backend
@@ -40,8 +47,10 @@ class Trainer:
         training: TrainingConfig,
     ):
         self.backend, self.tokenizer, self.model_config, self.config = backend, tokenizer, model, training
+        self.data = digest(data)
         self.task, self.step = task_of(model), 0
         rng = np.random.default_rng(training.seed)
+        check_memory(model)
         self.model = backend.model(model, rng=rng)
         self.optimizer = backend.optimizer(self.model, training)
         self.seen = seen_in(source for source, _ in data) if self.task.translates else None
@@ -93,7 +102,7 @@ class Trainer:
         ------
         ValueError
             For a checkpoint of another task, without the state of a training, or of a training with other
-            data.
+            data, or the same in another order.
         """
         checkpoint = load(path)
         found = task_of(checkpoint.config)
@@ -111,10 +120,16 @@ class Trainer:
             trainer.model.load_state_dict(checkpoint.state)
             trainer.optimizer.load_state_dict(kept.optimizer)
             trainer.batches.load_state_dict(kept.batches)  # and with them the random generator
-        except (KeyError, ValueError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
             raise ValueError(f"{path} does not fit: {error}") from error
+        _check_data(path, kept.data, trainer.data)
         trainer.step = kept.step
         return trainer
+
+    @staticmethod
+    def claim(path: str | Path) -> AbstractContextManager:
+        """Hold the path of a checkpoint while a training writes it, as `files.claim` does."""
+        return claim(path)
 
     def run(self) -> Iterator:
         """
@@ -151,16 +166,40 @@ class Trainer:
         Raises
         ------
         ValueError
-            For a weight beyond float16's range; then nothing is written.
+            For a weight that is not finite or beyond float16's range; then nothing is written.
         """
         optimizer = {} if slim else self.backend.state(self.optimizer)
-        training = Training(self.step, self.config, self.batches.state_dict(), optimizer)
+        training = Training(self.step, self.config, self.batches.state_dict(), optimizer, self.data)
         state = self.backend.state(self.model)
         if slim is not None:
             state = {name: _rounded(name, x, slim) for name, x in state.items()}
-        save(
-            path, Checkpoint(state, self.model_config, self.tokenizer, None if slim else training, self.seen)
-        )
+        if fault := not_finite(state | optimizer):
+            raise ValueError(f"{path} is not written: at step {self.step} {fault}; try a lower peak_rate")
+        kept = None if slim else training
+        save(path, Checkpoint(state, self.model_config, self.tokenizer, kept, self.seen))
+
+
+def digest(data: list) -> str:
+    """
+    Return what tells data from all others, in content or in order: 32 hexadecimal digits.
+
+    Parameters
+    ----------
+    data : list
+        Pairs of lines, or lines, as `Task.training_data` returns them.
+    """
+    found = blake2b(digest_size=16)
+    for i in range(0, len(data), 1000):
+        found.update(json.dumps(data[i : i + 1000]).encode())
+    return found.hexdigest()
+
+
+def _check_data(path, kept, found):
+    if kept is None:
+        text = f"{path} does not say what it was trained on; whether these are the same data is not checked"
+        warnings.warn(text, stacklevel=3)
+    elif kept != found:
+        raise ValueError(f"{path} was trained on other data, or in another order; expected the same lines")
 
 
 def _rounded(name, weight, dtype):
