@@ -18,6 +18,11 @@ def longest_translation(source_length: int, max_positions: int) -> int:
     return min(2 * source_length + 10, max_positions)
 
 
+def raise_reason(number: int, reason: str) -> None:
+    """Refuse a line, and all with it."""
+    raise ValueError(reason)
+
+
 class Translator:
     """
     A model and its tokenizer, at work for a stage.
@@ -50,7 +55,12 @@ class Translator:
         self.beam = self.defaults.beam if beam is None else beam
 
     def translate(
-        self, lines: Sequence[str], *, first_line: int = 1, done: Callable | None = None
+        self,
+        lines: Sequence[str],
+        *,
+        first_line: int = 1,
+        done: Callable | None = None,
+        refused: Callable | None = None,
     ) -> list[str]:
         """
         Return one line for each line; a blank one stays empty.
@@ -62,13 +72,16 @@ class Translator:
             What an error calls the first of them.
         done : callable, optional
             Told after each batch how many lines it had.
+        refused : callable, optional
+            Told the number of each line of more tokens than the model takes, and what is wrong with it; its
+            translation is empty.
 
         Raises
         ------
         ValueError
-            For a line of more tokens than the model takes, naming it.
+            For such a line, if there is nobody to tell.
         """
-        sources = self._encode(lines, first_line)
+        sources = self._encode(lines, first_line, refused or raise_reason)
         translations = [""] * len(lines)
         order = sorted((i for i in range(len(lines)) if sources[i]), key=lambda i: len(sources[i]))
         rows = max(1, ROWS // self.beam)
@@ -107,14 +120,16 @@ class Translator:
             return longest_translation(source_length, self.max_positions)
         return min(self.defaults.max_length, self.max_positions)
 
-    def _encode(self, lines, first_line):
+    def _encode(self, lines, first_line, refused):
         blank = self.tokenizer.encode("")
         encoded = self.tokenizer.encode_batch([line.strip() for line in lines])
         sources = [[] if ids == blank else ids for ids in encoded]
-        for number, source in enumerate(sources, first_line):
+        for i, source in enumerate(sources):
             if len(source) > self.max_positions:
-                raise ValueError(
+                number, sources[i] = first_line + i, []
+                refused(
+                    number,
                     f"line {number} has {len(source)} tokens, <eos> included; "
-                    f"expected at most {self.max_positions}, the model's max_positions"
+                    f"expected at most {self.max_positions}, the model's max_positions",
                 )
         return sources
