@@ -33,6 +33,7 @@ COMMANDS = {
 }
 EXTRAS = {"torch": "torch", "scipy": "text", "matplotlib": "viz"}  # optional packages that no command names
 NO_MEMORY = ("can't allocate memory", "out of memory")  # said by PyTorch, on either device
+LONGEST = 2000  # characters of an error
 USER_ERROR, BROKEN_PIPE = 2, 141
 
 
@@ -41,7 +42,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message):
         """Print the message and where help is, and exit with 2."""
-        self.exit(USER_ERROR, f"{self.prog}: error: {' '.join(message.split())} (see {self.prog} --help)\n")
+        self.exit(USER_ERROR, f"{self.prog}: error: {shortened(message)} (see {self.prog} --help)\n")
 
 
 def main(
@@ -135,7 +136,13 @@ def one_line(error: Exception) -> str:
         return f"{place}{error.strerror}"
     if lacks_memory(error):
         return f"not enough memory: {' '.join(str(error).split())}".removesuffix(": ")
-    return " ".join(str(error).split()) or type(error).__name__
+    return shortened(str(error)) or type(error).__name__
+
+
+def shortened(message: str) -> str:
+    """Bring a message to one line of a length that can be read; it may repeat what a file holds."""
+    line = " ".join(message.split())
+    return line if len(line) <= LONGEST else line[:LONGEST] + " …"
 
 
 def lacks_memory(error: Exception) -> bool:

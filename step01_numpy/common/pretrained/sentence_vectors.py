@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from step01_numpy.common.pretrained.config import read_json
+from step01_numpy.common.support import checks
 
 MODULES, MEAN = "modules.json", "pooling_mode_mean_tokens"
 
@@ -45,7 +46,7 @@ def read_pooling(directory: Path) -> Pooling | None:
         return None
     try:
         modules = [
-            (x["type"].split(".")[-1], x["path"]) for x in json.loads(path.read_text(encoding="utf-8"))
+            (x["type"].split(".")[-1], Path(x["path"])) for x in json.loads(path.read_text(encoding="utf-8"))
         ]
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"{path} is no list of modules ({error!r})") from error
@@ -57,6 +58,8 @@ def read_pooling(directory: Path) -> Pooling | None:
     _check_mean(directory / modules[1][1] / "config.json")
     model = directory / modules[0][1]
     limit = read_json(model / "sentence_bert_config.json", default={}).get("max_seq_length")
+    if limit is not None:
+        checks.positive(f"{model / 'sentence_bert_config.json'}: max_seq_length", limit)
     return Pooling(model, "Normalize" in kinds, limit)
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from step01_numpy.common.pretrained.config import Description, read_json
 from step01_numpy.common.pretrained.model_tokenizer import FastTokenizer, MarianTokenizer, Markers
+from step01_numpy.common.support.library import refusals
 
 END_OF_TEXT = "<|endoftext|>"
 
@@ -80,12 +81,8 @@ def _check_size(directory, tokenizer, vocab_size):
 
 def _open_json(directory, description):
     path = directory / "tokenizer.json"
-    try:
-        backend = _tokenizers().Tokenizer.from_file(str(path))
-    except ImportError:
-        raise
-    except Exception as error:  # the library raises plain Exception
-        raise ValueError(f"{path} describes no tokenizer ({error})") from error
+    with refusals(f"{path} describes no tokenizer"):
+        backend = _tokenizers().Tokenizer.from_buffer(path.read_bytes())
     return _fast(directory, description, backend)
 
 
@@ -93,34 +90,35 @@ def _open_word_pieces(directory, description):
     """Build BERT's tokenizer of vocab.txt, one token a line."""
     about = read_json(directory / "tokenizer_config.json", default={})
     library = _tokenizers()
-    vocabulary = library.models.WordPiece.read_file(str(directory / "vocab.txt"))
-    tokenizer = library.implementations.BertWordPieceTokenizer(
-        vocabulary,
-        lowercase=about.get("do_lower_case", True),
-        strip_accents=about.get("strip_accents"),
-        handle_chinese_chars=about.get("tokenize_chinese_chars", True),
-    )
-    return _fast(directory, description, library.Tokenizer.from_str(tokenizer.to_str()))
+    with refusals(f"{directory / 'vocab.txt'} and tokenizer_config.json describe no tokenizer"):
+        vocabulary = library.models.WordPiece.read_file(str(directory / "vocab.txt"))
+        tokenizer = library.implementations.BertWordPieceTokenizer(
+            vocabulary,
+            lowercase=about.get("do_lower_case", True),
+            strip_accents=about.get("strip_accents"),
+            handle_chinese_chars=about.get("tokenize_chinese_chars", True),
+        )
+        backend = library.Tokenizer.from_str(tokenizer.to_str())
+    return _fast(directory, description, backend)
 
 
 def _open_bytes(directory, description):
     """Build GPT-2's tokenizer of vocab.json and merges.txt."""
     library = _tokenizers()
     paths = [str(directory / name) for name in ("vocab.json", "merges.txt")]
-    try:
+    with refusals(f"{' and '.join(paths)} describe no tokenizer"):
         vocabulary, merges = library.models.BPE.read_file(*paths)
         tokenizer = library.implementations.ByteLevelBPETokenizer(vocabulary, merges)
-    except Exception as error:  # the library raises plain Exception
-        raise ValueError(f"{' and '.join(paths)} describe no tokenizer ({error})") from error
-    if END_OF_TEXT in vocabulary:
-        tokenizer.add_special_tokens([END_OF_TEXT])
-    return _fast(directory, description, library.Tokenizer.from_str(tokenizer.to_str()))
+        if END_OF_TEXT in vocabulary:
+            tokenizer.add_special_tokens([END_OF_TEXT])
+        backend = library.Tokenizer.from_str(tokenizer.to_str())
+    return _fast(directory, description, backend)
 
 
 def _fast(directory, description, backend):
     about = read_json(directory / "tokenizer_config.json", default={})
     mask = about.get("mask_token", "[MASK]")
-    mask = mask["content"] if isinstance(mask, dict) else mask
+    mask = mask.get("content") if isinstance(mask, dict) else mask
     markers = read_markers(directory, description.generation)
     return FastTokenizer(backend, markers._replace(mask=backend.token_to_id(str(mask))))
 
@@ -134,12 +132,14 @@ def _open_marian(directory, description):
         ) from error
     processors = []
     for name in ("source.spm", "target.spm"):
-        try:
-            processors.append(SentencePieceProcessor(model_file=str(directory / name)))
-        except (RuntimeError, OSError) as error:
-            raise ValueError(f"{directory / name} is no SentencePiece model ({error})") from error
+        with refusals(f"{directory / name} is no SentencePiece model"):
+            content = (directory / name).read_bytes()
+            processors.append(SentencePieceProcessor(model_proto=content))
     vocabulary = read_json(directory / "vocab.json")
-    absent = [x for x in ("</s>", MarianTokenizer.UNKNOWN) if not isinstance(vocabulary.get(x), int)]
+    wrong = [x for x, index in vocabulary.items() if type(index) is not int or index < 0]
+    if wrong:
+        raise ValueError(f"{directory / 'vocab.json'}: {wrong[0]} has no id of a token")
+    absent = [x for x in ("</s>", MarianTokenizer.UNKNOWN) if x not in vocabulary]
     if absent:
         raise ValueError(f"{directory / 'vocab.json'} lacks {' and '.join(absent)}")
     markers = read_markers(directory, description.generation)

@@ -47,8 +47,8 @@ def check_writable(path: str | Path) -> None:
 
 def _regular(path: str | Path) -> Path:
     """Follow links, and refuse what os.replace would destroy or stumble over: devices and directories."""
-    path = Path(os.path.realpath(path))  # which leaves a loop of links as it is, to be refused when opened
-    if path.exists() and not path.is_file():
+    path = Path(os.path.realpath(path))  # Path.resolve raises RuntimeError where they go round
+    if path.is_symlink() or (path.exists() and not path.is_file()):
         raise ValueError(f"{path} is no regular file; expected a file to write")
     return path
 
