@@ -3,6 +3,7 @@
 from tests.mutants import flash, transformers
 from tests.mutants.distributed import DISTRIBUTED
 from tests.mutants.embedding import EMBEDDING
+from tests.mutants.faults import FAULTS
 from tests.mutants.kernels import KERNELS
 from tests.mutants.loading import LOADING
 from tests.mutants.operators import OPERATORS
@@ -28,6 +29,7 @@ TABLES = {
     "searching": SEARCHING,
     "texts": TEXTS,
     "embedding": EMBEDDING,
+    "faults": FAULTS,
     "kernels": KERNELS,
     "tensor cores": TENSOR_CORES,
     "operators": OPERATORS,

@@ -1,4 +1,4 @@
-"""A directory of each kind, small enough to make in a test, and how to change one value in one of its files."""
+"""A directory of each kind, small enough to make in a test, and how to change a value in one of its files."""
 
 import contextlib
 import io
