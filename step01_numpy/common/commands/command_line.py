@@ -133,9 +133,9 @@ def one_line(error: Exception) -> str:
         return f'this needs the package {error.name}: pip install "attention-step-by-step[{extra}]"'
     if isinstance(error, OSError) and error.strerror:
         place = f"{error.filename}: " if error.filename else ""
-        return f"{place}{error.strerror}"
+        return shortened(f"{place}{error.strerror}")
     if lacks_memory(error):
-        return f"not enough memory: {' '.join(str(error).split())}".removesuffix(": ")
+        return shortened(f"not enough memory: {error}").removesuffix(":")
     return shortened(str(error)) or type(error).__name__
 
 
