@@ -5,8 +5,10 @@ READY := .venv/ready
 TEXT ?=
 # How many processes run tests and mutants side by side.
 JOBS ?= 2
+# How long `make fuzz` draws.
+MINUTES ?= 5
 
-.PHONY: tour test proof lint bench mutants minilm triton gpu-check clean
+.PHONY: tour test proof fuzz lint bench mutants minilm triton gpu-check clean
 
 tour: $(READY)
 	$(BIN)/python -m step03_gpu tour $(if $(TEXT),"$(TEXT)")
@@ -17,6 +19,10 @@ test: $(READY)
 # All of what `make test` runs a part of: every case of the grids, every mutant.
 proof: $(READY)
 	$(BIN)/python -m tests.proof --jobs $(JOBS)
+
+# Hostile inputs, drawn at random for so many minutes; a fault is told with the seed that draws it again.
+fuzz: $(READY)
+	$(BIN)/python -m tests.fuzz --minutes $(MINUTES)
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

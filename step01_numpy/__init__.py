@@ -1,5 +1,6 @@
 """Step 1: attention in plain NumPy, every gradient derived by hand. Imports in reading order."""
 
+import step01_numpy.common.support.interrupt as _interrupt  # noqa: F401  (first: Ctrl-C may come at any time)
 from step01_numpy.arrays import Array, from_numpy, random_generator, to_numpy, widen
 from step01_numpy.softmax import softmax, softmax_backward
 from step01_numpy.masks import (

@@ -1,5 +1,6 @@
 """Step 2: the same attention as PyTorch modules; autograd does the backward. Imports in reading order."""
 
+import step01_numpy.common.support.interrupt as _interrupt  # noqa: F401  (first: Ctrl-C may come at any time)
 from step02_torch.arrays import (
     Array,
     as_tokens,

@@ -1,5 +1,6 @@
 """Step 3: the same attention on the GPU, on CuPy's arrays. Imports in reading order."""
 
+import step01_numpy.common.support.interrupt as _interrupt  # noqa: F401  (first: Ctrl-C may come at any time)
 from step03_gpu.arrays import (
     Array,
     array_module,

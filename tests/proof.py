@@ -1,6 +1,7 @@
-"""`python -m tests.proof`: every case of every grid, and every mutant; prints a table of what was proven."""
+"""`python -m tests.proof`: every case of every grid, every mutant, some fuzz; prints a table."""
 
 import argparse
+import subprocess
 import sys
 import time
 from collections import Counter, defaultdict
@@ -33,6 +34,17 @@ def grids(jobs):
     return code, rows
 
 
+def fuzz():
+    """Draw hostile inputs, for a short time, in a process of its own, whose memory is limited."""
+    start = time.monotonic()
+    command = [sys.executable, "-m", "tests.fuzz", "--minutes", "0.5"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        print(done.stdout + done.stderr)
+    row = ("fuzz", "no fault" if done.returncode == 0 else "FAULTS", time.monotonic() - start)
+    return done.returncode == 0, row
+
+
 def mutants(jobs):
     """Run the mutants; return whether all were killed, and the rows of the table."""
     from tests.mutants.command import run_all  # only now: pytest wants to be first to import what it tests
@@ -52,10 +64,12 @@ def main():
     parser.add_argument("-j", "--jobs", type=int, default=2, metavar="N", help="processes side by side (2)")
     jobs, start = parser.parse_args().jobs, time.monotonic()
     code, rows = grids(jobs)
+    fuzzed, fuzz_row = fuzz()
     all_killed, more = mutants(jobs)
+    more = [fuzz_row, *more]
     for what, counts, seconds in [*rows, *more]:
         print(f"{what:88} {counts:>24} {seconds:7.1f} s")
-    ok = code == pytest.ExitCode.OK and all_killed
+    ok = code == pytest.ExitCode.OK and all_killed and fuzzed
     minutes = (time.monotonic() - start) / 60
     print(f"{'proven' if ok else 'NOT PROVEN'}, in {minutes:.1f} minutes")
     return 0 if ok else 1

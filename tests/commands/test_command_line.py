@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from step01_numpy.common.commands import train, translate
+from step01_numpy.common.commands import lines, train, translate
 from step01_numpy.common.commands.command_line import main
 from step01_numpy.common.inference.translation import Translator
 from step01_numpy.common.parity import comparison as parity
@@ -121,7 +121,7 @@ def test_translate_reads_standard_input(run, model, monkeypatch):
 
 def test_lines_of_standard_input(monkeypatch):
     stdin(monkeypatch, "\ufeffun\r\n\n\u2028deux\ufeff\ntrois".encode())
-    assert list(translate.standard_input()) == ["un", "", "\u2028deux\ufeff", "trois"]
+    assert list(lines.standard_input()) == ["un", "", "\u2028deux\ufeff", "trois"]
 
 
 def test_translate_nothing(run, model, monkeypatch):
@@ -153,18 +153,26 @@ def test_many_lines_come_back_in_order(run, model, monkeypatch):
     assert run("translate", "--model", model)[1].splitlines() == expected_translations(lines)
 
 
-def test_broken_utf8_on_standard_input(refused, model, monkeypatch):
-    stdin(monkeypatch, b"They arrived late.\n\xe9t\xe9\n")
-    line = refused("translate", "--model", model)
-    assert line.endswith("standard input, line 2: byte 0xe9 is not UTF-8; expected UTF-8 text")
+def test_broken_utf8_on_standard_input(run, model, monkeypatch):
+    """Ends the work, but what stands before it in the same chunk is translated."""
+    stdin(monkeypatch, ENGLISH[0].encode() + b"\n\xe9t\xe9\n" + ENGLISH[1].encode())
+    code, out, err = run("translate", "--model", model)
+    assert (code, out) == (2, expected_translations(ENGLISH[:1])[0] + "\n")
+    assert err.endswith("standard input, line 2: byte 0xe9 is not UTF-8; expected UTF-8 text\n")
+    assert err.count("\n") == 1
 
 
-def test_a_line_too_long(run, refused, model, monkeypatch):
-    line = refused("translate", "--model", model, "", "house " * 40)
-    assert "line 2 has " in line
-    assert "expected at most 24, the model's max_positions" in line
-    monkeypatch.setattr(translate, "LINES", 2)  # read at once
-    assert "error: line 4 has" in run("translate", "--model", model, "", "", "", "house " * 40)[2]
+@pytest.mark.parametrize("at_once", [2, 256])
+def test_a_line_too_long_does_not_take_others_with_it(run, model, monkeypatch, at_once):
+    monkeypatch.setattr(translate, "LINES", at_once)
+    long = "house " * 40
+    code, out, err = run("translate", "--model", model, ENGLISH[0], long, ENGLISH[1], "", long, ENGLISH[2])
+    assert code == 2
+    expected = expected_translations(ENGLISH[:3])
+    assert out == f"{expected[0]}\n\n{expected[1]}\n\n\n{expected[2]}\n"
+    assert err.count("\n") == 1
+    assert "error: line 2 has 41 tokens, <eos> included; expected at most 24, the model's max_pos" in err
+    assert err.endswith("; at fault too: 5; an empty line stands in its place\n")
 
 
 @pytest.mark.parametrize("beam", ["0", "-1", "x", "1.5"])

@@ -179,9 +179,9 @@ def test_what_embed_refuses(refused, run, directory, monkeypatch, tmp_path):
     assert "none does not exist" in refused("embed", "--model", tmp_path / "none", "x")
     missing = tmp_path / "none" / "v.npy"
     assert "v.npy: No such file" in refused("embed", "--model", directory, "--out", missing, "x")
-    stdin(monkeypatch, b"late\n\xe9t\xe9\n")
+    stdin(monkeypatch, b"\xe9t\xe9\nlate\n")
     line = refused("embed", "--model", directory)
-    assert line.endswith("standard input, line 2: byte 0xe9 is not UTF-8; expected UTF-8 text\n")
+    assert line.endswith("standard input, line 1: byte 0xe9 is not UTF-8; expected UTF-8 text\n")
     save(hf.marian(), tmp_path)
     line = refused("embed", "--model", tmp_path, "x")
     assert "model is a Transformer; expected an encoder or a decoder" in line

@@ -1,373 +1,406 @@
-"""Nothing in silence: two trainings of one file, numbers that are not finite, other data, files that lie."""
+"""What a user or a file does wrong ends in one line and exit code 2, a signal in silence: no traceback."""
 
-import contextlib
+import argparse
 import io
 import json
-import re
+import os
+import signal
+import subprocess
+import sys
 import time
-import warnings
+from importlib import import_module
+from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
-import safetensors
-import safetensors.numpy
 
-from step01_numpy.common.support.files import claim
-from step01_numpy.common.training.checkpoints import KEY, Checkpoint, load, save
-from tests.commands.test_command_line import STAGES, arguments, data, refused, run  # noqa: F401  (fixtures)
-from tests.commands.test_embed_commands import sentence_transformers
-from tests.pretrained import hugging_face as hf
-from tests.tiny import PAIRS, tiny_checkpoint, tiny_recurrent
+import step01_numpy
+from step01_numpy.common.commands import command_line, context, lines, process, translate
+from step01_numpy.common.commands.command_line import COMMANDS, main
+from step01_numpy.common.training.checkpoints import load, save
+from tests import hostile
+from tests.pretrained import directories
+from tests.tiny import CONFIG, tiny_checkpoint, write_corpus
 
-DEEP = "[" * 100_000
-HUGE = 2**31
-LEARNED = {"architecture": "encoder", "positions": "learned", "n_segments": 2}
-
-
-def rewrite(path, arrays=None, change=None):
-    """Save a checkpoint as another program would: other arrays, or another text."""
-    with safetensors.safe_open(path, framework="numpy") as file:
-        text = file.metadata()[KEY]
-    if change is not None:
-        text = change(text)
-    safetensors.numpy.save_file(arrays or safetensors.numpy.load_file(path), path, {KEY: text})
-
-
-def without_checksum(text, **model):
-    about = json.loads(text)
-    del about["checksum"]
-    about["model"] |= model
-    return json.dumps(about)
-
-
-# ---- one training for one file ----------------------------------------------------------------------------
+ROOT = Path(__file__).parent.parent.parent
+STAGES = ("step01_numpy", "step02_torch", "step03_gpu")
+BASES = {  # a call of each command that ends soon, whatever stands in one of its places
+    "tour": ["--model", "none", "x"],
+    "translate": ["--model", "none", "x"],
+    "generate": ["--model", "none", "x"],
+    "embed": ["--model", "none", "x"],
+    "search": ["--model", "none", "--documents", "none", "x"],
+    "train": ["--data", "none", "--out", "none"],
+    "evaluate": ["--model", "none", "--data", "none"],
+    "parity": ["--stage", "none"],
+    "describe": ["--config", "gpt2"],
+}
+KINDS = {
+    context.positive_integer: hostile.NUMBERS,
+    context.natural_number: hostile.NUMBERS,
+    context.positive_number: hostile.NUMBERS,
+    context.file_name: hostile.NAMES,
+    context.file_path: hostile.NAMES,
+    context.utf8_text: hostile.TEXTS,
+}
 
 
-@pytest.mark.parametrize("more", [[], ["--resume"]])
-def test_a_second_training_is_refused_before_it_reads_a_thing(refused, tmp_path, more):  # noqa: F811
-    (tmp_path / "m").write_bytes(b"the first one's")
-    with claim(tmp_path / "m"):
-        line = refused("train", "--data", tmp_path / "nowhere", "--out", tmp_path / "m", *more)
-        assert (tmp_path / "m").read_bytes() == b"the first one's"
-    assert "m is held by process " in line
+@pytest.fixture
+def run(capsys, tmp_path, monkeypatch, unchecked):
+    """Run a command in this process, which must end as the contract says; return code and error."""
+    monkeypatch.chdir(tmp_path)
+
+    def run_command(*arguments, package=step01_numpy):
+        code = main(package, [str(x) for x in arguments])
+        err = capsys.readouterr().err
+        errors = [line for line in err.splitlines() if not line.startswith("note: ")]
+        assert code in (0, 2), (arguments, err)
+        assert len(errors) == (code == 2), (arguments, err)
+        assert all("error: " in line and len(line) < 3000 for line in errors)
+        return code, err
+
+    return run_command
 
 
-def test_a_training_leaves_its_file_and_no_other(run, data, tmp_path):  # noqa: F811
-    for name in ("m.part", ".m.part", "m.lock", "m.tmp"):
-        (tmp_path / name).write_bytes(b"mine")
-    assert run(*arguments(data, tmp_path / "m", "--steps", 2, "--save-every", 1))[0] == 0
-    assert sorted(x.name for x in tmp_path.iterdir()) == [".m.part", "m", "m.lock", "m.part", "m.tmp"]
-    assert {x.read_bytes() for x in tmp_path.iterdir() if x.name != "m"} == {b"mine"}
+def options(command):
+    """Yield each option of a command that takes a value, with the values that are to be tried."""
+    parser = argparse.ArgumentParser()
+    COMMANDS[command].add_arguments(parser)
+    for action in parser._actions:
+        name = action.option_strings[-1:]
+        if action.type in KINDS:
+            yield name, KINDS[action.type]
+        elif action.nargs != 0 and not isinstance(action, argparse._HelpAction):
+            yield name, hostile.TEXTS
 
 
-# ---- numbers that are not finite --------------------------------------------------------------------------
+def test_every_command_is_tried():
+    assert set(BASES) == set(COMMANDS)
 
 
-@pytest.mark.parametrize(("owner", "value"), [("model", np.nan), ("model", -np.inf), ("optimizer", np.inf)])
-def test_an_update_that_is_not_finite_leaves_the_last_good_file(
-    refused,  # noqa: F811
-    data,  # noqa: F811
-    tmp_path,
-    monkeypatch,
-    value,
-    owner,
-):
-    import step01_numpy
-
-    def train(model, batches, optimizer, *args, _train=step01_numpy.train, **options):
-        for progress in _train(model, batches, optimizer, *args, **options):
-            if progress.step == 3:  # a weight that no loss shows: of a token that does not come
-                array = (
-                    model.embedding.weight.data if owner == "model" else optimizer.squares["embedding.weight"]
-                )
-                array[-1, 0] = value
-            yield progress
-
-    monkeypatch.setattr(step01_numpy, "train", train)
-    line = refused(*arguments(data, tmp_path / "m", "--save-every", 1))
-    name = "embedding.weight" if owner == "model" else "square.embedding.weight"
-    assert f"m is not written: at step 3 {name} holds {value}; expected finite numbers; try a lower" in line
-    assert load(tmp_path / "m").training.step == 2
+@pytest.mark.parametrize("command", BASES)
+@pytest.mark.parametrize("share", [pytest.param(1, marks=pytest.mark.proof), 9])
+def test_arguments(run, command, share):
+    """One of nine values by default, other ones of each option."""
+    for i, (name, values) in enumerate(options(command)):
+        for value in values[i % share :: share]:
+            run(command, *BASES[command], *([*name, value] if name else ["--", value]))
 
 
 @pytest.mark.parametrize(
-    ("build", "value"), [(tiny_checkpoint, np.nan), (tiny_checkpoint, np.inf), (tiny_recurrent, -np.inf)]
-)
-def test_a_model_with_such_a_weight_is_not_opened(refused, tmp_path, value, build):  # noqa: F811
-    save(tmp_path / "m", build())
-    arrays = safetensors.numpy.load_file(tmp_path / "m")
-    last = sorted(arrays)[-1]
-    arrays[last].flat[-1] = value
-    rewrite(tmp_path / "m", arrays, without_checksum)
-    line = refused("translate", "--model", tmp_path / "m", "x")
-    assert f"m: {last} holds {value}; expected finite numbers" in line
-    with pytest.raises(ValueError, match="is not written"):
-        save(tmp_path / "new", Checkpoint(arrays, build().config, build().tokenizer))
-    assert not (tmp_path / "new").exists()
-
-
-def saved(model, directory):
-    """Save a model without transformers' progress bar."""
-    with contextlib.redirect_stderr(io.StringIO()):
-        return hf.save(model, directory)
-
-
-@pytest.mark.parametrize(
-    ("words", "build", "dtype"),
+    ("arguments", "said"),
     [
-        (("generate",), hf.gpt2, "float32"),
-        (("translate",), hf.marian, "float16"),
-        (("embed",), hf.bert, "bfloat16"),
-        (("generate",), hf.gpt2, "float64"),
+        (
+            ["train", "--data", "x", "--out", "m", "--seed", "9" * 400],
+            "…' is given; expected an integer of at",
+        ),
+        (
+            ["train", "--data", "x", "--out", "m", "--steps", "9" * 5000],
+            "…' is given; expected an integer of",
+        ),
+        (
+            ["train", "--data", "x", "--out", "m", "--steps", 2**63],
+            "expected an integer of at least 1 and below",
+        ),
+        (["train", "--data", "x", "--out", ""], "argument --out: '' is given; expected the name of a file"),
+        (
+            ["embed", "--model", "a\0b", "x"],
+            r"argument --model: 'a\x00b' is given; expected the name of a file",
+        ),
+        (["translate", "\udce9t\udce9"], r"'\udce9t\udce9' is given; expected UTF-8 text"),
+        (["describe", "--config", "gpt2", "a\nb"], "unrecognized arguments: a b (see"),
     ],
 )
-def test_a_published_model_with_such_a_weight_is_not_opened(refused, tmp_path, words, build, dtype):  # noqa: F811
-    import torch
-
-    model = build().to(getattr(torch, dtype))
-    name, weight = next(model.named_parameters())
-    weight.data.view(-1)[-1] = np.nan
-    saved(model, tmp_path)
-    line = refused(*words, "--model", tmp_path, "house")
-    assert f"model.safetensors: {name} holds nan; expected finite numbers" in line
+def test_what_is_said(run, arguments, said):
+    code, err = run(*arguments)
+    assert code == 2
+    assert said in err
 
 
-def too_large(architecture):
-    """Finite weights whose logits are beyond float32."""
-    found = tiny_checkpoint(architecture=architecture)
-    last = "decoder.norm.weight" if architecture == "encoder_decoder" else "stack.norm.weight"
-    return Checkpoint(found.state | {last: np.full(8, 3e38, np.float32)}, found.config, found.tokenizer)
+def test_utf8_where_the_locale_knows_ascii_alone(monkeypatch):
+    typed = "été".encode().decode("ascii", "surrogateescape")
+    assert context.utf8_text(typed) == "été"
+    assert context.utf8_text("été") == "été"
 
 
-@pytest.mark.parametrize("package", ["step01_numpy", pytest.param("step02_torch", marks=pytest.mark.proof)])
-@pytest.mark.parametrize(
-    ("words", "architecture"),
-    [
-        (("translate",), "encoder_decoder"),
-        (("translate", "--beam", 3), "encoder_decoder"),
-        (("generate",), "decoder"),
-        (("generate", "--beam", 2), "decoder"),
-        (("generate", "--temperature", 1, "--top-k", 3, "--top-p", 0.5), "decoder"),
-        (("generate", "--json"), "decoder"),
-        (("embed",), "decoder"),
-        (("embed", "--json"), "decoder"),
-        (("evaluate", "--data", "DATA"), "decoder"),
-    ],
-)
-def test_what_is_computed_is_finite_or_refused(run, tmp_path, words, architecture, package):  # noqa: F811
-    save(tmp_path / "m", too_large(architecture))
-    (tmp_path / "text").write_text("They arrived late.\n")
-    words = [tmp_path / "text" if word == "DATA" else word for word in words]
-    text = [] if "evaluate" in words else ["They arrived late."]
-    with np.errstate(all="ignore"):  # what NumPy warns of is a note elsewhere
-        code, out, err = run(*words, "--model", tmp_path / "m", *text, package=package)
-    assert (code, out.strip()) in [
-        (2, ""),
-        (2, "They arrived late."),
-    ]  # the prompt, whose text comes as it is made
-    assert len(err.splitlines()) == 1
-    assert "finite number" in err
+# ---- files ------------------------------------------------------------------------------------------------
+
+FILES = {
+    "tour": [["--model"], ["--out"]],
+    "translate": [["--model"]],
+    "generate": [["--model"]],
+    "embed": [["--out", "--model"], ["--model"]],
+    "search": [["--documents", "--model"], ["--model", "--documents"]],
+    "train": [["--data", "--out"], ["--out", "--data"], ["--config", "--data", "--out"]],
+    "evaluate": [["--model", "--data"], ["--data"]],
+    "describe": [["--config"], ["--model"]],
+}
 
 
-# ---- the data of a training -------------------------------------------------------------------------------
+@pytest.mark.parametrize("command", FILES)
+def test_files(run, tmp_path, command):
+    """A directory, a loop of links, a link to nothing, an empty file, bytes, a file as a folder."""
+    wrong = hostile.files(tmp_path)
+    write_corpus(tmp_path)
+    good = {"--data": tmp_path, "--out": tmp_path / "out", "--documents": tmp_path / "train.en"}
+    before = sorted(tmp_path.iterdir())
+    for (option, *others), path in product(FILES[command], wrong):
+        if option == "--out" and Path(path).name in ("empty", "bytes", "nowhere"):
+            continue  # which may be replaced, or made
+        rest = [x for name in others for x in (name, good.get(name, "none"))]
+        code, _ = run(command, option, path, *rest, *(["x"] if command in ("translate", "embed") else []))
+        assert code == 2, (option, path)
+    assert sorted(tmp_path.iterdir()) == before
 
 
-def lines(folder, order, name="train"):
-    folder.mkdir(exist_ok=True)
-    for side, language in enumerate(("en", "fr")):
-        text = "".join(PAIRS[i][side] + "\n" for i in order)
-        (folder / f"{name}.{language}").write_text(text, encoding="utf-8")
-    return folder
-
-
-@pytest.mark.parametrize("task", ["transformer", "causal-lm"])
-def test_the_same_data_in_another_order_are_other_data(run, refused, data, tmp_path, task):  # noqa: F811
-    folder, out = lines(tmp_path / "data", [0, 1, 2, 3] * 3), tmp_path / "m"
-    path = folder if task == "transformer" else folder / "train.en"
-    config = ["--config", data / "config.json", "--model", task, "--steps", 1]
-    assert run("train", "--data", path, "--out", out, *config)[0] == 0
-    again = "train", "--data", path, "--out", out, "--resume", "--steps", 2
-    for order in ([1, 0, 2, 3] * 3, [0, 1, 2, 3] * 2 + [3, 2, 1, 0]):
-        lines(folder, order)
-        assert "m was trained on other data, or in another order" in refused(*again)
-    lines(folder, [0, 1, 2, 3] * 3)
-    assert run(*again)[0] == 0
-    assert load(out).training.step == 2
-
-
-def test_a_change_that_no_count_shows_is_found(run, refused, data, tmp_path):  # noqa: F811
-    folder, out = lines(tmp_path / "data", [0, 1, 2, 3]), tmp_path / "m"
-    config = "--config", data / "config.json", "--steps", 1
-    assert run("train", "--data", folder, "--out", out, *config)[0] == 0
-    text = (folder / "train.fr").read_text(encoding="utf-8")
-    (folder / "train.fr").write_text(text.replace("Elle voit la", "Elle la voit"), encoding="utf-8")
-    line = refused("train", "--data", folder, "--out", out, "--resume", "--steps", 2)
-    assert "was trained on other data" in line
-
-
-def test_a_file_of_before_the_digest_goes_on_with_a_note(run, data, tmp_path):  # noqa: F811
-    out = tmp_path / "m"
-    assert run(*arguments(data, out, "--steps", 1))[0] == 0
-
-    def older(text):
-        about = json.loads(text)
-        del about["training"]["data"], about["checksum"]
-        return json.dumps(about)
-
-    rewrite(out, change=older)
-    with warnings.catch_warnings(action="default"):  # what here is an error is a note for a user
-        code, _, err = run("train", "--data", data, "--out", out, "--resume", "--steps", 2)
-    assert (code, err) == (
-        0,
-        f"note: {out} does not say what it was trained on; whether these are the same data is not checked\n",
-    )
-    assert load(out).training.data is not None
-
-
-STATES_AT_FAULT = [
-    {"step": "3"},
-    {"step": -1},
-    {"data": 3},
-    {"batches": []},
-    {"batches": {"position": 10**9}},
-    {"batches": {"position": "0"}},
-    {"batches": {"epoch": None}},
-    {"batches": {"rng": 3}},
-    {"batches": {"rng": {"bit_generator": "PCG64", "state": {"state": -1, "inc": "x"}}}},
-    {"batches": {"epoch_start": {"bit_generator": "MT19937"}}},
+PLACES = [  # where there was a traceback once, and one of each kind of file
+    ("sentences", "modules.json", (0, "path"), 1),
+    ("sentences", "sentence_bert_config.json", ("max_seq_length",), "x"),
+    ("sentences", "sentence_bert_config.json", ("max_seq_length",), 0),
+    ("sentences", "tokenizer_config.json", ("do_lower_case",), 1),
+    ("sentences", "config.json", ("hidden_size",), 10**400),
+    ("sentences", "config.json", ("layer_norm_eps",), 10**400),
 ]
-
-
-def test_a_training_s_state_at_fault(run, refused, data, tmp_path):  # noqa: F811
-    out, good = tmp_path / "m", tmp_path / "good"
-    assert run(*arguments(data, good, "--steps", 1))[0] == 0
-    for change in STATES_AT_FAULT:
-
-        def changed(text, change=change):
-            about = json.loads(text)
-            del about["checksum"]
-            for name, value in change.items():
-                old = about["training"][name]
-                about["training"][name] = old | value if isinstance(value, dict) else value
-            return json.dumps(about)
-
-        out.write_bytes(good.read_bytes())
-        rewrite(out, change=changed)
-        assert str(out) in refused("train", "--data", data, "--out", out, "--resume", "--steps", 2), change
-
-
-# ---- files that lie ---------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def at_once():
-    """A tenth of a second; imports, and a machine whose processors are shared, may take their time."""
-    start = time.process_time()  # s
-    yield
-    assert time.process_time() - start < 5
-
-
-@pytest.mark.parametrize("size", [10**6, HUGE, 2**62])
-@pytest.mark.parametrize(
-    ("build", "options", "names"),
-    [
-        (tiny_checkpoint, {}, ("vocab_size", "d_model", "d_ff", "n_layers", "n_heads")),
-        (tiny_checkpoint, LEARNED, ("max_positions", "n_segments")),
-        (tiny_recurrent, {}, ("vocab_size", "d_model", "d_hidden")),
-    ],
-)
-def test_sizes_that_the_file_does_not_hold(tmp_path, build, options, names, size):
-    save(tmp_path / "good", build(**options))
-    for name in names:
-        (tmp_path / "m").write_bytes((tmp_path / "good").read_bytes())
-        more = {name: size} | ({"d_model": size} if name == "n_heads" else {})
-        rewrite(tmp_path / "m", change=lambda text, more=more: without_checksum(text, **more))
-        with at_once(), pytest.raises(ValueError, match="m is no checkpoint that this version can read: "):
-            load(tmp_path / "m")
-
-
-@pytest.mark.parametrize("name", ["d_model", "d_ff", "n_layers"])
-def test_a_training_of_more_weights_than_this_machine_holds(refused, data, tmp_path, name):  # noqa: F811
-    fields = json.loads((data / "config.json").read_text())
-    fields["model"] |= {name: HUGE}
-    (tmp_path / "c.json").write_text(json.dumps(fields))
-    with at_once():
-        line = refused("train", "--data", data, "--out", tmp_path / "m", "--config", tmp_path / "c.json")
-    assert re.search(r"its weights take [\d,]+ GB; expected at most [\d,]+ GB", line)
-    assert [x.name for x in tmp_path.iterdir()] == ["c.json"]
-
-
-@pytest.mark.parametrize("dtype", ["int32", "uint8", "bool", "int64"])
-def test_weights_that_are_no_floats(refused, tmp_path, dtype):  # noqa: F811
-    save(tmp_path / "m", tiny_checkpoint())
-    arrays = safetensors.numpy.load_file(tmp_path / "m")
-    rewrite(tmp_path / "m", arrays | {"embedding.weight": arrays["embedding.weight"].astype(dtype)})
-    line = refused("translate", "--model", tmp_path / "m", "x")
-    assert f"embedding.weight is stored as {dtype}; expected a floating dtype" in line
-
-
-@pytest.mark.parametrize("where", ["all", "model", "tokenizer"])
-def test_a_checkpoint_whose_text_is_nested_too_deeply(refused, tmp_path, where):  # noqa: F811
-    save(tmp_path / "m", tiny_checkpoint())
-    for depth in (300, 900, 100_000):
-        deep = "[" * depth + "]" * depth
-
-        def change(text, deep=deep):
-            return deep if where == "all" else f'{text[:-1]}, "{where}": {deep}}}'
-
-        rewrite(tmp_path / "m", change=change)
-        with at_once():
-            assert "m is no checkpoint that this version can read" in refused(
-                "translate", "--model", tmp_path / "m", "x"
-            )
+OTHERS = [
+    ("bert", "tokenizer.json", ("model", "vocab"), {"x": 1}),
+    ("gpt2", "vocab.json", ("Au",), 0),
+    ("gpt2", "config.json", ("vocab_size",), "300"),
+    ("marian", "vocab.json", ("<pad>",), None),
+    ("llama", "config.json", ("rope_parameters",), [1]),
+]
+PLACES += [pytest.param(case, marks=pytest.mark.proof) for case in OTHERS]  # whose models take long to make
 
 
 @pytest.fixture(scope="module")
-def published(tmp_path_factory):
-    """Directories of three kinds."""
-    folder = tmp_path_factory.mktemp("published")
-    found = {}
-    for build, words in ((hf.gpt2, "generate"), (hf.marian, "translate"), (hf.bert, "embed")):
-        found[words] = saved(build(), folder / words)
-    sentence_transformers(found["embed"])
-    return found
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("models")
 
 
-def files_of(published):
-    return [(words, path) for words, x in published.items() for path in sorted(x.rglob("*.json"))]
+def use(directory):
+    return [*directories.COMMAND[directory.name.split(".")[0]], "--model", directory]
 
 
-def test_a_directory_with_a_file_nested_too_deeply(refused, published):  # noqa: F811
-    checked = 0
-    for words, path in files_of(published):
-        good = path.read_bytes()
-        path.write_text(DEEP)
-        with at_once():
-            line = refused(words, "--model", published[words], "house")
-        path.write_bytes(good)
-        assert path.name in line
-        checked += 1
-    assert checked >= 8
+@pytest.mark.parametrize("case", PLACES, ids=lambda x: "-".join(map(str, x))[:60])
+def test_values_of_another_type(run, folder, case):
+    name, file, place, value = case
+    model = directories.write(folder / name)
+    with directories.changed(model / file, place, value) as directory:
+        code, err = run(*use(directory))
+        assert code == 2
+        assert name in err or "tokenizer" in err
+    assert run(*use(model))[0] == 0
 
 
-@pytest.mark.parametrize("size", [10**6, HUGE, 2**62])
-def test_a_directory_with_sizes_that_its_file_does_not_hold(refused, published, size):  # noqa: F811
-    names = {
-        "generate": ("vocab_size", "n_embd", "n_layer", "n_positions", "n_inner"),
-        "translate": ("vocab_size", "d_model", "encoder_layers", "encoder_ffn_dim", "num_beams"),
-        "embed": ("vocab_size", "hidden_size", "num_hidden_layers", "intermediate_size", "type_vocab_size"),
-    }
-    for words, fields in names.items():
-        path = published[words] / "config.json"
-        good = path.read_bytes()
-        for name in fields:
-            more = {name: size}
-            for side in ("layers", "ffn_dim"):
-                more |= (
-                    {f"decoder_{side}": size, "num_hidden_layers": size} if name == f"encoder_{side}" else {}
-                )
-            path.write_text(json.dumps(json.loads(good) | more))
-            with at_once():
-                line = refused(words, "--model", published[words], "house")
-            assert f"{size}" in line or "weights; the file has" in line
-        path.write_bytes(good)
+@pytest.mark.proof
+@pytest.mark.parametrize("name", directories.COMMAND)
+def test_values_of_any_type_anywhere(run, folder, name):
+    """Every field of every file takes every value; what is no number where one belongs is no traceback."""
+    for path in sorted(directories.write(folder / name).rglob("*.json")):
+        places = list(hostile.places(json.loads(path.read_text(encoding="utf-8"))))
+        for place, value in product(places[:30] + places[30:][-5:], [*hostile.VALUES[::2], hostile.DEEP]):
+            with directories.changed(path, place, value) as directory:
+                run(*use(directory))
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("name", directories.COMMAND)
+def test_damaged_files(run, folder, name):
+    model = directories.write(folder / name)
+    for path in sorted(x for x in model.rglob("*") if x.is_file()):
+        content = path.read_bytes()
+        for damaged in (b"", content[: len(content) // 2], content[::-1], b"\xff\xfe" + content, bytes(100)):
+            path.write_bytes(damaged)
+            run(*use(model))
+        path.unlink()
+        for make in (path.mkdir, lambda path=path: path.symlink_to(path.name)):
+            make()
+            run(*use(model))
+            path.rmdir() if path.is_dir() else path.unlink()
+        path.write_bytes(content)
+
+
+# ---- memory, and mistakes of our own ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError(), MemoryError("of 3 TiB"), RuntimeError("DefaultCPUAllocator: can't allocate memory")],
+)
+def test_no_memory(run, monkeypatch, error):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(translate, "run", fail)
+    code, err = run("translate", "x")
+    assert code == 2
+    assert f"error: not enough memory{': ' * bool(str(error))}{error}\n" in err
+
+
+@pytest.mark.parametrize("error", [TypeError("x"), RuntimeError("x"), KeyError("x"), AssertionError("x")])
+def test_a_mistake_of_ours_is_not_hidden(monkeypatch, error):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(translate, "run", fail)
+    with pytest.raises(type(error)):
+        main(step01_numpy, ["translate", "x"])
+
+
+# ---- streams ----------------------------------------------------------------------------------------------
+
+
+def test_what_was_read_before_a_fault_comes_first(monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"a\nb\nc\n\xe9\nd\n")))
+    found = lines.chunks([], 2)
+    assert [next(found), next(found)] == [["a", "b"], ["c"]]
+    with pytest.raises(ValueError, match="line 4: byte 0xe9 is not UTF-8"):
+        next(found)
+
+
+def test_standard_error_that_nobody_reads():
+    reader, writer = os.pipe()
+    os.close(reader)
+    with process.Aside(writer, "w") as stream:
+        assert stream.write(b"progress") == 8
+    stream = process.Output(os.open(os.devnull, os.O_RDONLY), "w")
+    with pytest.raises(OSError, match="standard output") as told:
+        stream.write(b"result")
+    stream.close()
+    assert told.value.filename == "standard output"
+
+
+def shell(command, *arguments, **options):
+    """Run a command of the shell, in which $PYTHON starts the program."""
+    environment = {**os.environ, "PYTHON": f"{sys.executable} -m step01_numpy", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        ["sh", "-c", command, "sh", *arguments], capture_output=True, env=environment, **options
+    )
+    assert b"Traceback" not in done.stderr
+    assert b"Exception ignored" not in done.stderr
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="shells and signals are POSIX")
+
+
+@posix
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        (
+            "$PYTHON describe --config gpt2 > /dev/full",
+            "describe: error: standard output: No space left on device",
+        ),
+        pytest.param("$PYTHON --help > /dev/full", ": error: standard output", marks=pytest.mark.proof),
+        pytest.param("$PYTHON describe --config gpt2 >&-", "standard output: Bad", marks=pytest.mark.proof),
+        pytest.param("$PYTHON translate <&-", "standard input: Bad", marks=pytest.mark.proof),
+        pytest.param("$PYTHON translate --beam 0 2>&-", "", marks=pytest.mark.proof),
+        pytest.param("$PYTHON translate --beam 0 2>/dev/full", "", marks=pytest.mark.proof),
+        pytest.param("$PYTHON train --data x --out / <&- >&- 2>&-", "", marks=pytest.mark.proof),
+        pytest.param(r'$PYTHON translate "$(printf "\351")"', "expected UTF-8", marks=pytest.mark.proof),
+        pytest.param("LC_ALL=C PYTHONUTF8=0 $PYTHON translate --model é x", "exist", marks=pytest.mark.proof),
+    ],
+)
+def test_streams_at_fault(command, expected):
+    code, out, err = shell(command)
+    assert (code, out) == (2, "")
+    assert expected in err
+    assert err.count("\n") == bool(expected)
+
+
+@posix
+def test_training_goes_on_without_streams(tmp_path):
+    """And no checkpoint gets the number of a stream that is closed, into which a library might write."""
+    write_corpus(tmp_path)
+    (tmp_path / "config.json").write_text(CONFIG)
+    command = "$PYTHON train --data . --out m --config config.json --steps 2 --save-every 1 <&- >&- 2>&-"
+    assert shell(command, cwd=tmp_path) == (0, "", "")
+    assert load(tmp_path / "m").training.step == 2
+
+
+@posix
+def test_closed_streams_are_opened(monkeypatch):
+    for name in ("stdin", "stdout", "stderr"):
+        monkeypatch.setattr(sys, name, None)
+    process.open_streams()
+    print("lost", file=sys.stderr, flush=True)
+    assert not process.has_output()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        next(lines.standard_input())
+    with pytest.raises(OSError, match="standard output"):
+        print("lost", flush=True)
+    process.forget_output()
+    sys.stdout.flush()
+
+
+# ---- signals ----------------------------------------------------------------------------------------------
+
+
+def heard():
+    """What starts the tests in the background makes its children deaf to SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+@posix
+@pytest.mark.parametrize(
+    "package", [pytest.param(x, marks=pytest.mark.proof) if "1" not in x else x for x in STAGES]
+)
+def test_ctrl_c_while_importing(tmp_path, package):
+    (tmp_path / "jaxtyping.py").write_text("import time\nprint('here', flush=True)\ntime.sleep(60)\n")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command, pipes = [sys.executable, "-m", package, "tour"], {"stdout": -1, "stderr": -1}
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, preexec_fn=heard, **pipes) as child:
+        assert child.stdout.readline() == b"here\n"
+        child.send_signal(signal.SIGINT)
+        assert child.wait(20) == 130
+        assert child.stderr.read() == b""
+
+
+def test_whoever_imports_a_stage_keeps_its_signals():
+    assert signal.getsignal(signal.SIGINT) is not import_module("step01_numpy.common.support.interrupt").end
+    assert not process.OURS
+
+
+@posix
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), pytest.param(signal.SIGINT, 130, marks=pytest.mark.proof)]
+)
+def test_a_training_that_is_stopped(tmp_path, number, code):
+    write_corpus(tmp_path)
+    (tmp_path / "config.json").write_text(CONFIG)
+    command = [sys.executable, "-m", "step01_numpy", "train", "--data", ".", "--out", "m", "--config"]
+    command += ["config.json", "--steps", "1000000", "--save-every", "1"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, preexec_fn=heard, stderr=-1) as child:
+        while not (tmp_path / "m").exists():
+            assert child.poll() is None
+            time.sleep(0.01)
+        child.send_signal(number)
+        assert child.wait(20) == code
+        assert child.stderr.read() == b"stopped; m is as it was last saved, if it was\n"
+    assert {x.name for x in tmp_path.iterdir()} == {"config.json", "m", "train.en", "train.fr"}
+    assert all(np.isfinite(x).all() for x in load(tmp_path / "m").state.values())
+
+
+def test_a_checkpoint_of_any_length(run, tmp_path):
+    """Truncated anywhere, or with a header that is JSON of another kind."""
+    save(tmp_path / "m", tiny_checkpoint())
+    whole = (tmp_path / "m").read_bytes()
+    size = int.from_bytes(whole[:8], "little")
+    headers = [
+        b"null",
+        b"[]",
+        b'"x"',
+        b"{}",
+        b'{"x": 1}',
+        b'{"__metadata__": 1}',
+        b'{"__metadata__": {"a": "b"}}',
+    ]
+    damaged = [x.ljust(size) for x in headers]
+    damaged = [whole[:8] + x + whole[8 + size :] for x in damaged] + [whole[:n] for n in range(0, 20, 3)]
+    for content in damaged:
+        (tmp_path / "cut").write_bytes(content)
+        for command in ("translate", "describe"):
+            assert run(command, "--model", tmp_path / "cut", *(["x"] * (command == "translate")))[0] == 2
+    assert command_line.USER_ERROR == 2

@@ -160,10 +160,27 @@ def test_json_gives_a_line_for_each_prompt(run, models):
     assert set(found[0]) == {"prompt", "text", "tokens", "ended"}
 
 
-def test_a_long_prompt_is_refused_by_its_number(refused):
-    message = refused("The house", "She sees the house. " * 9)
-    assert "prompt 2 has " in message
-    assert "expected at most 40 in all, the model's max_positions" in message
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_prompt_too_long_does_not_take_others_with_it(run, models, as_json):
+    long, options = "She sees the house. " * 9, ["--max-tokens", 15] + ["--json"] * as_json
+    code, out, err = run(*options, PROMPTS[0], long, PROMPTS[2])
+    expected = list(writer(models["gpt2"], "step01_numpy").write([PROMPTS[0], PROMPTS[2]]))
+    assert code == 2
+    if as_json:
+        nothing = {"prompt": long, "text": None, "tokens": [], "ended": False}
+        lines = [expected[0]._asdict(), nothing, expected[1]._asdict()]
+        assert [json.loads(line) for line in out.splitlines()] == lines
+    else:
+        assert out == "".join(f"{line}\n" for line in expected_texts(models, [PROMPTS[0]])) + "\n" + "".join(
+            f"{line}\n" for line in expected_texts(models, [PROMPTS[2]])
+        )
+    assert err.count("\n") == 1
+    assert "error: prompt 2 has " in err
+    assert "expected at most 40 in all, the model's max_positions" in err
+    assert err.endswith(f"; {'null' if as_json else 'an empty line'} stands in its place\n")
+
+
+def test_a_long_prompt_is_refused(refused):
     assert "and 39 shall follow" in refused("--max-tokens", 39, "The house")
 
 

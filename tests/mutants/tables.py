@@ -5,6 +5,7 @@ from tests.mutants.distributed import DISTRIBUTED
 from tests.mutants.embedding import EMBEDDING
 from tests.mutants.emulator import EMULATOR
 from tests.mutants.faults import FAULTS
+from tests.mutants.hostile_files import HOSTILE_FILES
 from tests.mutants.kernels import KERNELS
 from tests.mutants.loading import LOADING
 from tests.mutants.operators import OPERATORS
@@ -32,6 +33,7 @@ TABLES = {
     "searching": SEARCHING,
     "texts": TEXTS,
     "embedding": EMBEDDING,
+    "faults": FAULTS,
     "kernels": KERNELS,
     "emulator": EMULATOR,
     "tensor cores": TENSOR_CORES,
@@ -40,6 +42,6 @@ TABLES = {
     "oracle": ORACLE,
     "torch": TORCH,
     "options": OPTIONS,
-    "faults": FAULTS,
+    "hostile files": HOSTILE_FILES,
 }
 MUTANTS = [mutant for table in TABLES.values() for mutant in table]

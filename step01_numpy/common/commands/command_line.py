@@ -1,7 +1,6 @@
 """The command line, the same in every stage: `python -m step01_numpy COMMAND …`."""
 
 import argparse
-import os
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ from step01_numpy.common.commands import (
     evaluate,
     generate,
     parity,
+    process,
     search,
     tour,
     train,
@@ -32,7 +32,9 @@ COMMANDS = {
     "describe": describe,
 }
 EXTRAS = {"torch": "torch", "scipy": "text", "matplotlib": "viz"}  # optional packages that no command names
-USER_ERROR, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
+NO_MEMORY = ("can't allocate memory", "out of memory")  # said by PyTorch, on either device
+LONGEST = 2000  # characters of an error
+USER_ERROR, BROKEN_PIPE = 2, 141
 
 
 class Parser(argparse.ArgumentParser):
@@ -40,7 +42,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message):
         """Print the message and where help is, and exit with 2."""
-        self.exit(USER_ERROR, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+        self.exit(USER_ERROR, f"{self.prog}: error: {shortened(message)} (see {self.prog} --help)\n")
 
 
 def main(
@@ -70,17 +72,37 @@ def main(
     -------
     code : int
         0; 1 where `parity` finds a difference; 2 for a user's mistake, told in one line on stderr;
-        130 after Ctrl-C.
+        130 after Ctrl-C, 143 after SIGTERM, 141 where nobody reads on.
     """
-    _speak_utf8()
-    commands = COMMANDS | dict(commands or {})
+    process.open_streams()
+    context, commands = Context(stage, tuple(below), models), COMMANDS | dict(commands or {})
+    said = [f"python -m {stage.__name__}"]
     try:
-        chosen = build_parser(stage.__name__, commands).parse_args(arguments)
+        with process.signals(), warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            code = _run(arguments, commands, context, said)
+            process.flush()
+            return code
+    except KeyboardInterrupt as stop:
+        return process.code_of(stop)
+    except (ValueError, OSError, ImportError, MemoryError, RuntimeError) as error:
+        process.forget_output()
+        if isinstance(error, BrokenPipeError):  # whoever read our output has seen enough
+            return BROKEN_PIPE
+        if isinstance(error, RuntimeError) and not lacks_memory(error):
+            raise
+        print(f"{' '.join(said)}: error: {one_line(error)}", file=sys.stderr)
+        return USER_ERROR
+
+
+def _run(arguments, commands, context, said):
+    """Run the command that was typed; its name goes into `said`, before what is said of a mistake."""
+    try:
+        chosen = build_parser(context.stage.__name__, commands).parse_args(arguments)
     except SystemExit as stop:  # --help or a mistake, already told
         return stop.code
-    with warnings.catch_warnings():
-        warnings.showwarning = _show_warning
-        return _run(chosen, commands[chosen.command], Context(stage, tuple(below), models))
+    said.append(chosen.command)
+    return commands[chosen.command].run(chosen, context)
 
 
 def build_parser(program: str, available: Mapping[str, ModuleType] = COMMANDS) -> Parser:
@@ -104,23 +126,6 @@ def build_parser(program: str, available: Mapping[str, ModuleType] = COMMANDS) -
     return parser
 
 
-def _run(chosen, command, context) -> int:
-    try:
-        code = command.run(chosen, context)
-        sys.stdout.flush()
-        return code
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except BrokenPipeError:  # whoever read our output has seen enough; the interpreter's last flush may fail
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return BROKEN_PIPE
-    except (ValueError, OSError, ImportError) as error:
-        print(
-            f"python -m {context.stage.__name__} {chosen.command}: error: {one_line(error)}", file=sys.stderr
-        )
-        return USER_ERROR
-
-
 def one_line(error: Exception) -> str:
     """Tell an error in one line."""
     if isinstance(error, ModuleNotFoundError) and error.name in EXTRAS:
@@ -128,16 +133,23 @@ def one_line(error: Exception) -> str:
         return f'this needs the package {error.name}: pip install "attention-step-by-step[{extra}]"'
     if isinstance(error, OSError) and error.strerror:
         place = f"{error.filename}: " if error.filename else ""
-        return f"{place}{error.strerror}"
-    return " ".join(str(error).split()) or type(error).__name__
+        return shortened(f"{place}{error.strerror}")
+    if lacks_memory(error):
+        return shortened(f"not enough memory: {error}").removesuffix(":")
+    return shortened(str(error)) or type(error).__name__
+
+
+def shortened(message: str) -> str:
+    """Bring a message to one line of a length that can be read; it may repeat what a file holds."""
+    line = " ".join(message.split())
+    return line if len(line) <= LONGEST else line[:LONGEST] + " …"
+
+
+def lacks_memory(error: Exception) -> bool:
+    """Tell whether memory ran out, of which PyTorch says so in a RuntimeError."""
+    said = isinstance(error, RuntimeError) and any(x in str(error) for x in NO_MEMORY)
+    return said or isinstance(error, MemoryError)
 
 
 def _show_warning(message, category, filename, lineno, file=None, line=None):
-    print(f"note: {message}", file=sys.stderr)
-
-
-def _speak_utf8():
-    """Write UTF-8 whatever the locale says, so that French survives a pipe on every system."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    print(f"note: {' '.join(str(message).split())}", file=sys.stderr)

@@ -1,10 +1,11 @@
 """What a command knows of the stage that it runs for, and the options that commands share."""
 
 import argparse
+import os
 import sys
 from dataclasses import dataclass
 from importlib import import_module
-from math import isfinite
+from math import inf
 from pathlib import Path
 from types import ModuleType
 
@@ -52,6 +53,8 @@ class Context:
         return [*(Backend(import_module(name)) for name in self.below), self.backend]
 
 
+LIMIT = {int: 2**63, float: inf}  # what numbers stay below
+LONGEST = 40  # characters of a wrong number that are repeated
 ANY_MODEL = (
     "checkpoint to use, or a Hugging Face model: its directory, or its name on their Hub "
     "(default: the checkpoint shipped in the package)"
@@ -60,7 +63,7 @@ ANY_MODEL = (
 
 def add_model(parser: argparse.ArgumentParser, about: str = ANY_MODEL) -> None:
     """Add `--model`."""
-    parser.add_argument("--model", metavar="MODEL", type=Path, help=about)
+    parser.add_argument("--model", metavar="MODEL", type=file_path, help=about)
 
 
 def add_beam(parser: argparse.ArgumentParser) -> None:
@@ -109,6 +112,30 @@ def build_model(context: Context, path: Path, checkpoint: Checkpoint):
         raise ValueError(f"{path} does not hold the weights of its model: {error}") from error
 
 
+def utf8_text(argument: str) -> str:
+    """Read a text, for argparse: UTF-8, even where the locale knows no more than ASCII."""
+    try:
+        argument.encode()
+        return argument
+    except UnicodeEncodeError:
+        try:
+            return os.fsencode(argument).decode()
+        except UnicodeError:
+            raise argparse.ArgumentTypeError(f"{argument!r} is given; expected UTF-8 text") from None
+
+
+def file_name(argument: str) -> str:
+    """Read what names a file or a model, for argparse."""
+    if not argument or "\0" in argument:
+        raise argparse.ArgumentTypeError(f"{argument!r} is given; expected the name of a file")
+    return argument
+
+
+def file_path(argument: str) -> Path:
+    """Read a path, for argparse; an empty one would be the current directory."""
+    return Path(file_name(argument))
+
+
 def positive_integer(text: str) -> int:
     """Read an integer of at least 1, for argparse."""
     return _number(text, int, 1, "an integer of at least 1")
@@ -134,8 +161,10 @@ def _number(text, kind, least, expected):
         value = kind(text)
     except ValueError:
         value = None
-    if value is None or not isfinite(value) or value < least:
-        raise argparse.ArgumentTypeError(f"{text!r} is given; expected {expected}")
+    if value is None or not least <= value < LIMIT[kind]:
+        shown = text if len(text) <= LONGEST else text[:LONGEST] + "…"
+        expected += " and below 2**63" if value is not None and value > least else ""
+        raise argparse.ArgumentTypeError(f"{shown!r} is given; expected {expected}")
     return value
 
 

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from step01_numpy.common.commands.context import Context, add_json, positive_integer
+from step01_numpy.common.commands.context import Context, add_json, file_name, file_path, positive_integer
 from step01_numpy.common.configuration.model import ModelConfig
 from step01_numpy.common.pretrained.config import read_config
 from step01_numpy.common.pretrained.hub import locate
@@ -30,9 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument(
-        "--config", metavar="NAME_OR_FILE", help="a model known by name, or a JSON file of its configuration"
+        "--config",
+        metavar="NAME_OR_FILE",
+        type=file_name,
+        help="a model known by name, or a JSON file of its configuration",
     )
-    which.add_argument("--model", metavar="PATH", type=Path, help="a model's own file or directory")
+    which.add_argument("--model", metavar="PATH", type=file_path, help="a model's own file or directory")
     parser.add_argument(
         "--context",
         metavar="N",

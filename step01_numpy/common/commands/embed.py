@@ -2,15 +2,13 @@
 
 import argparse
 import io
-import itertools
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 
-from step01_numpy.common.commands.context import Context
-from step01_numpy.common.commands.translate import standard_input
+from step01_numpy.common.commands.context import Context, file_name, file_path, utf8_text
+from step01_numpy.common.commands.lines import chunks
 from step01_numpy.common.inference.embedding import Embedder
 from step01_numpy.common.pretrained.directory import load_model
 from step01_numpy.common.support.files import check_writable, write_atomically
@@ -30,11 +28,14 @@ LINES = 1024  # read before the first of them is embedded
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("text", metavar="TEXT", nargs="*", help="a line")
+    parser.add_argument("text", metavar="TEXT", type=utf8_text, nargs="*", help="a line")
     add_embedding_model(parser)
     form = parser.add_mutually_exclusive_group()
     form.add_argument(
-        "--out", metavar="FILE", type=Path, help="save the vectors there, (lines, d), in NumPy's .npy format"
+        "--out",
+        metavar="FILE",
+        type=file_path,
+        help="save the vectors there, (lines, d), in NumPy's .npy format",
     )
     form.add_argument("--json", action="store_true", help="print a JSON object for each line")
 
@@ -44,12 +45,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     if arguments.out is not None:
         check_writable(arguments.out)
     work, saved = Embedder(context.backend, load_model(arguments.model, context.backend)), []
-    if arguments.text:
-        lines = (line for text in arguments.text for line in text.split("\n"))
-    else:
-        lines = standard_input()
-    at_once = 1 if not arguments.text and sys.stdin.isatty() else LINES
-    while chunk := list(itertools.islice(lines, at_once)):
+    for chunk in chunks(arguments.text, LINES):
         vectors = work.embed(chunk)
         if arguments.out is not None:
             saved.append(vectors)
@@ -65,6 +61,7 @@ def add_embedding_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         metavar="MODEL",
+        type=file_name,
         required=True,
         help="a Hugging Face encoder: its directory, or its name on their Hub; or a checkpoint of ours",
     )

@@ -14,6 +14,7 @@ from step01_numpy.common.commands.context import (
     add_json,
     add_model,
     build_model,
+    file_name,
     progress_bar,
     translator,
 )
@@ -51,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data",
         metavar="PATH",
+        type=file_name,
         required=True,
         help="directory of line files (SPLIT.en, SPLIT.fr, plain or .gz), tab-separated file, or 'embedded'; "
         "for a language model: text file (plain or .gz), 'embedded' (its English side) or 'embedded-both'",

@@ -3,17 +3,18 @@
 import argparse
 import json
 from dataclasses import replace
-from pathlib import Path
 
 from step01_numpy.common.commands.context import (
     Context,
     add_json,
+    file_path,
     natural_number,
     number,
     positive_integer,
     positive_number,
+    utf8_text,
 )
-from step01_numpy.common.commands.translate import standard_input
+from step01_numpy.common.commands.lines import Refused, standard_input
 from step01_numpy.common.inference.writer import MAX_TOKENS, Writer
 from step01_numpy.common.pretrained.directory import load_model
 
@@ -22,7 +23,9 @@ HELP = """Continue prompts by a language model.
 Prompts come from the arguments, or from standard input (UTF-8), a line each, where there are none. Tokens are
 chosen as the authors of a Hugging Face model say; where nothing is said, the most probable one follows. With
 --temperature tokens are drawn at random, and the same seed gives the same text; 0 draws none. One prompt's
-text appears as it comes. With --json each prompt gives one line of JSON.
+text appears as it comes. With --json each prompt gives one line of JSON. Of several prompts, one that is too
+long for the model gives an empty line, or a text that is null: the others are continued all the same, then an
+error names it, and the exit code is 2.
 
 examples:
   {program} generate --model model.safetensors "The agreement on"
@@ -35,11 +38,11 @@ DRAWING = ("top_k", "top_p", "seed")  # what has a meaning only where tokens are
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("prompt", metavar="PROMPT", nargs="*", help="a text to continue")
+    parser.add_argument("prompt", metavar="PROMPT", type=utf8_text, nargs="*", help="a text to continue")
     parser.add_argument(
         "--model",
         metavar="MODEL",
-        type=Path,
+        type=file_path,
         required=True,
         help="checkpoint of a causal language model, or a Hugging Face GPT-2, Llama or Mistral: its "
         "directory, or its name on their Hub",
@@ -95,8 +98,11 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     if len(prompts) == 1 and beam == 1 and not arguments.json:
         _stream(writer, *prompts)
         return 0
-    for found in writer.write(prompts):
-        print(json.dumps(found._asdict()) if arguments.json else found.prompt + found.text, flush=True)
+    refused = Refused("null" if arguments.json else "an empty line")
+    for found in writer.write(prompts, refused=refused):
+        text = "" if found.text is None else found.prompt + found.text
+        print(json.dumps(found._asdict()) if arguments.json else text, flush=True)
+    refused.check()
     return 0
 
 

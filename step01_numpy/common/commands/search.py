@@ -4,7 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
-from step01_numpy.common.commands.context import Context, add_json, positive_integer
+from step01_numpy.common.commands.context import Context, add_json, file_path, positive_integer, utf8_text
 from step01_numpy.common.commands.embed import add_embedding_model
 from step01_numpy.common.inference.embedding import Embedder, cosines, ranking
 from step01_numpy.common.pretrained.directory import load_model
@@ -24,10 +24,10 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("query", metavar="QUERY", help="what is searched for")
+    parser.add_argument("query", metavar="QUERY", type=utf8_text, help="what is searched for")
     add_embedding_model(parser)
     parser.add_argument(
-        "--documents", metavar="FILE", type=Path, required=True, help="the documents, one a line"
+        "--documents", metavar="FILE", type=file_path, required=True, help="the documents, one a line"
     )
     parser.add_argument(
         "--top", metavar="N", type=positive_integer, default=10, help="documents to show (default: 10)"

@@ -10,7 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from step01_numpy.common.commands.context import SHIPPED_RECURRENT, Context, add_model, read_translator
+from step01_numpy.common.commands.context import (
+    SHIPPED_RECURRENT,
+    Context,
+    add_model,
+    file_path,
+    read_translator,
+    utf8_text,
+)
 from step01_numpy.common.display.alignment import alignment, with_alignment
 from step01_numpy.common.display.heat_map import WIDTH, beside, heat_map, legend, shorten, side_by_side
 from step01_numpy.common.display.page import page
@@ -42,12 +49,14 @@ PAGE = Path("build/tour.html")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("text", metavar="TEXT", nargs="?", default=TEXT, help="an English sentence")
+    parser.add_argument(
+        "text", metavar="TEXT", type=utf8_text, nargs="?", default=TEXT, help="an English sentence"
+    )
     add_model(parser, "checkpoint of a translator of ours (default: the two shipped in the package)")
     parser.add_argument(
         "--out",
         metavar="FILE",
-        type=Path,
+        type=file_path,
         help=f"page to write (default: {PAGE} for the last stage, else none)",
     )
 

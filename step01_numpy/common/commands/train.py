@@ -6,11 +6,13 @@ import json
 import sys
 import time
 from collections import deque
-from pathlib import Path
 
+from step01_numpy.common.commands import process
 from step01_numpy.common.commands.context import (
     Context,
     add_json,
+    file_name,
+    file_path,
     natural_number,
     positive_integer,
     positive_number,
@@ -65,6 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data",
         metavar="PATH",
+        type=file_name,
         action="append",
         required=True,
         help="for a translator: directory of line files (train.en, train.fr, plain or .gz), tab-separated "
@@ -74,7 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out",
         metavar="FILE",
-        type=Path,
+        type=file_path,
         required=True,
         help="checkpoint to write; an older one is replaced",
     )
@@ -86,7 +89,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=SCORES,
         help="attention of --model recurrent (default: the configuration's, additive)",
     )
-    parser.add_argument("--config", metavar="FILE", type=Path, help="JSON file, see below")
+    parser.add_argument("--config", metavar="FILE", type=file_path, help="JSON file, see below")
     _add_course(parser)
     add_json(parser)
 
@@ -128,7 +131,10 @@ def _run(arguments, context, trainer) -> int:
     except KeyboardInterrupt:
         print(f"stopped; {arguments.out} is as it was last saved, if it was", file=sys.stderr)
         raise
-    print(json.dumps(result) if arguments.json else _as_text(result))
+    if process.has_output():
+        print(json.dumps(result) if arguments.json else _as_text(result))
+    else:  # what was asked for is the file
+        print(f"note: standard output is closed; wrote {arguments.out}", file=sys.stderr)
     return 0
 
 

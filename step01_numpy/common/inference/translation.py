@@ -20,6 +20,11 @@ def longest_translation(source_length: int, max_positions: int) -> int:
     return min(2 * source_length + 10, max_positions)
 
 
+def raise_reason(number: int, reason: str) -> None:
+    """Refuse a line, and all with it."""
+    raise ValueError(reason)
+
+
 class Translator:
     """
     A model and its tokenizer, at work for a stage.
@@ -61,6 +66,7 @@ class Translator:
         first_line: int = 1,
         done: Callable | None = None,
         doubted: Callable | None = None,
+        refused: Callable | None = None,
     ) -> list[str]:
         """
         Return one line for each line; a blank one stays empty.
@@ -74,13 +80,16 @@ class Translator:
             Told after each batch how many lines it had.
         doubted : callable, optional
             Told in the end of each line that the model has not learned to translate: its number, and why.
+        refused : callable, optional
+            Told the number of each line of more tokens than the model takes, and what is wrong with it; its
+            translation is empty.
 
         Raises
         ------
         ValueError
-            For a line of more tokens than the model takes, naming it.
+            For such a line, if there is nobody to tell.
         """
-        sources = self._encode(lines, first_line)
+        sources = self._encode(lines, first_line, refused or raise_reason)
         translations, reasons = [""] * len(lines), [[] for _ in lines]
         order = sorted((i for i in range(len(lines)) if sources[i]), key=lambda i: len(sources[i]))
         rows = max(1, ROWS // self.beam)
@@ -130,14 +139,16 @@ class Translator:
             return longest_translation(source_length, self.max_positions)
         return min(room, self.max_positions)
 
-    def _encode(self, lines, first_line):
+    def _encode(self, lines, first_line, refused):
         blank = self.tokenizer.encode("")
         encoded = self.tokenizer.encode_batch([line.strip() for line in lines])
         sources = [[] if ids == blank else ids for ids in encoded]
-        for number, source in enumerate(sources, first_line):
+        for i, source in enumerate(sources):
             if len(source) > self.max_positions:
-                raise ValueError(
+                number, sources[i] = first_line + i, []
+                refused(
+                    number,
                     f"line {number} has {len(source)} tokens, <eos> included; "
-                    f"expected at most {self.max_positions}, the model's max_positions"
+                    f"expected at most {self.max_positions}, the model's max_positions",
                 )
         return sources

@@ -1,6 +1,6 @@
 """Continue prompts by a language model: tokens, batches, search or sampling, and text again."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -10,6 +10,7 @@ from step01_numpy.common.decoding.continuation import ENDED, adjusted, follow, g
 from step01_numpy.common.decoding.sampling import Sampler, Sampling, generators
 from step01_numpy.common.decoding.search import beam_search
 from step01_numpy.common.decoding.streaming import pieces
+from step01_numpy.common.inference.translation import raise_reason
 from step01_numpy.common.support import checks
 from step01_numpy.common.training.backend import Backend, Decoding
 
@@ -23,8 +24,10 @@ class Continuation(NamedTuple):
 
     Attributes
     ----------
-    prompt, text : str
-        What was given, and what follows it.
+    prompt : str
+        What was given.
+    text : str or None
+        What follows it; None where the prompt was refused.
     tokens : list of int
         Of the text, without an end.
     ended : bool
@@ -32,7 +35,7 @@ class Continuation(NamedTuple):
     """
 
     prompt: str
-    text: str
+    text: str | None
     tokens: list[int]
     ended: bool
 
@@ -91,9 +94,23 @@ class Writer:
         tokens = (int(rows[0]) for rows in steps if rows[0] != ENDED)
         return pieces(tokens, self.tokenizer.decode, self._shown(encoded[0]))
 
-    def write(self, prompts: Sequence[str]) -> Iterator[Continuation]:
-        """Yield what follows each of some prompts, batch by batch, the same as if each were alone."""
-        encoded = self.encode(prompts)
+    def write(self, prompts: Sequence[str], *, refused: Callable | None = None) -> Iterator[Continuation]:
+        """
+        Yield what follows each of some prompts, batch by batch, the same as if each were alone.
+
+        Parameters
+        ----------
+        prompts : sequence of str
+        refused : callable, optional
+            As in `encode`; no text follows such a prompt.
+        """
+        encoded = self.encode(prompts, refused=refused)
+        fitting = [i for i, ids in enumerate(encoded) if ids]
+        found = self._write([prompts[i] for i in fitting], [encoded[i] for i in fitting])
+        for prompt, ids in zip(prompts, encoded, strict=True):
+            yield next(found) if ids else Continuation(prompt, None, [], False)
+
+    def _write(self, prompts, encoded):
         room, draws, size = self.room(encoded), generators(self.seed, encoded), max(1, ROWS // self.beam)
         for i in range(0, len(encoded), size):
             batch = slice(i, i + size)
@@ -102,32 +119,42 @@ class Writer:
                 text = "".join(pieces(tokens, self.tokenizer.decode, self._shown(encoded[i])))
                 yield Continuation(prompts[i], text, tokens, len(tokens) < room[i])
 
-    def encode(self, prompts: Sequence[str]) -> list[list[int]]:
+    def encode(self, prompts: Sequence[str], *, refused: Callable | None = None) -> list[list[int]]:
         """
         Return the tokens of prompts; an empty one is the token that texts begin with.
+
+        Parameters
+        ----------
+        prompts : sequence of str
+        refused : callable, optional
+            Told the number, and what is wrong, of each prompt that is too long, or empty where the model
+            knows no such token; no tokens are returned for it.
 
         Raises
         ------
         ValueError
-            For a prompt that is too long, or empty where the model knows no such token, naming it.
+            For such a prompt, if there is nobody to tell.
         """
+        refused = refused or raise_reason
         first = [] if self.markers.first is None else [self.markers.first]
         encoded = [ids or first for ids in self.tokenizer.encode_batch(list(prompts))]
         more = 1 if self.max_tokens is None else self.max_tokens
         for number, ids in enumerate(encoded, 1):
             if not ids:
-                raise ValueError(f"prompt {number} is empty; expected text to continue")
+                refused(number, f"prompt {number} is empty; expected text to continue")
             room = None if self.max_tokens else self.defaults.room(len(ids))
             if room is not None and room < 1:
-                raise ValueError(
+                encoded[number - 1] = []
+                refused(
+                    number,
                     f"prompt {number} has {len(ids)} tokens, and the model's max_length, which counts them, "
-                    f"is {self.defaults.max_length}; expected fewer, or a number of tokens that shall follow"
+                    f"is {self.defaults.max_length}; expected fewer, or a number of tokens that shall follow",
                 )
-            if len(ids) + more > self.max_positions:
-                raise ValueError(
-                    f"prompt {number} has {len(ids)} tokens, and {more} shall follow; "
-                    f"expected at most {self.max_positions} in all, the model's max_positions"
-                )
+            elif len(ids) + more > self.max_positions:
+                reason = f"prompt {number} has {len(ids)} tokens, and {more} shall follow; "
+                reason += f"expected at most {self.max_positions} in all, the model's max_positions"
+                encoded[number - 1] = []
+                refused(number, reason)
         return encoded
 
     def room(self, encoded: Sequence[Sequence[int]]) -> list[int]:

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 from step01_numpy.common.pretrained.tokenizer_settings import cleaned
+from step01_numpy.common.support.library import refusals
 from step01_numpy.common.text.tokenizer import BOS, EOS, MASK, PAD, Tokenizer
 
 
@@ -105,15 +106,17 @@ class FastTokenizer:
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of a text, with the special tokens that the file puts around it."""
-        return self._backend.encode(text).ids
+        return self.encode_batch([text])[0]
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the ids of many texts, faster than one by one."""
-        return [encoding.ids for encoding in self._backend.encode_batch(list(texts))]
+        with refusals("the model's tokenizer cannot encode this"):
+            return [encoding.ids for encoding in self._backend.encode_batch(list(texts))]
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of ids, special tokens left out, and rows of a model that stand for no token."""
-        text = self._backend.decode(natural(ids), skip_special_tokens=True)
+        with refusals("the model's tokenizer cannot decode this"):
+            text = self._backend.decode(natural(ids), skip_special_tokens=True)
         return cleaned(text) if self._cleans_up else text
 
     def tokens(self, ids: Sequence[int]) -> list[str]:

@@ -14,6 +14,7 @@ from step01_numpy.common.pretrained.tokenizer_settings import (
     read_settings,
     surround,
 )
+from step01_numpy.common.support.library import refusals
 
 MARIAN_TOKENS = {"eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
 
@@ -85,12 +86,8 @@ def _check_size(directory, tokenizer, vocab_size):
 def _open_json(directory, description):
     path = directory / "tokenizer.json"
     parts = TOKENIZER_JSON.check(path, read_json(path))
-    try:
-        backend = _tokenizers().Tokenizer.from_file(str(path))
-    except ImportError:
-        raise
-    except Exception as error:  # the library raises plain Exception
-        raise ValueError(f"{path} describes no tokenizer ({error})") from error
+    with refusals(f"{path} describes no tokenizer"):
+        backend = _tokenizers().Tokenizer.from_buffer(path.read_bytes())
     if description.model_type in ("llama", "mistral"):
         check_prefix(read_settings(directory, description), parts)
     return _fast(directory, description, backend)
@@ -102,23 +99,23 @@ def _open_word_pieces(directory, description):
     if not settings.own:
         kind = settings.about.get("tokenizer_class", description.tokenizer_class)
         raise ValueError(f"{directory}: tokenizer_class is {kind!r}; expected 'BertTokenizer', for vocab.txt")
-    vocabulary = library.models.WordPiece.read_file(str(directory / "vocab.txt"))
-    tokenizer = library.implementations.BertWordPieceTokenizer(vocabulary)
-    return _fast(directory, description, library.Tokenizer.from_str(tokenizer.to_str()))
+    with refusals(f"{directory / 'vocab.txt'} describes no tokenizer"):
+        vocabulary = library.models.WordPiece.read_file(str(directory / "vocab.txt"))
+        tokenizer = library.implementations.BertWordPieceTokenizer(vocabulary)
+        backend = library.Tokenizer.from_str(tokenizer.to_str())
+    return _fast(directory, description, backend)
 
 
 def _open_bytes(directory, description):
     """Build GPT-2's tokenizer of vocab.json and merges.txt."""
     library = _tokenizers()
     paths = [str(directory / name) for name in ("vocab.json", "merges.txt")]
-    try:
+    with refusals(f"{' and '.join(paths)} describe no tokenizer"):
         vocabulary, merges = library.models.BPE.read_file(*paths)
         tokenizer = library.implementations.ByteLevelBPETokenizer(vocabulary, merges)
-    except Exception as error:  # the library raises plain Exception
-        raise ValueError(f"{' and '.join(paths)} describe no tokenizer ({error})") from error
-    if END_OF_TEXT in vocabulary:
-        tokenizer.add_special_tokens([END_OF_TEXT])
-    backend = library.Tokenizer.from_str(tokenizer.to_str())
+        if END_OF_TEXT in vocabulary:
+            tokenizer.add_special_tokens([END_OF_TEXT])
+        backend = library.Tokenizer.from_str(tokenizer.to_str())
     surround(backend, read_settings(directory, description), library)
     return _fast(directory, description, backend)
 
@@ -144,14 +141,15 @@ def _open_marian(directory, description):
         ) from error
     processors = []
     for name in ("source.spm", "target.spm"):
-        try:
-            processors.append(SentencePieceProcessor(model_file=str(directory / name)))
-        except (RuntimeError, OSError) as error:
-            raise ValueError(f"{directory / name} is no SentencePiece model ({error})") from error
+        with refusals(f"{directory / name} is no SentencePiece model"):
+            content = (directory / name).read_bytes()
+            processors.append(SentencePieceProcessor(model_proto=content))
     vocabulary, settings = read_json(directory / "vocab.json"), read_settings(directory, description)
+    wrong = [x for x, index in vocabulary.items() if type(index) is not int or index < 0]
+    if wrong:
+        raise ValueError(f"{directory / 'vocab.json'}: {wrong[0]} has no id of a token")
     named = {name: settings.token(name, token) for name, token in MARIAN_TOKENS.items()}
-    needed = [named["eos_token"], named["unk_token"]]
-    absent = [x for x in needed if not isinstance(vocabulary.get(x), int)]
+    absent = [x for x in (named["eos_token"], named["unk_token"]) if x not in vocabulary]
     if absent:
         raise ValueError(f"{directory / 'vocab.json'} lacks {' and '.join(absent)}")
     for index, token in settings.added.items():

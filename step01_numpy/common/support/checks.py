@@ -5,6 +5,8 @@ from math import isfinite
 from step01_numpy.common.support import options
 from step01_numpy.common.support.options import is_integer, is_number
 
+LARGEST, LARGEST_FLOAT = 2**63 - 1, 2.0**1023  # what int64 and float64 hold, about
+
 
 def attention(array_type, q, k, v, mask, bias, window, offset, scale, softcap) -> tuple:
     """
@@ -111,6 +113,7 @@ def positive(name, value):
     """Refuse a count that is no integer of at least 1."""
     if not is_integer(value) or value < 1:
         raise ValueError(f"{name} is {value!r}; expected an integer of at least 1")
+    at_most(name, value, "the largest size", LARGEST)
 
 
 def at_most(name, value, of_name, limit):
@@ -157,7 +160,7 @@ def state(expected, given):
 
 def above_zero(name, value):
     """Refuse what is no finite number above 0."""
-    if not (is_number(value) and isfinite(value) and value > 0):
+    if not (is_number(value) and 0 < value <= LARGEST_FLOAT):
         raise ValueError(f"{name} is {value!r}; expected a number above 0")
 
 

@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from step01_numpy.common.support.json_text import parse
+from step01_numpy.common.support.library import refusals
 from step01_numpy.common.text.as_typed import PLAIN
 
 PAD, BOS, EOS, UNK = range(4)
@@ -118,10 +119,8 @@ class Tokenizer:
             parse(text)
         except ValueError as error:
             raise ValueError(f"text is no JSON ({error}); {expected}") from error
-        try:
+        with refusals(f"text describes no tokenizer; {expected}"):
             backend = library.Tokenizer.from_str(text)
-        except Exception as error:  # the library raises plain Exception
-            raise ValueError(f"text describes no tokenizer ({error}); {expected}") from error
         found = tuple(backend.id_to_token(index) for index in range(len(SPECIAL_TOKENS)))
         if found != SPECIAL_TOKENS:
             raise ValueError(f"text is of a tokenizer whose first tokens are {found}; {expected}")
@@ -144,11 +143,12 @@ class Tokenizer:
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of a text, without special tokens; an unknown character becomes <unk>."""
-        return self._backend.encode(text, add_special_tokens=False).ids
+        return self.encode_batch([text])[0]
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the ids of many texts, faster than one by one."""
-        encodings = self._backend.encode_batch(list(texts), add_special_tokens=False)
+        with refusals("the tokenizer cannot encode this"):
+            encodings = self._backend.encode_batch(list(texts), add_special_tokens=False)
         return [encoding.ids for encoding in encodings]
 
     def tokens(self, ids: Sequence[int]) -> list[str]:

@@ -153,6 +153,8 @@ def read_configuration(path: str | Path, task: str | None = None) -> RunConfig:
         The task that is wanted; the file may name no other.
     """
     try:
+        if Path(path).exists() and not Path(path).is_file():  # of a device there might be no end
+            raise ValueError("it is no regular file; expected JSON")
         values = parse(Path(path).read_text(encoding="utf-8"))
         if task is not None and isinstance(values, dict):
             values = {"task": task} | values
