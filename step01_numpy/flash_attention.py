@@ -133,9 +133,7 @@ def _attend_backward(rule, d_out, q, out, lse, k, v, d_k, d_v, rows):
     norm, tiles = np.where(lse == -np.inf, 0, lse), rule.tiles(rows)  # (*heads, n, 1)
     if (abs(norm) > 16).any():  # its rounding shows in the weights: see what they sum to
         total = sum(np.exp(rule.scores(q, k, rows, x)[1] - norm).sum(axis=-1, keepdims=True) for x in tiles)
-        rounded = abs(total - 1) <= 16 * np.finfo(q.dtype).eps * abs(
-            norm
-        )  # or lse is of more keys than these
+        rounded = abs(total - 1) <= 16 * np.finfo(q.dtype).eps * abs(norm)  # or lse is of more keys
         d_out = d_out / np.where(rounded, total, 1)
     row_sum = (d_out * out).sum(axis=-1, keepdims=True)  # Σ_j d_weights_j weights_j
     d_q = np.zeros_like(q)

@@ -266,7 +266,7 @@ def _scores(rule, shifted, k_t, unit, *place) -> np.ndarray:
 
 def _far(norm) -> bool:
     """Whether some row's lse is so large that its rounding would show in the weights."""
-    return bool(abs(norm).max() >= _FAR)
+    return bool((abs(norm) >= _FAR).any())
 
 
 def _bounded(rule, q, longest) -> bool:

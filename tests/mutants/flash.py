@@ -16,6 +16,11 @@ def engine(name, target, old, new, test):
     return Mutant(name, target, old, new, f"tests/attention/test_flash_{test}")
 
 
+def threads(name, function, old, new, test):
+    target = f"step01_numpy.common.support.host:{function}"
+    return Mutant(name, target, old, new, f"tests/attention/test_flash_threads.py::{test}")
+
+
 PAPER = [
     paper("step01: sum not rescaled", "_attend", "total * fade", "total", "test_largest_score_moves_from_tile_to_tile"),
     paper("step01: out not rescaled", "_attend", "out * fade", "out", "test_largest_score_moves_from_tile_to_tile"),
@@ -75,4 +80,8 @@ ENGINE = [
     engine("engine: a row too few at the other edge", "flash_tiles:Rule._rows", "keys.stop - self.offset + self.left", "keys.stop - self.offset + self.left - 1", "engine.py::test_all_three_are_equal_on_the_whole_option_space"),
     engine("engine: middle of a band lost", "flash_tiles:Rule.tiles", "(first, before, edge), (before, after, width), (after, last, edge)", "(first, before, edge), (after, last, edge)", "engine.py::test_all_three_are_equal_on_the_whole_option_space"),
     engine("engine: exp2 wherever NumPy has one", "flash_plan:plan", 'not loop["current"].startswith("baseline")', "True", "engine.py::test_exp2_is_taken_where_numpy_has_a_vector_loop_for_it"),
+    threads("threads: BLAS given back by the first", "_OneThread.__exit__", "if not self._n_holders", "if True", "test_limits_of_threads_that_overlap_end_with_the_last"),
+    threads("threads: tasks taken after Ctrl-C", "share", "_exhaust(left)", "pass", "test_ctrl_c_waits_for_no_task"),
+    threads("threads: none can be started", "_start", "break", "raise", "test_where_no_thread_can_be_started_the_calling_one_does_all"),
+    threads("threads: OpenMP's limit gives back BLAS's", "one_thread", '.select(user_api="openmp")', "", "test_limits_of_threads_that_overlap_end_with_the_last"),
 ]  # fmt: skip
