@@ -132,10 +132,14 @@ def flash_attention_backward(
 def _attend_backward(rule, d_out, q, out, lse, k, v, d_k, d_v, rows):
     """Return d_q of the n queries in `rows`, and add their share to d_k and d_v."""
     heads = k.shape[:-2]
-    norm = np.where(lse == -np.inf, 0, lse)  # (*heads, n, 1)
+    norm, tiles = np.where(lse == -np.inf, 0, lse), rule.tiles(rows)  # (*heads, n, 1)
+    if (abs(norm) > 16).any():  # its rounding shows in the weights: see what they sum to
+        total = sum(np.exp(rule.scores(q, k, rows, x)[1] - norm).sum(axis=-1, keepdims=True) for x in tiles)
+        rounded = abs(total - 1) <= 16 * np.finfo(q.dtype).eps * abs(norm)  # or lse is of more keys
+        d_out = d_out / np.where(rounded, total, 1)
     row_sum = (d_out * out).sum(axis=-1, keepdims=True)  # Σ_j d_weights_j weights_j
     d_q = np.zeros_like(q)
-    for keys in rule.tiles(rows):
+    for keys in tiles:
         raw, scores = rule.scores(q, k, rows, keys)  # (*heads, n, w)
         weights = np.exp(scores - norm)  # those of the forward, made again
         d_v[..., keys, :] += repeat_heads_backward(weights.swapaxes(-1, -2) @ d_out, heads)

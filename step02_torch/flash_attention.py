@@ -123,10 +123,14 @@ def _backward(rule, d_out, q, k, v, out, lse):
 
 def _attend_backward(rule, d_out, q, out, lse, k, v, d_k, d_v, rows):
     """Return d_q of the n queries in `rows`, and add their share to d_k and d_v."""
-    norm = torch.where(lse == -torch.inf, 0, lse)  # (*kv_heads, group, n, 1)
+    norm, tiles = torch.where(lse == -torch.inf, 0, lse), rule.tiles(rows)  # (*kv_heads, group, n, 1)
+    if (abs(norm) > 16).any():  # its rounding shows in the weights: see what they sum to
+        total = sum(torch.exp(rule.scores(q, k, rows, x)[1] - norm).sum(dim=-1, keepdim=True) for x in tiles)
+        rounded = abs(total - 1) <= 16 * torch.finfo(q.dtype).eps * abs(norm)  # or lse is of more keys
+        d_out = d_out / torch.where(rounded, total, 1)
     row_sum = (d_out * out).sum(dim=-1, keepdim=True)  # Σ_j d_weights_j weights_j
     d_q = torch.zeros_like(q)
-    for keys in rule.tiles(rows):
+    for keys in tiles:
         raw, scores = rule.scores(q, k, rows, keys)
         weights = torch.exp(scores - norm)  # those of the forward, made again
         d_v[..., keys, :] += _sum_group(weights.mT @ d_out)

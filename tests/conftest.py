@@ -39,9 +39,8 @@ ENGINE = "tests.step01_engine"  # step 1 once more, with its engine in place of 
 RUNGS = "tests.step03_rungs"  # step 3 once more, with its kernels on the emulator
 FAMILY = ("attention", "bad_input", "flash_attention", "heads", "onnx", "options")
 ATTENDING = {"tests.parity.test_parity", *(f"tests.attention.test_{name}" for name in FAMILY)}
-BY_FUNCTION = ATTENDING - {"tests.attention.test_heads"} | {
-    "tests.attention.test_option_grid"
-}  # where flash attention is called by its name
+NUMBERS = {"tests.attention.test_flash_range", "tests.attention.test_option_grid"}  # too many for an emulator
+BY_FUNCTION = ATTENDING - {"tests.attention.test_heads"} | NUMBERS  # where flash attention is called by name
 
 
 def pytest_addoption(parser):

@@ -104,7 +104,7 @@ def _attend(rule, head, block, q, k_t, v, longest, buffer):
 
 
 def _raise(largest, scores):
-    """Raise the rows' running maximum to a tile's; return what to take off its scores, and the sums' factor."""
+    """Raise the rows' running maximum to a tile's: return what to take off its scores, and sums' factor."""
     previous, largest[:] = largest.copy(), np.maximum(largest, scores.max(axis=1))
     shift = np.where(np.isfinite(largest), largest, 0)
     return shift, np.exp(previous - shift)  # what was summed so far was relative to the previous maximum
@@ -268,7 +268,7 @@ def _scores(rule, shifted, k_t, unit, *place) -> np.ndarray:
 
 def _far(norm) -> bool:
     """Whether some row's lse is so large that its rounding would show in the weights."""
-    return bool(abs(norm).max() >= _FAR)
+    return bool((abs(norm) >= _FAR).any())
 
 
 def _bounded(rule, q, longest) -> bool:

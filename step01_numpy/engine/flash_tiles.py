@@ -45,11 +45,14 @@ class Rule(NamedTuple):
         if self.right is not None:
             last = min(last, rows.stop + self.offset + self.right)
             after = max(min(last, rows.start + 1 + self.offset + self.right), first)
+        if first >= last:
+            return []
         if edge is None or before > after:
             parts = [(first, last, edge or width)]
         else:
             parts = [(first, before, edge), (before, after, width), (after, last, edge)]
-        return [(self._rows(rows, keys), keys) for part in parts for keys in _equal_slices(*part)]
+        tiles = [(self._rows(rows, keys), keys) for part in parts for keys in _equal_slices(*part)]
+        return [(rows, keys) for rows, keys in tiles if rows.start < rows.stop]
 
     def _rows(self, rows, keys):
         """Leave out the rows that see none of these keys."""

@@ -151,6 +151,39 @@ def test_values_of_any_size(rng, size, sign):
 
 
 @pytest.mark.usefixtures("plan")
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("size", [1e28, 1e-30, 1e-35])
+def test_values_of_any_size_beside_ordinary_ones(rng, size, sign):
+    """Each column keeps its own digits, and a column may be large or small where only some keys are seen."""
+    q, k = np.full((300, 4), 12.0**0.5), np.full((720, 4), sign * 12.0**0.5)
+    v = rng.normal(size=(720, 3)) * [1, 0, size]
+    v[360:, 0] *= size
+    arrays, mask = (
+        [x.astype(np.float32) for x in (q, k, v)],
+        np.arange(720) >= np.where(np.arange(300) < 9, 360, 0)[:, None],
+    )
+    peer, expected = (
+        by_torch(arrays, np.zeros((300, 3)), mask, dtype)[0] for dtype in (torch.float32, torch.float64)
+    )
+    found = FLASH.forward(*arrays, mask)[0]
+    for rows in (slice(0, 9), slice(9, None)):
+        for column in range(3):
+            part = rows, column
+            assert_earned(found[part], peer[part], expected[part], "float32", 2)
+
+
+@pytest.mark.usefixtures("plan")
+@pytest.mark.parametrize("small", [0, 1])
+def test_squares_that_vanish_bound_nothing(rng, small):
+    """q or k of 1e-30, and a scale that makes scores of 300: the squares of such numbers are 0."""
+    arrays = [rng.normal(size=(300, 4)).astype(np.float32) for _ in range(3)]
+    expected = STANDARD.forward(*arrays, scale=100.0)[0]
+    arrays[small] *= np.float32(2.0**-100)
+    found = FLASH.forward(*arrays, scale=100.0 * 2.0**100)[0]
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+@pytest.mark.usefixtures("plan")
 def test_scale_can_make_scores_large(rng):
     arrays = [rng.normal(size=(300, 4)).astype(np.float32) for _ in range(3)]
     found, expected = (attend.forward(*arrays, scale=100.0)[0] for attend in (FLASH, STANDARD))

@@ -50,7 +50,7 @@ def n_threads():
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork")
 def test_a_forked_child_attends_while_its_parent_does():
-    """The child has none of the threads that were at work, and neither waits for them nor for their limits."""
+    """The child has none of the threads that were at work, and waits neither for them nor their limits."""
     code = """
     warnings.simplefilter("ignore")  # newer Pythons warn of what is tried here
     stop = threading.Event()

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from step01_numpy.common.parity.verdict import difference
 from tests.attention.test_attention import allowed
-from tests.tolerances import assert_earned, difference
+from tests.tolerances import assert_earned
 
 LENGTHS = [(113, 203), (128, 217), (108, 256), (512, 256), (257, 512)]
 HEADS, SLOPES = 4, np.array([1 / 2, 1 / 4, 1 / 16, 1 / 256])
@@ -50,7 +51,7 @@ def reordered(arrays, see, bias, softcap, features, keys):
 
 
 def peers(rng, *call):
-    """Return PyTorch's result with the largest error in four orders of its sums, for out and each gradient."""
+    """Return PyTorch's least accurate out, d_q, d_k and d_v of four orders of its sums, and the reference."""
     (q, k, *_), *_ = call
     orders = [(np.arange(q.shape[-1]), np.arange(k.shape[-2]))]
     orders += [tuple(map(rng.permutation, map(len, orders[0]))) for _ in range(3)]

@@ -7,12 +7,18 @@ from tests.mutants.mutant import Mutant
 
 def paper(name, function, old, new, test):
     target = f"step01_numpy.flash_attention:{function}"
-    return Mutant(name, target, old, new, f"tests/attention/test_flash_attention.py::{test}")
+    file = "" if "::" in test else "test_flash_attention.py::"
+    return Mutant(name, target, old, new, f"tests/attention/{file}{test}")
 
 
 def engine(name, target, old, new, test):
     target = f"step01_numpy.engine.{target}"
     return Mutant(name, target, old, new, f"tests/attention/test_flash_{test}")
+
+
+def threads(name, function, old, new, test):
+    target = f"step01_numpy.common.support.host:{function}"
+    return Mutant(name, target, old, new, f"tests/attention/test_flash_threads.py::{test}")
 
 
 PAPER = [
@@ -35,6 +41,8 @@ PAPER = [
     paper("step01: window's last tile lost", "_Rule.tiles", "rows.stop + self.offset + self.right", "rows.start + self.offset + self.right", "test_window"),
     paper("step01: tiles before a window are read", "_Rule.tiles", "rows.start + self.offset - self.left", "0", "test_tiles_that_no_query_sees_are_not_read"),
     paper("step01: weights from unnormalised scores", "_attend_backward", "scores - norm", "scores - 0 * norm", "test_lengths_around_tile_edges"),
+    paper("step01: large lse taken as it is", "_attend_backward", "(abs(norm) > 16).any()", "False", "test_flash_range.py::test_scores_of_any_size"),
+    paper("step01: any lse is of these keys alone", "_attend_backward", "* abs(norm)", "* np.inf", "test_flash_range.py::test_keys_that_are_not_all_find_their_own_share"),
     paper("step01: row sum forgotten", "_attend_backward", "d_weights - row_sum", "d_weights", "test_lengths_around_tile_edges"),
     paper("step01: d_q of the last tile alone", "_attend_backward", "d_q += ", "d_q = ", "test_lengths_around_tile_edges"),
     paper("step01: d_k of the last queries alone", "_attend_backward", "d_k[..., keys, :] +=", "d_k[..., keys, :] =", "test_lengths_around_tile_edges"),
@@ -52,11 +60,17 @@ ENGINE = [
     engine("engine: bounded by the average", "flash:_longest", "np.vecdot(x, x).max()", "np.vecdot(x, x).mean()", "engine.py::test_one_long_query_and_one_long_key"),
     engine("engine: bound without the scale", "flash:_bounded", " * abs(rule.scale)", "", "engine.py::test_scale_can_make_scores_large"),
     engine("engine: bounded whatever the bias", "flash:_bounded", "rule.bias is None and", "", "engine.py::test_bias_can_make_scores_large"),
-    engine("engine: huge values without the maximum", "flash:_forward", "_TAME[0] < _longest(v[kv_head]) < _TAME[1]", "_TAME[0] < _longest(v[kv_head])", "engine.py::test_values_of_any_size"),
-    engine("engine: tiny values without the maximum", "flash:_forward", "_TAME[0] < _longest(v[kv_head]) < _TAME[1]", "_longest(v[kv_head]) < _TAME[1]", "engine.py::test_values_of_any_size"),
+    engine("engine: huge values without the maximum", "flash:_tame", " and sizes.max() < _TAME[1]", "", "engine.py::test_values_of_any_size"),
+    engine("engine: tiny values without the maximum", "flash:_tame", "_TAME[0] < smallest and ", "", "engine.py::test_values_of_any_size"),
+    engine("engine: tiny values beside others", "flash:_tame", "sizes.min()", "sizes.max()", "engine.py::test_values_of_any_size_beside_ordinary_ones"),
+    engine("engine: squares that vanish", "flash:_longest", "_FAINT", "0", "engine.py::test_squares_that_vanish_bound_nothing"),
+    engine("engine: large lse taken as it is", "flash:_far", "_FAR", "np.inf", "range.py::test_scores_of_any_size"),
+    engine("engine: sum again without its maximum", "flash:_attend_backward", "if far:", "if False:", "range.py::test_a_bias_that_hides_all_keys_of_a_row_alike"),
+    engine("engine: row sum of the forward's tiles", "flash:_sum_again", "np.where(own, weighted / total, row_sum)", "row_sum", "range.py::test_scores_of_any_size"),
+    engine("engine: any lse is of these keys alone", "flash:_sum_again", "abs(norm)", "np.inf", "range.py::test_keys_that_are_not_all_find_their_own_share"),
     engine("engine: row sum forgotten", "flash:_attend_backward", "-row_sum", "0 * row_sum", "attention.py::test_lengths_around_tile_edges"),
-    engine("engine: weights from unnormalised scores", "flash:_attend_backward", "-norm", "0 * norm", "attention.py::test_lengths_around_tile_edges"),
-    engine("engine: lse under the softcap", "flash:_attend_backward", "scores -= norm[own]", "pass", "attention.py::test_scale_and_softcap"),
+    engine("engine: weights from unnormalised scores", "flash:_shifted", "-norm", "0 * norm", "attention.py::test_lengths_around_tile_edges"),
+    engine("engine: lse under the softcap", "flash:_scores", "scores += shifted[:, -1:]", "pass", "attention.py::test_scale_and_softcap"),
     engine("engine: pieces that add to one d_q", "flash:attend_backward", "d_q.sum(axis=0)", "d_q[0]", "attention.py::test_lengths_around_tile_edges"),
     engine("engine: d_k's scale forgotten", "flash:_backward", "d_k[kv_head][piece] *= rule.scale", "pass", "attention.py::test_scale_and_softcap"),
     engine("engine: hidden on one side alone", "flash_tiles:Rule.hide", "if self.left is not None", "if self.left is not None and self.right is None", "attention.py::test_window"),
@@ -66,4 +80,8 @@ ENGINE = [
     engine("engine: a row too few at the other edge", "flash_tiles:Rule._rows", "keys.stop - self.offset + self.left", "keys.stop - self.offset + self.left - 1", "engine.py::test_all_three_are_equal_on_the_whole_option_space"),
     engine("engine: middle of a band lost", "flash_tiles:Rule.tiles", "(first, before, edge), (before, after, width), (after, last, edge)", "(first, before, edge), (after, last, edge)", "engine.py::test_all_three_are_equal_on_the_whole_option_space"),
     engine("engine: exp2 wherever NumPy has one", "flash_plan:plan", 'not loop["current"].startswith("baseline")', "True", "engine.py::test_exp2_is_taken_where_numpy_has_a_vector_loop_for_it"),
+    threads("threads: BLAS given back by the first", "_OneThread.__exit__", "if not self._n_holders", "if True", "test_limits_of_threads_that_overlap_end_with_the_last"),
+    threads("threads: tasks taken after Ctrl-C", "share", "_exhaust(left)", "pass", "test_ctrl_c_waits_for_no_task"),
+    threads("threads: none can be started", "_start", "break", "raise", "test_where_no_thread_can_be_started_the_calling_one_does_all"),
+    threads("threads: OpenMP's limit gives back BLAS's", "one_thread", '.select(user_api="openmp")', "", "test_limits_of_threads_that_overlap_end_with_the_last"),
 ]  # fmt: skip
