@@ -115,7 +115,7 @@ class Block(Layer):
         window = None if config.window is None else (config.window - 1, None)
         self.options = {"causal": causal, "window": window}
         heads = config.d_model, config.n_heads, config.n_kv_heads
-        options = {"bias": config.bias, "attend": attend, "rng": rng}
+        options = {"d_head": config.d_head, "bias": config.bias, "attend": attend, "rng": rng}
         self.self_attention = MultiHeadAttention(*heads, rotary=_rotary(config), **options)
         self.self_attention_residual = Residual(config, rng=rng)
         self.cross_attention = MultiHeadAttention(*heads, **options) if cross else None
@@ -191,4 +191,4 @@ def _rotary(config: ModelConfig) -> Rotary | None:
     if config.positions != "rotary":
         return None
     options = {"base": config.rotary_base, "scaling": config.rotary_scaling}
-    return Rotary(config.d_model // config.n_heads, **options)
+    return Rotary(config.head_size, **options)

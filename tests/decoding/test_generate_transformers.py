@@ -27,7 +27,7 @@ FAMILIES = {  # class, configuration, and what random embeddings and other weigh
     "gpt2": ("GPT2LMHeadModel", GPT2, 5.0, 15.0),
     "llama": ("LlamaForCausalLM", LLAMA, 8.0, 8.0),
     "llama3": ("LlamaForCausalLM", LLAMA | {"rope_parameters": SCALING}, 8.0, 8.0),
-    "mistral": ("MistralForCausalLM", LLAMA | {"sliding_window": 3, "head_dim": 6}, 8.0, 8.0),
+    "mistral": ("MistralForCausalLM", LLAMA | {"sliding_window": 3, "head_dim": 10}, 8.0, 8.0),
     "marian": ("MarianMTModel", MARIAN | {"max_position_embeddings": 48}, 40.0, 15.0),
 }
 

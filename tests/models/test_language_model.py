@@ -23,6 +23,7 @@ VARIANTS = {
     "Llama": LLAMA,
     "Llama 2": {**LLAMA, "rotary_scaling": None, "n_kv_heads": None, "rotary_base": 10000.0},
     "Mistral": {**LLAMA, "window": 3},
+    "Mistral Nemo": {**LLAMA, "d_head": 4},
     "dropout": {**GPT_2, "dropout": 0.3},
     "BERT, dropout": {**BERT, "dropout": 0.3},
 }
@@ -190,6 +191,7 @@ def test_bad_input(stage, rng, tokens, mask, message):
         ("norm", "batch", "norm is 'batch'"),
         ("activation", "elu", "activation is 'elu'"),
         ("head", "two", "head is 'two'"),
+        ("d_head", 0, "d_head is 0; expected an integer of at least 1"),
         ("window", 0, "window is 0"),
         ("rotary_scaling", (1.0, 2.0), r"rotary_scaling is \(1.0, 2.0\)"),
         ("norm_eps", 0.0, "norm_eps is 0.0"),

@@ -110,6 +110,7 @@ OURS = {
     "GPT-2": {"architecture": "decoder", "positions": "learned"},
     "Llama": LLAMA | {"n_kv_heads": 1, "tied": False},
     "Mistral": LLAMA | {"window": 4},
+    "Mistral Nemo": LLAMA | {"n_kv_heads": 1, "n_heads": 2, "d_head": 8},
 }
 
 
@@ -125,7 +126,7 @@ def test_parameters_equal_those_of_our_models(package, name):
     assert total(groups(config, 1)).parameters == sum(x.size for x in backend.state(model).values())
 
 
-@pytest.mark.parametrize("name", ["of 2017", "pre-norm, grouped", "GPT-2", "Llama"])
+@pytest.mark.parametrize("name", ["of 2017", "pre-norm, grouped", "GPT-2", "Llama", "Mistral Nemo"])
 def test_cached_numbers_equal_those_of_our_models(name):
     """A text of 5 tokens; in an encoder-decoder also 7 of the source, cached for cross-attention."""
     config, _, model = build(name, "step01_numpy")

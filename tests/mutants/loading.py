@@ -30,7 +30,7 @@ LOADING = [
     Mutant("rotary positions interleaved", "step01_numpy.blocks:_rotary", '"scaling": config.rotary_scaling', '"scaling": config.rotary_scaling, "interleaved": True', f"tests/pretrained/test_directory.py::{NUMBERS}"),
     Mutant("Marian's positions interleaved", "step01_numpy.blocks:PositionalInput.forward", 'self.kind == "sinusoidal"', "True", "tests/pretrained/test_directory.py::test_translations"),
     loading("older spelling of rotary scaling ignored", "pretrained.fields:rotary", 'or config.get("rope_scaling") ', "", "test_the_older_spelling_of_rotary_scaling"),
-    loading("head size ignored", "pretrained.fields:n_heads", "if size is not None and", "if False and", "test_what_we_cannot_honour", "pretrained/test_config.py"),
+    loading("head size ignored", "pretrained.config:fields", FOUND, FOUND + "; found['d_head'] = None", NUMBERS),
     loading("names of 2018 unknown", "pretrained.weights:_spelling", "name not in found and ", "False and ", "test_older_files"),
     loading("a head that differs is thrown away", "pretrained.weights:_check_copies", "not np.array_equal(files.array(a), files.array(b))", "False", "test_a_copy_of_the_embedding"),
     loading("unknown tensors ignored", "pretrained.weights:_check_names", "extra = [", "extra = [] and [", "test_tensors_at_fault"),

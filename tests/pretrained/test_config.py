@@ -55,6 +55,7 @@ EXPECTED = {
     "llama": {
         **COMMON,
         "n_kv_heads": None,
+        "d_head": None,
         "d_ff": 64,
         "dropout": 0.0,
         "norm_first": True,
@@ -124,7 +125,9 @@ def test_every_family_is_tested():
         (GPT2 | {"activation_function": "gelu"}, {"activation": "gelu"}),
         (GPT2 | {"layer_norm_epsilon": 1e-3, "resid_pdrop": 0.0}, {"norm_eps": 1e-3, "dropout": 0.0}),
         (LLAMA | {"num_key_value_heads": 2}, {"n_kv_heads": 2}),
-        (LLAMA | {"rms_norm_eps": 1e-3, "head_dim": 8}, {"norm_eps": 1e-3}),
+        (LLAMA | {"rms_norm_eps": 1e-3, "head_dim": 8}, {"norm_eps": 1e-3, "d_head": None}),
+        (LLAMA | {"head_dim": 16}, {"d_head": 16}),
+        (MISTRAL | {"head_dim": 10, "num_attention_heads": 3}, {"d_head": 10, "n_heads": 3}),
         (LLAMA | {"tie_word_embeddings": True}, {"tied": True}),
         (LLAMA | {"attention_bias": True, "mlp_bias": True}, {"bias": True}),
         (LLAMA | {"rope_theta": 5e5}, {"rotary_base": 5e5, "rotary_scaling": None}),
@@ -167,7 +170,7 @@ REFUSED = [
     (BERT | {"hidden_size": None}, "it lacks hidden_size"),
     (GPT2 | {"scale_attn_weights": False}, "scale_attn_weights is false; expected true"),
     (GPT2 | {"scale_attn_by_inverse_layer_idx": True}, "scale_attn_by_inverse_layer_idx is true"),
-    (LLAMA | {"head_dim": 16}, "head_dim is 16; expected hidden_size / num_attention_heads, 32 / 4"),
+    (LLAMA | {"num_attention_heads": 5}, "n_heads is 5, which does not divide d_model 32"),
     (LLAMA | {"attention_bias": True}, "attention_bias and mlp_bias are True and False; expected them equal"),
     (
         LLAMA | {"rope_scaling": {"type": "linear", "factor": 2.0}},

@@ -50,8 +50,10 @@ MODELS = {
     "llama, scaled and grouped": lambda: hf.llama(**SCALED),
     "llama, tied, one key head": lambda: hf.llama(tie_word_embeddings=True, num_key_value_heads=1),
     "llama with biases": lambda: hf.llama(attention_bias=True, mlp_bias=True),
+    "llama, heads of another size": lambda: hf.llama(head_dim=10, attention_bias=True, mlp_bias=True),
     "llama without a head": lambda: hf.llama("LlamaModel"),
     "mistral": lambda: hf.mistral(),
+    "mistral, heads of another size": lambda: hf.mistral(head_dim=6),
     "mistral without a window": lambda: hf.mistral(sliding_window=None),
 }
 

@@ -55,9 +55,11 @@ class ModelConfig(Configuration):
     ----------
     vocab_size : int
     d_model, n_heads : int
-        n_heads divides d_model.
+        n_heads divides d_model, unless d_head is given.
     n_kv_heads : int or None
         Key/value heads, dividing n_heads; as many as heads when None.
+    d_head : int or None
+        Size of a head; d_model / n_heads when None.
     d_ff, n_layers : int
         Width of the feed-forward; blocks in the encoder, and as many in the decoder.
     dropout : float
@@ -101,6 +103,7 @@ class ModelConfig(Configuration):
     d_model: int = 128
     n_heads: int = 4
     n_kv_heads: int | None = None
+    d_head: int | None = None
     d_ff: int = 256
     n_layers: int = 3
     dropout: float = 0.1
@@ -127,7 +130,7 @@ class ModelConfig(Configuration):
     def __post_init__(self):
         for name in ("vocab_size", "d_model", "n_heads", "d_ff", "n_layers", "max_positions"):
             checks.positive(name, getattr(self, name))
-        checks.divides("n_heads", self.n_heads, "d_model", self.d_model)
+        checks.head_size(self.d_head, self.d_model, self.n_heads)
         if self.n_kv_heads is not None:
             checks.divides("n_kv_heads", self.n_kv_heads, "n_heads", self.n_heads)
         checks.rate("dropout", self.dropout)
@@ -154,11 +157,16 @@ class ModelConfig(Configuration):
         if self.positions.startswith("sinusoidal"):
             checks.divides("2", 2, "d_model", self.d_model)
         if self.positions == "rotary":
-            checks.divides("2", 2, "the head size", self.d_model // self.n_heads)
+            checks.divides("2", 2, "the head size", self.head_size)
         if self.window is not None:
             checks.positive("window", self.window)
         if self.rotary_scaling is not None:
             checks.rotary_scaling(self.rotary_scaling)
+
+    @property
+    def head_size(self) -> int:
+        """D, the numbers of a head's query or key."""
+        return checks.head_size(self.d_head, self.d_model, self.n_heads)
 
     @property
     def family(self) -> str:

@@ -5,8 +5,8 @@ from step01_numpy.common.pretrained.fields import (
     activation,
     at,
     equal,
+    head_size,
     joint_vocabulary,
-    n_heads,
     nullable,
     rotary,
 )
@@ -77,8 +77,9 @@ LLAMA = Family(
     fields={
         "vocab_size": at("vocab_size"),
         "d_model": at("hidden_size"),
-        "n_heads": n_heads,
+        "n_heads": at("num_attention_heads"),
         "n_kv_heads": at("num_key_value_heads", default=None),
+        "d_head": head_size(),
         "d_ff": at("intermediate_size"),
         "n_layers": at("num_hidden_layers"),
         "activation": activation("hidden_act", "silu"),

@@ -115,9 +115,12 @@ def joint_vocabulary(config: dict) -> int:
     return size
 
 
-def n_heads(config: dict) -> int:
-    """Return the number of heads, and refuse heads that do not share out the width exactly."""
-    count, size, width = at("num_attention_heads")(config), config.get("head_dim"), at("hidden_size")(config)
-    if size is not None and size * count != width:
-        raise ValueError(f"head_dim is {size}; expected hidden_size / num_attention_heads, {width} / {count}")
-    return count
+def head_size(default: int | None = None) -> Callable:
+    """Return the function that looks up the size of a head: None where heads share out the width exactly."""
+
+    def look_up(config):
+        size = at("head_dim", default=default)(config)
+        shared = at("num_attention_heads")(config) * (size or 0) == at("hidden_size")(config)
+        return None if shared else size
+
+    return look_up

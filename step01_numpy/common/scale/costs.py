@@ -80,13 +80,13 @@ def segments(c: ModelConfig) -> Cost:
 
 def projections(c: ModelConfig) -> Cost:
     """Count the four around an attention: to q, k and v, and from the heads."""
-    d, d_kv = c.d_model, kv_width(c)
-    return linear(d, d, c.bias) * 2 + linear(d, d_kv, c.bias) * 2
+    d, d_q, d_kv = c.d_model, c.n_heads * c.head_size, kv_width(c)
+    return linear(d, d_q, c.bias) + linear(d, d_kv, c.bias) * 2 + linear(d_q, d, c.bias)
 
 
 def attention(c: ModelConfig, n_keys: int) -> Cost:
     """Count no weight at all, but q kᵀ and weights v: over the keys in sight, all heads together."""
-    return Cost(flop=2 * (2 * c.d_model * n_keys))
+    return Cost(flop=2 * (2 * c.n_heads * c.head_size * n_keys))
 
 
 def feed_forward(c: ModelConfig) -> Cost:
@@ -107,7 +107,7 @@ def transform(c: ModelConfig) -> Cost:
 
 def kv_width(c: ModelConfig) -> int:
     """Return the size of a token's keys in one block, all heads together, which is the values' too."""
-    return c.d_model // c.n_heads * (c.n_kv_heads or c.n_heads)
+    return c.head_size * (c.n_kv_heads or c.n_heads)
 
 
 def keys_in_sight(c: ModelConfig, context: int) -> int:

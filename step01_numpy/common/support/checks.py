@@ -141,6 +141,17 @@ def divides(name, value, of_name, of):
         raise ValueError(f"{name} is {value}, which does not divide {of_name} {of}")
 
 
+def head_size(d_head, d_model, n_heads):
+    """Return the size of a head: the one given, or d_model / n_heads, refused where it is no integer."""
+    if d_head is None:
+        divides("n_heads", n_heads, "d_model", d_model)
+        return d_model // n_heads
+    positive("d_model", d_model)
+    positive("n_heads", n_heads)
+    positive("d_head", d_head)
+    return d_head
+
+
 def broadcastable(name, x, shape):
     """Refuse an array that does not broadcast to `shape`, or that would enlarge it."""
     trailing = shape[max(0, len(shape) - len(x.shape)) :]
