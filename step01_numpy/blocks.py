@@ -7,11 +7,11 @@ from jaxtyping import Bool, Float, Int
 
 from step01_numpy.arrays import Array
 from step01_numpy.attention import STANDARD, Attend
+from step01_numpy.block_attention import block_attention
 from step01_numpy.common.configuration.model import ModelConfig
 from step01_numpy.common.support import checks
 from step01_numpy.feed_forward import ACTIVATIONS, FeedForward
 from step01_numpy.layers import NORMS, Dropout, Embedding, LearnedPositions
-from step01_numpy.multi_head_attention import MultiHeadAttention
 from step01_numpy.parameters import Layer, Linear, Parameter, normal
 from step01_numpy.positions import sinusoids
 from step01_numpy.rotary import Rotary
@@ -114,6 +114,8 @@ class Block(Layer):
     Parameters
     ----------
     config : ModelConfig
+    number : int
+        Which block of the stack, counted from 0.
     causal : bool
         Whether a position sees itself and what is before it, or everything.
     cross : bool
@@ -127,19 +129,19 @@ class Block(Layer):
     def __init__(
         self,
         config: ModelConfig,
+        number: int = 0,
         *,
         causal: bool = False,
         cross: bool = False,
         attend: Attend = STANDARD,
         rng=None,
     ):
-        window = None if config.window is None else (config.window - 1, None)
-        self.options = {"causal": causal, "window": window}
-        heads = config.d_model, config.n_heads, config.n_kv_heads
-        options = {"d_head": config.d_head, "bias": config.bias, "attend": attend, "rng": rng}
-        self.self_attention = MultiHeadAttention(*heads, rotary=_rotary(config), **options)
+        window = config.window_of(number)
+        self.options = {"causal": causal, "window": None if window is None else (window - 1, None)}
+        options = {"attend": attend, "rng": rng}
+        self.self_attention = block_attention(config, rotary=_rotary(config), **options)
         self.self_attention_residual = Residual(config, rng=rng)
-        self.cross_attention = MultiHeadAttention(*heads, **options) if cross else None
+        self.cross_attention = block_attention(config, **options) if cross else None
         self.cross_attention_residual = Residual(config, rng=rng) if cross else None
         options = {"activation": config.activation, "gated": config.gated, "bias": config.bias, "rng": rng}
         self.feed_forward = FeedForward(config.d_model, config.d_ff, **options)

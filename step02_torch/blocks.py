@@ -9,9 +9,9 @@ from step01_numpy.common.configuration.model import ModelConfig
 from step01_numpy.common.support import checks
 from step02_torch.arrays import Array
 from step02_torch.attention import STANDARD, Attend
+from step02_torch.block_attention import block_attention
 from step02_torch.feed_forward import ACTIVATIONS, FeedForward
 from step02_torch.layers import NORMS, Dropout, Embedding, LearnedPositions
-from step02_torch.multi_head_attention import MultiHeadAttention
 from step02_torch.parameters import Layer, Linear, Parameter, normal
 from step02_torch.positions import sinusoids
 from step02_torch.rotary import Rotary
@@ -92,6 +92,8 @@ class Block(Layer):
     Parameters
     ----------
     config : ModelConfig
+    number : int
+        Which block of the stack, counted from 0.
     causal : bool
         Whether a position sees itself and what is before it, or everything.
     cross : bool
@@ -105,6 +107,7 @@ class Block(Layer):
     def __init__(
         self,
         config: ModelConfig,
+        number: int = 0,
         *,
         causal: bool = False,
         cross: bool = False,
@@ -112,13 +115,12 @@ class Block(Layer):
         rng=None,
     ):
         super().__init__()
-        window = None if config.window is None else (config.window - 1, None)
-        self.options = {"causal": causal, "window": window}
-        heads = config.d_model, config.n_heads, config.n_kv_heads
-        options = {"d_head": config.d_head, "bias": config.bias, "attend": attend, "rng": rng}
-        self.self_attention = MultiHeadAttention(*heads, rotary=_rotary(config), **options)
+        window = config.window_of(number)
+        self.options = {"causal": causal, "window": None if window is None else (window - 1, None)}
+        options = {"attend": attend, "rng": rng}
+        self.self_attention = block_attention(config, rotary=_rotary(config), **options)
         self.self_attention_residual = Residual(config, rng=rng)
-        self.cross_attention = MultiHeadAttention(*heads, **options) if cross else None
+        self.cross_attention = block_attention(config, **options) if cross else None
         self.cross_attention_residual = Residual(config, rng=rng) if cross else None
         options = {"activation": config.activation, "gated": config.gated, "bias": config.bias, "rng": rng}
         self.feed_forward = FeedForward(config.d_model, config.d_ff, **options)

@@ -29,8 +29,8 @@ class DecoderCache:
     """
 
     def __init__(self, config: ModelConfig, *, mask=None, memory=None, memory_mask=None):
-        limit = None if config.window is None else config.window - 1
-        self.blocks = [(KVCache(limit), KVCache()) for _ in range(config.n_layers)]
+        windows = map(config.window_of, range(config.n_layers))
+        self.blocks = [(KVCache(None if w is None else w - 1), KVCache()) for w in windows]
         self.mask, self.memory, self.memory_mask = mask, memory, memory_mask
 
     @property
@@ -75,7 +75,7 @@ class Stack(Layer):
         super().__init__()
         self.input = PositionalInput(config, rng=rng)
         options = {"causal": causal, "cross": cross, "attend": attend, "rng": rng}
-        self.blocks = ModuleList([Block(config, **options) for _ in range(config.n_layers)])
+        self.blocks = ModuleList([Block(config, i, **options) for i in range(config.n_layers)])
         self.norm = NORMS[config.norm](config.d_model, eps=config.norm_eps) if config.norm_first else None
 
     def forward(

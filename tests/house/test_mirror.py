@@ -26,6 +26,7 @@ READING_ORDER = [
     "recording",
     "layers",
     "feed_forward",
+    "block_attention",
     "blocks",
     "transformer",
     "language_model",

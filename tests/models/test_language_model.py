@@ -24,10 +24,11 @@ VARIANTS = {
     "Llama 2": {**LLAMA, "rotary_scaling": None, "n_kv_heads": None, "rotary_base": 10000.0},
     "Mistral": {**LLAMA, "window": 3},
     "Mistral Nemo": {**LLAMA, "d_head": 4},
+    "Qwen 2": {**LLAMA, "qkv_bias": True, "window": 3, "full_layers": (1,)},
     "dropout": {**GPT_2, "dropout": 0.3},
     "BERT, dropout": {**BERT, "dropout": 0.3},
 }
-DECODERS = ["GPT-2", "Llama", "Llama 2", "Mistral"]
+DECODERS = ["GPT-2", "Llama", "Llama 2", "Mistral", "Qwen 2"]
 
 
 def configuration(variant, **changes):
@@ -141,11 +142,14 @@ def test_every_step_gives_the_full_forwards_logits(stage, rng, variant, prompt, 
 
 
 @pytest.mark.usefixtures("unchecked")  # for speed
-def test_a_window_keeps_no_more_than_it_sees(stage, rng):
-    model = trained(stage, rng, "Mistral")
+@pytest.mark.parametrize("variant", ["Mistral", "Qwen 2"])
+def test_a_window_keeps_no_more_than_it_sees(stage, rng, variant):
+    """Two keys, and in Qwen's last block, which has no window, all of them."""
+    model = trained(stage, rng, variant)
     decoding = Decoding(model, TOKENS[:, :5])
     for position in (5, 6):
-        assert [own.keys.shape[-2] for own, _ in decoding.cache.blocks] == [2] * LAYERS
+        kept = [own.keys.shape[-2] for own, _ in decoding.cache.blocks]
+        assert kept == [2, 2 if variant == "Mistral" else position]
         decoding.step(TOKENS[:, position])
 
 
@@ -193,6 +197,12 @@ def test_bad_input(stage, rng, tokens, mask, message):
         ("head", "two", "head is 'two'"),
         ("d_head", 0, "d_head is 0; expected an integer of at least 1"),
         ("window", 0, "window is 0"),
+        ("qkv_bias", 0, "qkv_bias is 0; expected true or false"),
+        ("full_layers", (3,), r"full_layers is \(3,\); expected numbers of blocks, 0 to 2, ascending"),
+        ("full_layers", (1, 0), "ascending"),
+        ("full_layers", (1, 1), "ascending"),
+        ("full_layers", 1, "full_layers is 1; expected numbers of blocks"),
+        ("full_layers", (0,), "expected a window, which the other blocks have"),
         ("rotary_scaling", (1.0, 2.0), r"rotary_scaling is \(1.0, 2.0\)"),
         ("norm_eps", 0.0, "norm_eps is 0.0"),
         ("rotary_base", -1.0, "rotary_base is -1.0"),

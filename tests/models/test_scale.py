@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from step01_numpy.common.commands.command_line import main
 from step01_numpy.common.configuration.model import ModelConfig
-from step01_numpy.common.scale.costs import cached_numbers, groups, total
+from step01_numpy.common.scale.costs import cached_numbers, groups, kept_numbers, total
 from step01_numpy.common.scale.known_models import KNOWN_MODELS
 from step01_numpy.common.scale.table import si
 from step01_numpy.common.training.backend import Backend
@@ -110,6 +110,7 @@ OURS = {
     "GPT-2": {"architecture": "decoder", "positions": "learned"},
     "Llama": LLAMA | {"n_kv_heads": 1, "tied": False},
     "Mistral": LLAMA | {"window": 4},
+    "Qwen 2": LLAMA | {"qkv_bias": True, "window": 4, "full_layers": (1,)},
     "Mistral Nemo": LLAMA | {"n_kv_heads": 1, "n_heads": 2, "d_head": 8},
 }
 
@@ -148,6 +149,23 @@ def test_flop_grow_with_the_context_until_the_window_hides_it():
     assert flop[2] - flop[1] == 7 * (flop[1] - flop[0]) == 7 * 2 * (2 * 2 * 12)
     config = ModelConfig(**SHAPE, architecture="decoder", window=4)
     assert total(groups(config, 9)) == total(groups(config, 4)) != total(groups(config, 3))
+
+
+def test_blocks_with_and_without_a_window_are_counted_apart(describe, tmp_path):
+    mixed, full, windowed = (
+        ModelConfig(**SHAPE, architecture="decoder", **options)
+        for options in ({"window": 4, "full_layers": (1,)}, {}, {"window": 4})
+    )
+    one, two, three = (total(groups(c, 9)) for c in (mixed, full, windowed))
+    assert one + one == two + three
+    assert [kept_numbers(c, 9) for c in (mixed, full, windowed)] == [24 * (4 + 9), 24 * 18, 24 * 8]
+    names = [group.name for group in groups(mixed, 9)]
+    assert names[1:3] == ["windowed block", "full block"]
+    (tmp_path / "c.json").write_text(json.dumps(mixed.to_dict()))
+    code, out, _ = describe("--config", tmp_path / "c.json")
+    assert code == 0
+    assert "which attends to 4 or 9 tokens" in out
+    assert "a window of 4 tokens in 1 of 2 blocks: no more than those are kept there" in out
 
 
 def test_cached_numbers():

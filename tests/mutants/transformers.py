@@ -238,7 +238,7 @@ MODELS = [
     model("caches not reordered in step02", "step02_torch.transformer:DecoderCache.reorder", "cache.reorder(rows)", "pass", IN_GEN + "test_beams_with_a_cache_equal_beams_without"),
     model("a step decodes without its past", f"{MODEL}:Transformer.decode", '"cache": cache', '"cache": None', IN_GEN + "test_every_step_gives_the_full_forwards_logits"),
     model("keys projected at each step", "step01_numpy.multi_head_attention:MultiHeadAttention._project", "cache is not None and cache.length", "False", IN_GEN + "test_a_step_reads_only_what_is_new"),
-    model("one block's cache for all", f"{MODEL}:DecoderCache.__init__", "[(KVCache(limit), KVCache()) for _ in range(config.n_layers)]", "[(KVCache(limit), KVCache())] * config.n_layers", "decoding/test_cache.py::test_a_model_says_the_same_with_both"),
+    model("one block's cache for all", f"{MODEL}:DecoderCache.__init__", "for w in windows]", "for w in [next(windows)]] * config.n_layers", "decoding/test_cache.py::test_a_model_says_the_same_with_both"),
     model("weights loaded without a check", "step01_numpy.common.support.layer:Layer.load_state_dict", "checks.state({name: parameter.data.shape for name, parameter in own.items()}, state)", "pass", IN_BAD + "test_weights_of_another_model"),
 ]  # fmt: skip
 
@@ -251,9 +251,9 @@ FAMILY = [
     model("rotary scaling turned round", "step01_numpy.rotary:rotary_frequencies", "share * plain + (1 - share) * plain / factor", "(1 - share) * plain + share * plain / factor", LLAMA3),
     model("scaling beyond its two ends", "step02_torch.rotary:rotary_frequencies", ".clamp(0, 1)", "", LLAMA3),
     model("sines and cosines in turn for Marian", f"{BLOCKS}:PositionalInput.forward", 'interleaved=self.kind == "sinusoidal"', "interleaved=True", PEER),
-    model("window one too narrow", f"{BLOCKS}:Block.__init__", "config.window - 1", "config.window - 2", SAME),
-    model("a window keeps one key too few", f"{MODEL}:DecoderCache.__init__", "config.window - 1", "config.window - 2", STEPS),
-    model("a window keeps everything", f"{MODEL}:DecoderCache.__init__", "None if config.window is None else config.window - 1", "None", IN_LANGUAGE + "test_a_window_keeps_no_more_than_it_sees"),
+    model("window one too narrow", f"{BLOCKS}:Block.__init__", "window - 1", "window - 2", SAME),
+    model("a window keeps one key too few", f"{MODEL}:DecoderCache.__init__", "w - 1", "w - 2", STEPS),
+    model("a window keeps everything", f"{MODEL}:DecoderCache.__init__", "None if w is None else w - 1", "None", IN_LANGUAGE + "test_a_window_keeps_no_more_than_it_sees"),
     model("rolling cache keeps one key too many", "step01_numpy.engine.growing:_Rows.append", "self.end - limit", "self.end - limit - 1", IN_LANGUAGE + "test_a_window_keeps_no_more_than_it_sees"),
     model("mask's first columns for the kept keys", "step01_numpy.multi_head_attention:MultiHeadAttention.forward", "mask[..., -k.shape[-2] :]", "mask[..., : k.shape[-2]]", STEPS),
     model("positions count the padding", f"{MODEL}:Stack.forward", "np.cumsum(mask, axis=-1) - 1", "np.cumsum(mask | True, axis=-1) - 1", IN_LANGUAGE + "test_padding_changes_nothing"),

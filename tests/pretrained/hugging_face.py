@@ -45,6 +45,11 @@ def mistral(**options):
     return randomise(transformers.MistralForCausalLM(transformers.MistralConfig(**SIZES | options)))
 
 
+def qwen2(kind="Qwen2ForCausalLM", **options):
+    config = transformers.Qwen2Config(**SIZES | {"num_key_value_heads": 2} | options)
+    return randomise(getattr(transformers, kind)(config))
+
+
 def marian(**options):
     sizes = {f"{side}_{name}": n for side in ("encoder", "decoder") for name, n in MARIAN_SIZES.items()}
     ids = {"pad_token_id": 47, "decoder_start_token_id": 47, "eos_token_id": 0, "forced_eos_token_id": 0}
@@ -81,12 +86,24 @@ def padded(rng, vocab_size, left):
 
 def reference(model, tokens, mask, **inputs):
     """Return the library's logits, or hidden rows where the model has no head, in the dtype it has."""
+    with torch.no_grad():
+        return _forward(model, tokens, mask, **inputs).float().numpy()
+
+
+def _forward(model, tokens, mask, **inputs):
     positions = np.maximum(mask.cumsum(axis=1) - 1, 0)
     given = {"input_ids": tokens, "attention_mask": mask, "position_ids": positions, **inputs}
-    with torch.no_grad():
-        out = model(**{name: torch.from_numpy(np.array(x)).long() for name, x in given.items()})
+    out = model(**{name: torch.from_numpy(np.array(x)).long() for name, x in given.items()})
     names = ("logits", "prediction_logits", "last_hidden_state")
-    return next(out[name] for name in names if name in out).float().numpy()
+    return next(out[name] for name in names if name in out)
+
+
+def put_gradients_in_place_of_weights(model, tokens, mask, d_out):
+    """Let each weight be its gradient of Σ d_out · logits: saved and opened, they have our names."""
+    (_forward(model, tokens, mask) * torch.from_numpy(d_out)).sum().backward()
+    with torch.no_grad():
+        for x in model.parameters():
+            x.copy_(x.grad)
 
 
 def translations(model, source, target):

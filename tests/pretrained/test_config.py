@@ -13,6 +13,9 @@ BERT = {"model_type": "bert", **SMALL, "intermediate_size": 64}
 GPT2 = {"model_type": "gpt2", "vocab_size": 50, "n_embd": 32, "n_layer": 3, "n_head": 4}
 LLAMA = {"model_type": "llama", **SMALL, "intermediate_size": 64}
 MISTRAL = LLAMA | {"model_type": "mistral"}
+QWEN2 = LLAMA | {"model_type": "qwen2"}
+SLIDING = {"use_sliding_window": True, "sliding_window": 5}
+FULL, WINDOWED = "full_attention", "sliding_attention"
 SIZES = {"encoder_layers": 3, "decoder_layers": 3, "encoder_attention_heads": 4, "decoder_attention_heads": 4}
 SIZES |= {"encoder_ffn_dim": 64, "decoder_ffn_dim": 64}
 MARIAN = {"model_type": "marian", "vocab_size": 50, "d_model": 32, **SIZES, "pad_token_id": 49}
@@ -91,10 +94,12 @@ EXPECTED = {
         "pad": 49,
     },
 }
+EXPECTED["qwen2"] = EXPECTED["llama"] | {"n_kv_heads": 32, "max_positions": 32768, "qkv_bias": True}
+EXPECTED["qwen2"] |= {"window": None, "full_layers": ()}
 EXPECTED["mistral"] = EXPECTED["llama"] | {"n_kv_heads": 8, "window": 4096, "max_positions": 131072}
 
 
-@pytest.mark.parametrize("theirs", [BERT, GPT2, LLAMA, MISTRAL, MARIAN], ids=lambda x: x["model_type"])
+@pytest.mark.parametrize("theirs", [BERT, GPT2, LLAMA, MISTRAL, QWEN2, MARIAN], ids=lambda x: x["model_type"])
 def test_what_a_file_does_not_say_is_the_library_s_default(theirs):
     assert fields(theirs) == EXPECTED[theirs["model_type"]]
     library = transformers.AutoConfig.for_model(**theirs).to_dict()
@@ -146,6 +151,13 @@ def test_every_family_is_tested():
         ),
         (MISTRAL | {"sliding_window": None}, {"window": None}),
         (MISTRAL | {"sliding_window": 3}, {"window": 3}),
+        (MISTRAL | {"num_key_value_heads": None}, {"n_kv_heads": None}),
+        (QWEN2 | {"sliding_window": 5, "max_window_layers": 0}, {"window": None, "full_layers": ()}),
+        (QWEN2 | SLIDING, {"window": None, "full_layers": ()}),
+        (QWEN2 | SLIDING | {"max_window_layers": 2}, {"window": 5, "full_layers": (0, 1)}),
+        (QWEN2 | SLIDING | {"max_window_layers": 0}, {"window": 5, "full_layers": ()}),
+        (QWEN2 | SLIDING | {"layer_types": [WINDOWED, FULL, WINDOWED]}, {"window": 5, "full_layers": (1,)}),
+        (QWEN2 | {"layer_types": [FULL] * 3}, {"window": None, "full_layers": ()}),
         (MARIAN | {"activation_function": "swish"}, {"activation": "silu"}),
         (MARIAN | {"scale_embedding": True, "dropout": 0.3}, {"scale_embedding": True, "dropout": 0.3}),
     ],
@@ -155,7 +167,7 @@ def test_what_a_file_says(theirs, ours):
 
 
 REFUSED = [
-    ({"model_type": "t5"}, r"model_type is 't5'; supported are bert, gpt2, llama, mistral, marian"),
+    ({"model_type": "t5"}, r"model_type is 't5'; supported are bert, gpt2, llama, mistral, qwen2, marian"),
     ({}, "model_type is None; supported are bert"),
     (
         BERT | {"architectures": ["BertForQuestionAnswering"]},
@@ -183,6 +195,10 @@ REFUSED = [
     ),
     (LLAMA | {"rope_parameters": {"rope_theta": 1e4, "partial_rotary_factor": 0.5}}, "partial_rotary_factor"),
     (LLAMA | {"rope_parameters": {"full_attention": {"rope_type": "default"}}}, "full_attention"),
+    (QWEN2 | {"layer_types": [FULL, WINDOWED, FULL]}, "expected a sliding_window, which is null"),
+    (QWEN2 | {"layer_types": [FULL] * 2}, "expected 3 of full_attention, sliding_attention"),
+    (QWEN2 | {"layer_types": [FULL, FULL, "chunked_attention"]}, "layer_types is .*chunked"),
+    (QWEN2 | SLIDING | {"num_hidden_layers": 10**9}, "num_hidden_layers is 1000000000; the most that can"),
     (MISTRAL | {"layer_types": ["full_attention"] * 3}, "layer_types is .*; expected null"),
     (MARIAN | {"decoder_layers": 2}, "encoder_layers and decoder_layers are 3 and 2; expected them equal"),
     (

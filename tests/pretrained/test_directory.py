@@ -1,6 +1,7 @@
 """Models of the library transformers, opened from their directories: its own numbers, within 1e-5."""
 
 import json
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 import step01_numpy
+from step01_numpy.common.parity.stage import Stage, StageLayer
 from step01_numpy.common.pretrained.directory import load_model
 from step01_numpy.common.training.backend import Backend
 from tests.pretrained import hugging_face as hf
@@ -53,6 +55,11 @@ MODELS = {
     "llama, heads of another size": lambda: hf.llama(head_dim=10, attention_bias=True, mlp_bias=True),
     "llama without a head": lambda: hf.llama("LlamaModel"),
     "mistral": lambda: hf.mistral(),
+    "qwen2": lambda: hf.qwen2(),
+    "qwen2, tied, a window in the last block": lambda: hf.qwen2(
+        tie_word_embeddings=True, use_sliding_window=True, sliding_window=3, max_window_layers=1
+    ),
+    "qwen2 without a head": lambda: hf.qwen2("Qwen2Model", head_dim=10),
     "mistral, heads of another size": lambda: hf.mistral(head_dim=6),
     "mistral without a window": lambda: hf.mistral(sliding_window=None),
 }
@@ -68,6 +75,26 @@ def test_the_library_s_numbers(backend, tmp_path, rng, name, left):
     assert not opened.model.training
     found = logits(opened, backend, tokens, mask)
     assert_close(found, hf.reference(model, tokens, mask), mask)
+
+
+LATER = ["mistral, heads of another size", "qwen2, tied, a window in the last block"]
+
+
+@pytest.mark.parametrize("package", ["step01_numpy", "step02_torch"])
+@pytest.mark.parametrize("name", LATER)
+def test_the_library_s_gradients(tmp_path, rng, name, package):
+    """Of every weight; theirs are saved as weights, and so get our names."""
+    model, backend = MODELS[name](), Backend(import_module(package))
+    tokens, mask = hf.padded(rng, 50, left=True)
+    opened = load_model(hf.save(model, tmp_path / "weights"), backend)
+    d_out = rng.normal(size=(*tokens.shape, 50)).astype(np.float32) * mask[..., None]
+    found = StageLayer(Stage(package), opened.model).gradients(d_out, tokens, mask)
+    hf.put_gradients_in_place_of_weights(model, tokens, mask, d_out)
+    expected = load_model(hf.save(model, tmp_path / "gradients"), backend).model.state_dict()
+    assert set(found) == set(expected)
+    for key, x in expected.items():
+        d = backend.numpy(x)
+        assert np.abs(found[key] - d).max() <= TOLERANCE * max(1, np.abs(d).max()), key
 
 
 def test_two_texts_in_one(backend, tmp_path, rng):

@@ -78,11 +78,15 @@ class ModelConfig(Configuration):
         Whether the feed-forward is gated, as in SwiGLU.
     bias : bool
         Whether the linear maps of attention and feed-forward add one.
+    qkv_bias : bool or None
+        Whether those to q, k and v do; as `bias` when None.
     rotary_base : float
     rotary_scaling : (factor, low, high, n_positions) or None
         As in `rotary_frequencies`.
     window : int or None
         How many of the newest tokens, itself included, a token sees; all when None.
+    full_layers : tuple of int
+        Blocks, counted from 0, that have no window.
     scale_embedding : bool
         Whether embeddings are multiplied by √d_model.
     embedding_norm : bool
@@ -116,9 +120,11 @@ class ModelConfig(Configuration):
     activation: str = "relu"
     gated: bool = False
     bias: bool = True
+    qkv_bias: bool | None = None
     rotary_base: float = 10000.0
     rotary_scaling: tuple[float, ...] | None = None
     window: int | None = None
+    full_layers: tuple[int, ...] = ()
     scale_embedding: bool = True
     embedding_norm: bool = False
     n_segments: int = 0
@@ -140,6 +146,8 @@ class ModelConfig(Configuration):
         checks.token("pad", self.pad, self.vocab_size)
         for name in ("norm_first", "gated", "bias", "scale_embedding", "embedding_norm", "tied", "head_bias"):
             checks.is_bool(name, getattr(self, name))
+        if self.qkv_bias is not None:
+            checks.is_bool("qkv_bias", self.qkv_bias)
         checks.one_of("architecture", self.architecture, ARCHITECTURES)
         checks.one_of("norm", self.norm, NORMS)
         checks.one_of("activation", self.activation, ACTIVATIONS)
@@ -160,6 +168,9 @@ class ModelConfig(Configuration):
             checks.divides("2", 2, "the head size", self.head_size)
         if self.window is not None:
             checks.positive("window", self.window)
+        checks.block_numbers("full_layers", self.full_layers, self.n_layers)
+        if self.full_layers and self.window is None:
+            raise ValueError("full_layers are given; expected a window, which the other blocks have")
         if self.rotary_scaling is not None:
             checks.rotary_scaling(self.rotary_scaling)
 
@@ -167,6 +178,15 @@ class ModelConfig(Configuration):
     def head_size(self) -> int:
         """D, the numbers of a head's query or key."""
         return checks.head_size(self.d_head, self.d_model, self.n_heads)
+
+    @property
+    def biases_qkv(self) -> bool:
+        """Whether the linear maps to q, k and v add a bias."""
+        return self.bias if self.qkv_bias is None else self.qkv_bias
+
+    def window_of(self, number: int) -> int | None:
+        """Return the window of a block, counted from 0."""
+        return None if number in self.full_layers else self.window
 
     @property
     def family(self) -> str:

@@ -37,6 +37,7 @@ BACKWARD_NAMES = {"scaled_dot_product_attention": "attention_backward"}
 MODELS = (
     "layers",
     "feed_forward",
+    "block_attention",
     "blocks",
     "transformer",
     "language_model",

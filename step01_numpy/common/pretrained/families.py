@@ -8,6 +8,7 @@ from step01_numpy.common.pretrained.fields import (
     head_size,
     joint_vocabulary,
     nullable,
+    qwen_windows,
     rotary,
 )
 
@@ -105,13 +106,25 @@ LLAMA = Family(
 MISTRAL = Family(
     fields=LLAMA.fields
     | {
-        "n_kv_heads": at("num_key_value_heads", default=8),
+        "n_kv_heads": nullable("num_key_value_heads", 8),  # null: as many as heads
         "max_positions": at("max_position_embeddings", default=131072),
         "window": nullable("sliding_window", 4096),  # null: none
     },
     constants=LLAMA.constants,
     heads={None: LINEAR, "MistralForCausalLM": LINEAR, "MistralModel": NO_HEAD},
     honoured={"layer_types": (None,)},
+)
+QWEN2 = Family(
+    fields={name: x for name, x in LLAMA.fields.items() if name != "bias"}
+    | {
+        "n_kv_heads": nullable("num_key_value_heads", 32),  # null: as many as heads
+        "max_positions": at("max_position_embeddings", default=32768),
+        "window": lambda config: qwen_windows(config)["window"],
+        "full_layers": lambda config: qwen_windows(config)["full_layers"],
+    },
+    constants=LLAMA.constants | {"bias": False, "qkv_bias": True},
+    heads={None: LINEAR, "Qwen2ForCausalLM": LINEAR, "Qwen2Model": NO_HEAD},
+    honoured={},
 )
 MARIAN = Family(
     fields={
@@ -145,4 +158,11 @@ MARIAN = Family(
         "is_decoder": (False,),
     },
 )
-TABLE = {"bert": BERT, "gpt2": GPT2, "llama": LLAMA, "mistral": MISTRAL, "marian": MARIAN}
+TABLE = {
+    "bert": BERT,
+    "gpt2": GPT2,
+    "llama": LLAMA,
+    "mistral": MISTRAL,
+    "qwen2": QWEN2,
+    "marian": MARIAN,
+}

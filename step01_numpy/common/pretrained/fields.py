@@ -7,6 +7,8 @@ What a field may say that our models cannot do is refused by name.
 from collections.abc import Callable
 from typing import NamedTuple
 
+from step01_numpy.common.support import checks
+
 ACTIVATIONS = {
     "relu": "relu",
     "gelu": "gelu",
@@ -105,6 +107,41 @@ def rotary(config: dict) -> dict:
     if absent:
         raise ValueError(f"its llama3 rotary scaling lacks {', '.join(absent)}")
     return {"base": float(base), "scaling": tuple(rope[name] for name in LLAMA3)}
+
+
+def windows(config: dict, size: int | None, is_full: Callable) -> dict:
+    """
+    Return the window and the blocks without it.
+
+    Parameters
+    ----------
+    config : dict
+    size : int or None
+        The window, where there is one.
+    is_full : callable
+        Tells of a block's number whether it has none, where no `layer_types` says so.
+    """
+    n_layers, kinds = at("num_hidden_layers")(config), config.get("layer_types")
+    if kinds is None and size is None:
+        return {"window": None, "full_layers": ()}
+    checks.at_most("num_hidden_layers", n_layers, "the most that can differ in their windows", 10_000)
+    if kinds is None:
+        kinds = ["full_attention" if is_full(i) else "sliding_attention" for i in range(n_layers)]
+    if len(kinds) != n_layers or not set(kinds) <= {"full_attention", "sliding_attention"}:
+        raise ValueError(f"layer_types is {kinds}; expected {n_layers} of full_attention, sliding_attention")
+    full = tuple(i for i, kind in enumerate(kinds) if kind == "full_attention")
+    if len(full) == n_layers:
+        return {"window": None, "full_layers": ()}
+    if size is None:
+        raise ValueError("layer_types has sliding_attention; expected a sliding_window, which is null")
+    return {"window": size, "full_layers": full}
+
+
+def qwen_windows(config: dict) -> dict:
+    """Return the windows of Qwen, off unless it says that they are used, and then in the last blocks."""
+    used, first = config.get("use_sliding_window", False), config.get("max_window_layers", 28)
+    size = nullable("sliding_window", 4096)(config) if used else None
+    return windows(config, size, lambda i: i < first)
 
 
 def joint_vocabulary(config: dict) -> int:

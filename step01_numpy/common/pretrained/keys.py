@@ -179,4 +179,4 @@ MARIAN = Keys(
     layouts={"final_logits_bias": ROW},
     spellings={},
 )
-TABLE = {"bert": BERT, "gpt2": GPT2, "llama": LLAMA, "mistral": LLAMA, "marian": MARIAN}
+TABLE = {"bert": BERT, "gpt2": GPT2, "llama": LLAMA, "mistral": LLAMA, "qwen2": LLAMA, "marian": MARIAN}

@@ -162,5 +162,6 @@ FILES = {
     "gpt2": (JSON, Files(("vocab.json", "merges.txt"), _open_bytes)),
     "llama": (JSON,),
     "mistral": (JSON,),
+    "qwen2": (JSON,),
     "marian": (Files(("source.spm", "target.spm", "vocab.json"), _open_marian),),
 }

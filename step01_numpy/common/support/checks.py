@@ -152,6 +152,13 @@ def head_size(d_head, d_model, n_heads):
     return d_head
 
 
+def block_numbers(name, value, n_layers):
+    """Refuse what is no tuple of the numbers of blocks, each once and in order."""
+    fits = isinstance(value, tuple | list) and all(_is_integer(x) and 0 <= x < n_layers for x in value)
+    if not fits or sorted(set(value)) != list(value):
+        raise ValueError(f"{name} is {value!r}; expected numbers of blocks, 0 to {n_layers - 1}, ascending")
+
+
 def broadcastable(name, x, shape):
     """Refuse an array that does not broadcast to `shape`, or that would enlarge it."""
     trailing = shape[max(0, len(shape) - len(x.shape)) :]
