@@ -61,7 +61,7 @@ from step01_numpy.feed_forward import (
     silu,
     silu_backward,
 )
-from step01_numpy.block_attention import block_attention
+from step01_numpy.block_attention import NormedLinear, block_attention
 from step01_numpy.blocks import Block, Head, PositionalInput, Residual
 from step01_numpy.transformer import DecoderCache, Stack, Transformer
 from step01_numpy.language_model import LanguageModel
@@ -132,7 +132,7 @@ __all__ = [
     "layer_norm_backward", "lookup_backward", "rms_norm", "rms_norm_backward",
     "ACTIVATIONS", "FeedForward", "gelu", "gelu_backward", "gelu_tanh", "gelu_tanh_backward", "relu",
     "relu_backward", "sigmoid", "silu", "silu_backward",
-    "block_attention",
+    "NormedLinear", "block_attention",
     "Block", "Head", "PositionalInput", "Residual",
     "DecoderCache", "Stack", "Transformer",
     "LanguageModel",

@@ -42,7 +42,7 @@ from step02_torch.layers import (
     rms_norm,
 )
 from step02_torch.feed_forward import ACTIVATIONS, FeedForward, gelu, gelu_tanh, relu, sigmoid, silu
-from step02_torch.block_attention import block_attention
+from step02_torch.block_attention import NormedLinear, block_attention
 from step02_torch.blocks import Block, Head, PositionalInput, Residual
 from step02_torch.transformer import DecoderCache, Stack, Transformer
 from step02_torch.language_model import LanguageModel
@@ -96,7 +96,7 @@ __all__ = [
     "record",
     "NORMS", "Dropout", "Embedding", "LayerNorm", "LearnedPositions", "RMSNorm", "layer_norm", "rms_norm",
     "ACTIVATIONS", "FeedForward", "gelu", "gelu_tanh", "relu", "sigmoid", "silu",
-    "block_attention",
+    "NormedLinear", "block_attention",
     "Block", "Head", "PositionalInput", "Residual",
     "DecoderCache", "Stack", "Transformer",
     "LanguageModel",

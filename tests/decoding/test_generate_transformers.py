@@ -30,6 +30,7 @@ FAMILIES = {  # class, configuration, and what random embeddings and other weigh
     "llama3": ("LlamaForCausalLM", LLAMA | {"rope_parameters": SCALING}, 8.0, 8.0),
     "mistral": ("MistralForCausalLM", LLAMA | {"sliding_window": 3, "head_dim": 10}, 8.0, 8.0),
     "qwen2": ("Qwen2ForCausalLM", LLAMA | QWEN2, 8.0, 8.0),
+    "qwen3": ("Qwen3ForCausalLM", LLAMA | {"head_dim": 8}, 8.0, 8.0),
     "marian": ("MarianMTModel", MARIAN | {"max_position_embeddings": 48}, 40.0, 15.0),
 }
 

@@ -24,11 +24,12 @@ VARIANTS = {
     "Llama 2": {**LLAMA, "rotary_scaling": None, "n_kv_heads": None, "rotary_base": 10000.0},
     "Mistral": {**LLAMA, "window": 3},
     "Mistral Nemo": {**LLAMA, "d_head": 4},
+    "Qwen 3": {**LLAMA, "head_norm": True, "d_head": 6},
     "Qwen 2": {**LLAMA, "qkv_bias": True, "window": 3, "full_layers": (1,)},
     "dropout": {**GPT_2, "dropout": 0.3},
     "BERT, dropout": {**BERT, "dropout": 0.3},
 }
-DECODERS = ["GPT-2", "Llama", "Llama 2", "Mistral", "Qwen 2"]
+DECODERS = ["GPT-2", "Llama", "Llama 2", "Mistral", "Qwen 2", "Qwen 3"]
 
 
 def configuration(variant, **changes):
@@ -68,7 +69,7 @@ def test_outputs_and_every_gradient_equal_another_stages(stage, rng, variant, ma
 
 
 @pytest.mark.usefixtures("unchecked")  # for speed
-@pytest.mark.parametrize("variant", ["BERT", "GPT-2", "Llama", "Mistral"])
+@pytest.mark.parametrize("variant", ["BERT", "GPT-2", "Llama", "Mistral", "Qwen 3"])
 def test_gradients_equal_central_differences(rng, variant):
     model = shaken(build(Stage("step01_numpy"), configuration(variant, n_layers=1)), rng)
     weights = {name: x.copy() for name, x in model.state().items()}
@@ -198,6 +199,7 @@ def test_bad_input(stage, rng, tokens, mask, message):
         ("d_head", 0, "d_head is 0; expected an integer of at least 1"),
         ("window", 0, "window is 0"),
         ("qkv_bias", 0, "qkv_bias is 0; expected true or false"),
+        ("head_norm", 1, "head_norm is 1; expected true or false"),
         ("full_layers", (3,), r"full_layers is \(3,\); expected numbers of blocks, 0 to 2, ascending"),
         ("full_layers", (1, 0), "ascending"),
         ("full_layers", (1, 1), "ascending"),

@@ -111,6 +111,7 @@ OURS = {
     "Llama": LLAMA | {"n_kv_heads": 1, "tied": False},
     "Mistral": LLAMA | {"window": 4},
     "Qwen 2": LLAMA | {"qkv_bias": True, "window": 4, "full_layers": (1,)},
+    "Qwen 3": LLAMA | {"head_norm": True, "d_head": 6, "n_kv_heads": 1},
     "Mistral Nemo": LLAMA | {"n_kv_heads": 1, "n_heads": 2, "d_head": 8},
 }
 

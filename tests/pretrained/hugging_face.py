@@ -50,6 +50,11 @@ def qwen2(kind="Qwen2ForCausalLM", **options):
     return randomise(getattr(transformers, kind)(config))
 
 
+def qwen3(kind="Qwen3ForCausalLM", **options):
+    options = {"num_key_value_heads": 2, "head_dim": 10, "rms_norm_eps": 1e-3} | options
+    return randomise(getattr(transformers, kind)(transformers.Qwen3Config(**SIZES | options)))
+
+
 def marian(**options):
     sizes = {f"{side}_{name}": n for side in ("encoder", "decoder") for name, n in MARIAN_SIZES.items()}
     ids = {"pad_token_id": 47, "decoder_start_token_id": 47, "eos_token_id": 0, "forced_eos_token_id": 0}

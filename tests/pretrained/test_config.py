@@ -14,6 +14,7 @@ GPT2 = {"model_type": "gpt2", "vocab_size": 50, "n_embd": 32, "n_layer": 3, "n_h
 LLAMA = {"model_type": "llama", **SMALL, "intermediate_size": 64}
 MISTRAL = LLAMA | {"model_type": "mistral"}
 QWEN2 = LLAMA | {"model_type": "qwen2"}
+QWEN3 = LLAMA | {"model_type": "qwen3"}
 SLIDING = {"use_sliding_window": True, "sliding_window": 5}
 FULL, WINDOWED = "full_attention", "sliding_attention"
 SIZES = {"encoder_layers": 3, "decoder_layers": 3, "encoder_attention_heads": 4, "decoder_attention_heads": 4}
@@ -96,10 +97,14 @@ EXPECTED = {
 }
 EXPECTED["qwen2"] = EXPECTED["llama"] | {"n_kv_heads": 32, "max_positions": 32768, "qkv_bias": True}
 EXPECTED["qwen2"] |= {"window": None, "full_layers": ()}
+EXPECTED["qwen3"] = {name: x for name, x in EXPECTED["qwen2"].items() if name != "qkv_bias"}
+EXPECTED["qwen3"] |= {"d_head": 128, "head_norm": True}
 EXPECTED["mistral"] = EXPECTED["llama"] | {"n_kv_heads": 8, "window": 4096, "max_positions": 131072}
 
 
-@pytest.mark.parametrize("theirs", [BERT, GPT2, LLAMA, MISTRAL, QWEN2, MARIAN], ids=lambda x: x["model_type"])
+@pytest.mark.parametrize(
+    "theirs", [BERT, GPT2, LLAMA, MISTRAL, QWEN2, QWEN3, MARIAN], ids=lambda x: x["model_type"]
+)
 def test_what_a_file_does_not_say_is_the_library_s_default(theirs):
     assert fields(theirs) == EXPECTED[theirs["model_type"]]
     library = transformers.AutoConfig.for_model(**theirs).to_dict()
@@ -157,6 +162,8 @@ def test_every_family_is_tested():
         (QWEN2 | SLIDING | {"max_window_layers": 2}, {"window": 5, "full_layers": (0, 1)}),
         (QWEN2 | SLIDING | {"max_window_layers": 0}, {"window": 5, "full_layers": ()}),
         (QWEN2 | SLIDING | {"layer_types": [WINDOWED, FULL, WINDOWED]}, {"window": 5, "full_layers": (1,)}),
+        (QWEN3 | SLIDING | {"max_window_layers": 1}, {"window": 5, "full_layers": (0,)}),
+        (QWEN3 | {"head_dim": 8}, {"d_head": None}),
         (QWEN2 | {"layer_types": [FULL] * 3}, {"window": None, "full_layers": ()}),
         (MARIAN | {"activation_function": "swish"}, {"activation": "silu"}),
         (MARIAN | {"scale_embedding": True, "dropout": 0.3}, {"scale_embedding": True, "dropout": 0.3}),
@@ -167,7 +174,10 @@ def test_what_a_file_says(theirs, ours):
 
 
 REFUSED = [
-    ({"model_type": "t5"}, r"model_type is 't5'; supported are bert, gpt2, llama, mistral, qwen2, marian"),
+    (
+        {"model_type": "t5"},
+        r"model_type is 't5'; supported are bert, gpt2, llama, mistral, qwen2, qwen3, marian",
+    ),
     ({}, "model_type is None; supported are bert"),
     (
         BERT | {"architectures": ["BertForQuestionAnswering"]},
@@ -196,6 +206,7 @@ REFUSED = [
     (LLAMA | {"rope_parameters": {"rope_theta": 1e4, "partial_rotary_factor": 0.5}}, "partial_rotary_factor"),
     (LLAMA | {"rope_parameters": {"full_attention": {"rope_type": "default"}}}, "full_attention"),
     (QWEN2 | {"layer_types": [FULL, WINDOWED, FULL]}, "expected a sliding_window, which is null"),
+    (QWEN3 | {"attention_bias": True}, "attention_bias is true; expected false"),
     (QWEN2 | {"layer_types": [FULL] * 2}, "expected 3 of full_attention, sliding_attention"),
     (QWEN2 | {"layer_types": [FULL, FULL, "chunked_attention"]}, "layer_types is .*chunked"),
     (QWEN2 | SLIDING | {"num_hidden_layers": 10**9}, "num_hidden_layers is 1000000000; the most that can"),

@@ -60,6 +60,11 @@ MODELS = {
         tie_word_embeddings=True, use_sliding_window=True, sliding_window=3, max_window_layers=1
     ),
     "qwen2 without a head": lambda: hf.qwen2("Qwen2Model", head_dim=10),
+    "qwen3": lambda: hf.qwen3(),
+    "qwen3, heads that share out the width": lambda: hf.qwen3(head_dim=8, tie_word_embeddings=True),
+    "qwen3 without a head": lambda: hf.qwen3(
+        "Qwen3Model", use_sliding_window=True, sliding_window=3, max_window_layers=1
+    ),
     "mistral, heads of another size": lambda: hf.mistral(head_dim=6),
     "mistral without a window": lambda: hf.mistral(sliding_window=None),
 }
@@ -77,7 +82,7 @@ def test_the_library_s_numbers(backend, tmp_path, rng, name, left):
     assert_close(found, hf.reference(model, tokens, mask), mask)
 
 
-LATER = ["mistral, heads of another size", "qwen2, tied, a window in the last block"]
+LATER = ["mistral, heads of another size", "qwen2, tied, a window in the last block", "qwen3"]
 
 
 @pytest.mark.parametrize("package", ["step01_numpy", "step02_torch"])

@@ -83,6 +83,8 @@ class ModelConfig(Configuration):
     rotary_base : float
     rotary_scaling : (factor, low, high, n_positions) or None
         As in `rotary_frequencies`.
+    head_norm : bool
+        Whether each head's queries and keys are brought to root mean square 1 before they turn.
     window : int or None
         How many of the newest tokens, itself included, a token sees; all when None.
     full_layers : tuple of int
@@ -123,6 +125,7 @@ class ModelConfig(Configuration):
     qkv_bias: bool | None = None
     rotary_base: float = 10000.0
     rotary_scaling: tuple[float, ...] | None = None
+    head_norm: bool = False
     window: int | None = None
     full_layers: tuple[int, ...] = ()
     scale_embedding: bool = True
@@ -144,7 +147,8 @@ class ModelConfig(Configuration):
             checks.above_zero(name, getattr(self, name))
         checks.not_negative("n_segments", self.n_segments)
         checks.token("pad", self.pad, self.vocab_size)
-        for name in ("norm_first", "gated", "bias", "scale_embedding", "embedding_norm", "tied", "head_bias"):
+        switches = ("norm_first", "gated", "bias", "head_norm", "scale_embedding", "embedding_norm")
+        for name in (*switches, "tied", "head_bias"):
             checks.is_bool(name, getattr(self, name))
         if self.qkv_bias is not None:
             checks.is_bool("qkv_bias", self.qkv_bias)

@@ -126,6 +126,12 @@ QWEN2 = Family(
     heads={None: LINEAR, "Qwen2ForCausalLM": LINEAR, "Qwen2Model": NO_HEAD},
     honoured={},
 )
+QWEN3 = QWEN2._replace(
+    fields=QWEN2.fields | {"d_head": head_size(128)},
+    constants=LLAMA.constants | {"bias": False, "head_norm": True},
+    heads={None: LINEAR, "Qwen3ForCausalLM": LINEAR, "Qwen3Model": NO_HEAD},
+    honoured={"attention_bias": (False,)},
+)
 MARIAN = Family(
     fields={
         "vocab_size": joint_vocabulary,
@@ -164,5 +170,6 @@ TABLE = {
     "llama": LLAMA,
     "mistral": MISTRAL,
     "qwen2": QWEN2,
+    "qwen3": QWEN3,
     "marian": MARIAN,
 }

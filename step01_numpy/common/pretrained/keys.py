@@ -179,4 +179,17 @@ MARIAN = Keys(
     layouts={"final_logits_bias": ROW},
     spellings={},
 )
-TABLE = {"bert": BERT, "gpt2": GPT2, "llama": LLAMA, "mistral": LLAMA, "qwen2": LLAMA, "marian": MARIAN}
+_HEAD_NORMS = {
+    "layers.{i}.self_attn.q_norm": "self_attention.w_q.norm",
+    "layers.{i}.self_attn.k_norm": "self_attention.w_k.norm",
+}
+QWEN3 = LLAMA._replace(body=LLAMA.body | _block(_HEAD_NORMS, "stack"))
+TABLE = {
+    "bert": BERT,
+    "gpt2": GPT2,
+    "llama": LLAMA,
+    "mistral": LLAMA,
+    "qwen2": LLAMA,
+    "qwen3": QWEN3,
+    "marian": MARIAN,
+}

@@ -163,5 +163,6 @@ FILES = {
     "llama": (JSON,),
     "mistral": (JSON,),
     "qwen2": (JSON,),
+    "qwen3": (JSON,),
     "marian": (Files(("source.spm", "target.spm", "vocab.json"), _open_marian),),
 }

@@ -79,10 +79,10 @@ def segments(c: ModelConfig) -> Cost:
 
 
 def projections(c: ModelConfig) -> Cost:
-    """Count the four around an attention: to q, k and v, and from the heads."""
+    """Count the four around an attention, to q, k and v, and from the heads; and norms of q and k."""
     d, d_q, d_kv = c.d_model, c.n_heads * c.head_size, kv_width(c)
     to_heads = linear(d, d_q, c.biases_qkv) + linear(d, d_kv, c.biases_qkv) * 2
-    return to_heads + linear(d_q, d, c.bias)
+    return to_heads + linear(d_q, d, c.bias) + Cost(2 * c.head_size if c.head_norm else 0)
 
 
 def attention(c: ModelConfig, n_keys: int) -> Cost:
