@@ -1,5 +1,7 @@
 """The attention of a block as its configuration shapes it, with what came after 2017."""
 
+from functools import partial
+
 from jaxtyping import Float
 
 from step01_numpy.arrays import Array
@@ -53,6 +55,14 @@ class NormedLinear(Linear):
         return rows.reshape(*rows.shape[:-1], -1, self.norm.d_model)
 
 
+def with_options(attend: Attend, **options) -> Attend:
+    """Return an attention that is always called with these options; those that are None are left out."""
+    options = {name: x for name, x in options.items() if x is not None}
+    if not options:
+        return attend
+    return Attend(partial(attend.forward, **options), partial(attend.backward, **options))
+
+
 def block_attention(
     config: ModelConfig, *, rotary: Rotary | None = None, attend: Attend = STANDARD, rng=None
 ) -> MultiHeadAttention:
@@ -68,6 +78,7 @@ def block_attention(
     rng : numpy.random.Generator, optional
         Source of the initial weights.
     """
+    attend = with_options(attend, scale=config.attention_scale, softcap=config.attention_softcap)
     options = {"d_head": config.d_head, "bias": config.biases_qkv, "rotary": rotary}
     heads = config.d_model, config.n_heads, config.n_kv_heads
     layer = MultiHeadAttention(*heads, **options, attend=attend, rng=rng)

@@ -1,4 +1,4 @@
-"""The parts of a Transformer that its configuration shapes: input, residual, block, head."""
+"""The parts of a Transformer that its configuration shapes: input, residual, block."""
 
 from math import sqrt
 
@@ -10,9 +10,9 @@ from step01_numpy.attention import STANDARD, Attend
 from step01_numpy.block_attention import block_attention
 from step01_numpy.common.configuration.model import ModelConfig
 from step01_numpy.common.support import checks
-from step01_numpy.feed_forward import ACTIVATIONS, FeedForward
+from step01_numpy.feed_forward import FeedForward
 from step01_numpy.layers import NORMS, Dropout, Embedding, LearnedPositions
-from step01_numpy.parameters import Layer, Linear, Parameter, normal
+from step01_numpy.parameters import Layer
 from step01_numpy.positions import sinusoids
 from step01_numpy.rotary import Rotary
 
@@ -77,6 +77,8 @@ class Residual(Layer):
     """
     The way around a sublayer: pre-norm x + f(norm(x)), or post-norm norm(x + f(x)), with dropout on f.
 
+    With a norm on either side of the sublayer, Gemma 2's, it is x + norm_after(f(norm(x))).
+
     Parameters
     ----------
     config : ModelConfig
@@ -86,23 +88,28 @@ class Residual(Layer):
     References
     ----------
     Post-norm: Vaswani et al. 2017, section 3.1. Pre-norm: Xiong et al. 2020, arXiv:2002.04745.
+    Both: Gemma 2, 2024, arXiv:2408.00118.
     """
 
     def __init__(self, config: ModelConfig, *, rng=None):
         self.norm_first = config.norm_first
         self.norm = _norm(config)
+        self.norm_after = _norm(config) if config.norm_after else None
         self.dropout = Dropout(config.dropout, rng=rng)
 
     def forward(self, x: Float[Array, "B L d_model"], sublayer) -> Float[Array, "B L d_model"]:
         """Lead x, (B, L, d_model), through the sublayer and around it."""
         if self.norm_first:
-            return x + self.dropout(sublayer(self.norm(x)))
+            out = sublayer(self.norm(x))
+            return x + self.dropout(out if self.norm_after is None else self.norm_after(out))
         return self.norm(x + self.dropout(sublayer(x)))
 
     def backward(self, d_out: Float[Array, "B L d_model"], sublayer_backward) -> Float[Array, "B L d_model"]:
         """Return d_x, the sum of what comes by either way; `sublayer_backward` maps d_f to d_x."""
         if self.norm_first:
-            return d_out + self.norm.backward(sublayer_backward(self.dropout.backward(d_out)))
+            d_f = self.dropout.backward(d_out)
+            d_f = d_f if self.norm_after is None else self.norm_after.backward(d_f)
+            return d_out + self.norm.backward(sublayer_backward(d_f))
         d_sum = self.norm.backward(d_out)
         return d_sum + sublayer_backward(self.dropout.backward(d_sum))
 
@@ -183,49 +190,6 @@ class Block(Layer):
             d_x = self.cross_attention_residual.backward(d_x, cross_attention_backward)
         d_x = self.self_attention_residual.backward(d_x, lambda d: self.self_attention.backward(d)[0])
         return d_x, d_memory[0] if d_memory else None
-
-
-class Head(Layer):
-    """
-    From hidden rows to logits: a transformation where BERT has one, then a linear projection.
-
-    Parameters
-    ----------
-    config : ModelConfig
-        Tied, the projection is by the embedding's matrix; otherwise by one of its own.
-    rng : numpy.random.Generator, optional
-        Source of the initial weights.
-
-    References
-    ----------
-    The shared matrix: Press and Wolf 2017, arXiv:1608.05859.
-    """
-
-    def __init__(self, config: ModelConfig, *, rng=None):
-        d_model, transformed = config.d_model, config.head == "transformed"
-        self.activate, self.activate_backward = ACTIVATIONS[config.activation]
-        self.dense = Linear(d_model, d_model, rng=rng) if transformed else None
-        self.norm = _norm(config) if transformed else None
-        shape = config.vocab_size, d_model
-        self.weight = None if config.tied else Parameter(normal(1 / sqrt(d_model), shape, rng))
-        self.bias = Parameter(np.zeros(config.vocab_size, np.float32)) if config.head_bias else None
-
-    def forward(self, hidden: Float[Array, "B L d_model"]) -> Float[Array, "B L d_model"]:
-        """Return the rows that are projected."""
-        if self.dense is None:
-            return hidden
-        self.saved = self.dense(hidden)
-        return self.norm(self.activate(self.saved))
-
-    def backward(self, d_out: Float[Array, "B L d_model"]) -> Float[Array, "B L d_model"]:
-        """Return d_hidden."""
-        if self.dense is None:
-            return d_out
-        return self.dense.backward(self.activate_backward(self.norm.backward(d_out), self.saved))
-
-    def projection(self, embedding: Embedding) -> tuple[Parameter, Parameter | None]:
-        """Return the weight, (vocab_size, d_model), and the bias of the projection."""
-        return embedding.weight if self.weight is None else self.weight, self.bias
 
 
 def _norm(config: ModelConfig) -> Layer:

@@ -5,6 +5,7 @@ from jaxtyping import Float, Int
 
 from step01_numpy.common.support import checks
 from step02_torch.arrays import Array
+from step02_torch.attention import cap
 from step02_torch.merge import log_sum_exp
 from step02_torch.parameters import linear
 
@@ -43,9 +44,10 @@ def linear_cross_entropy(
     *,
     bias: Float[Array, " V"] | None = None,
     smoothing: float = 0.0,
+    softcap: float | None = None,
 ) -> Float[Array, ""]:
     """
-    Return `cross_entropy(linear(hidden, weight, bias), targets)` without holding all N×V logits at once.
+    Return `cross_entropy(cap(linear(hidden, weight, bias), softcap), targets)`, never with all N×V logits.
 
     Parameters
     ----------
@@ -53,6 +55,8 @@ def linear_cross_entropy(
     bias : (V,), optional
     targets, smoothing
         As in `cross_entropy`.
+    softcap : float, optional
+        c in c·tanh(logits / c), which keeps logits within ±c.
 
     Notes
     -----
@@ -63,22 +67,25 @@ def linear_cross_entropy(
     checks.shape("targets", targets, hidden.shape[:1])
     checks.features("hidden", hidden, weight.shape[1])
     checks.rate("smoothing", smoothing)
-    return _LinearCrossEntropy.apply(hidden, weight, bias, targets, smoothing)
+    return _LinearCrossEntropy.apply(hidden, weight, bias, targets, smoothing, softcap)
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, hidden, weight, bias, targets, smoothing):
+    def forward(ctx, hidden, weight, bias, targets, smoothing, softcap):
         n, loss, d_hidden = len(hidden), 0.0, torch.empty_like(hidden)
         d_weight, d_bias = torch.zeros_like(weight), torch.zeros_like(weight[:, 0])
         for start in range(0, n, BLOCK):
             rows = slice(start, start + BLOCK)
-            logits = linear(hidden[rows], weight, bias)
+            scores = linear(hidden[rows], weight, bias)
+            logits = cap(scores, softcap)
             share = len(logits) / n
             loss = loss + share * cross_entropy(logits, targets[rows], smoothing=smoothing)
             d_logits = logits.softmax(dim=-1).sub_(smoothing / len(weight))
             d_logits[torch.arange(len(logits)), targets[rows]] -= 1 - smoothing
             d_logits *= share / len(logits)
+            if softcap is not None:
+                d_logits *= 1 - (logits / softcap) ** 2  # tanh's derivative is 1 - tanh²
             torch.mm(d_logits, weight, out=d_hidden[rows])
             d_weight.addmm_(d_logits.T, hidden[rows])
             d_bias += d_logits.sum(dim=0)
@@ -88,4 +95,4 @@ class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     def backward(ctx, d_loss):
         d_hidden, d_weight, d_bias = (d_loss * d for d in ctx.saved_tensors)
-        return d_hidden, d_weight, d_bias if ctx.needs_input_grad[2] else None, None, None
+        return d_hidden, d_weight, d_bias if ctx.needs_input_grad[2] else None, None, None, None

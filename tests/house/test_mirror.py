@@ -28,6 +28,7 @@ READING_ORDER = [
     "feed_forward",
     "block_attention",
     "blocks",
+    "head",
     "transformer",
     "language_model",
     "recurrent",

@@ -25,11 +25,17 @@ VARIANTS = {
     "Mistral": {**LLAMA, "window": 3},
     "Mistral Nemo": {**LLAMA, "d_head": 4},
     "Qwen 3": {**LLAMA, "head_norm": True, "d_head": 6},
+    "Gemma 2": {
+        **{**LLAMA, "norm_after": True, "scale_embedding": True, "tied": True},
+        **{"attention_scale": 0.4, "attention_softcap": 2.0, "logit_softcap": 3.0},
+        **{"window": 3, "full_layers": (1,), "d_head": 4},
+    },
     "Qwen 2": {**LLAMA, "qkv_bias": True, "window": 3, "full_layers": (1,)},
     "dropout": {**GPT_2, "dropout": 0.3},
     "BERT, dropout": {**BERT, "dropout": 0.3},
 }
-DECODERS = ["GPT-2", "Llama", "Llama 2", "Mistral", "Qwen 2", "Qwen 3"]
+ONE_BLOCK = {"n_layers": 1, "full_layers": ()}
+DECODERS = ["GPT-2", "Llama", "Llama 2", "Mistral", "Qwen 2", "Qwen 3", "Gemma 2"]
 
 
 def configuration(variant, **changes):
@@ -69,9 +75,9 @@ def test_outputs_and_every_gradient_equal_another_stages(stage, rng, variant, ma
 
 
 @pytest.mark.usefixtures("unchecked")  # for speed
-@pytest.mark.parametrize("variant", ["BERT", "GPT-2", "Llama", "Mistral", "Qwen 3"])
+@pytest.mark.parametrize("variant", ["BERT", "GPT-2", "Llama", "Mistral", "Qwen 3", "Gemma 2"])
 def test_gradients_equal_central_differences(rng, variant):
-    model = shaken(build(Stage("step01_numpy"), configuration(variant, n_layers=1)), rng)
+    model = shaken(build(Stage("step01_numpy"), configuration(variant, **ONE_BLOCK)), rng)
     weights = {name: x.copy() for name, x in model.state().items()}
 
     def run(weights):
@@ -166,6 +172,16 @@ def test_reordered_rows_continue_the_others(stage, rng, variant):
         assert_equal64(decoding.step(TOKENS[:, position]), expected[:, position], f"position {position}")
 
 
+@pytest.mark.usefixtures("unchecked")  # for speed
+def test_the_loss_is_that_of_the_logits(stage, rng):
+    """Of capped ones too."""
+    model = trained(stage, rng, "Gemma 2")
+    expected = stage.call("cross_entropy", model.forward(TOKENS, LEFT)[LEFT], TOKENS[LEFT], smoothing=0.1)
+    batch = TOKENS, LEFT, TOKENS * LEFT
+    loss, _ = stage.get("loss_and_gradients")(model.layer, batch, smoothing=0.1)
+    assert_equal64(np.asarray(loss), expected)
+
+
 def test_a_model_without_a_head_has_no_logits(stage, rng):
     model = trained(stage, rng, "BERT without head")
     assert model.forward(TOKENS).shape == (3, 7, 8)
@@ -200,6 +216,9 @@ def test_bad_input(stage, rng, tokens, mask, message):
         ("window", 0, "window is 0"),
         ("qkv_bias", 0, "qkv_bias is 0; expected true or false"),
         ("head_norm", 1, "head_norm is 1; expected true or false"),
+        ("attention_scale", -1.0, "attention_scale is -1.0; expected a number above 0"),
+        ("attention_softcap", 0.0, "attention_softcap is 0.0"),
+        ("logit_softcap", "3", "logit_softcap is '3'"),
         ("full_layers", (3,), r"full_layers is \(3,\); expected numbers of blocks, 0 to 2, ascending"),
         ("full_layers", (1, 0), "ascending"),
         ("full_layers", (1, 1), "ascending"),

@@ -112,6 +112,7 @@ OURS = {
     "Mistral": LLAMA | {"window": 4},
     "Qwen 2": LLAMA | {"qkv_bias": True, "window": 4, "full_layers": (1,)},
     "Qwen 3": LLAMA | {"head_norm": True, "d_head": 6, "n_kv_heads": 1},
+    "Gemma 2": LLAMA | {"norm_after": True, "logit_softcap": 3.0, "window": 4, "full_layers": (1,)},
     "Mistral Nemo": LLAMA | {"n_kv_heads": 1, "n_heads": 2, "d_head": 8},
 }
 

@@ -27,6 +27,8 @@ LOADING = [
     loading("Qwen's windows whether used or not", "pretrained.fields:qwen_windows", "if used else None", "if True else None", "test_what_a_file_says", "pretrained/test_config.py"),
     Mutant("q, k and v without Qwen's biases", "step01_numpy.block_attention:block_attention", "config.biases_qkv", "config.bias", f"tests/pretrained/test_directory.py::{NUMBERS}"),
     Mutant("a bias on Qwen's way out", "step01_numpy.block_attention:block_attention", "if not config.bias", "if False", f"tests/pretrained/test_directory.py::{NUMBERS}"),
+    loading("Gemma's norms from 0", "pretrained.keys:from_one", "1 + x", "x", NUMBERS),
+    loading("Gemma's full blocks first", "pretrained.fields:gemma_windows", "(i + 1) % every", "i % every", NUMBERS),
     loading("embeddings of a file not scaled", "pretrained.config:fields", FOUND, FOUND + "; found['scale_embedding'] = False", "test_translations"),
     loading("llama3 scaling ignored", "pretrained.fields:rotary", "tuple(rope[name] for name in LLAMA3)", "None", NUMBERS),
     loading("llama3 factors swapped", "pretrained.fields:rotary", "tuple(rope[name] for name in LLAMA3)", "(rope[LLAMA3[0]], rope[LLAMA3[2]], rope[LLAMA3[1]], rope[LLAMA3[3]])", NUMBERS),

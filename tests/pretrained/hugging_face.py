@@ -17,7 +17,9 @@ def randomise(model, seed=0):
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, x in [*model.named_parameters(), *model.named_buffers()]:
-            if name.endswith(("embed_positions.weight", "position_ids", "token_type_ids", "inv_freq")):
+            if name.endswith(
+                ("embed_positions.weight", "position_ids", "token_type_ids", "inv_freq", "embed_scale")
+            ):
                 continue
             is_scale = name.endswith("weight") and ("norm" in name.lower() or ".ln_" in name)
             x.copy_(is_scale + 0.2 * torch.randn(x.shape, generator=generator))
@@ -53,6 +55,16 @@ def qwen2(kind="Qwen2ForCausalLM", **options):
 def qwen3(kind="Qwen3ForCausalLM", **options):
     options = {"num_key_value_heads": 2, "head_dim": 10, "rms_norm_eps": 1e-3} | options
     return randomise(getattr(transformers, kind)(transformers.Qwen3Config(**SIZES | options)))
+
+
+GEMMA = {"num_key_value_heads": 2, "head_dim": 10, "query_pre_attn_scalar": 24, "sliding_window": 3}
+GEMMA |= {"rms_norm_eps": 1e-3}
+
+
+def gemma2(kind="Gemma2ForCausalLM", **options):
+    caps = {"attn_logit_softcapping": 2.0, "final_logit_softcapping": 3.0}
+    config = transformers.Gemma2Config(**SIZES | GEMMA | caps | options)
+    return randomise(getattr(transformers, kind)(config))
 
 
 def marian(**options):
@@ -107,8 +119,9 @@ def put_gradients_in_place_of_weights(model, tokens, mask, d_out):
     """Let each weight be its gradient of Σ d_out · logits: saved and opened, they have our names."""
     (_forward(model, tokens, mask) * torch.from_numpy(d_out)).sum().backward()
     with torch.no_grad():
-        for x in model.parameters():
-            x.copy_(x.grad)
+        for name, x in model.named_parameters():
+            from_one = model.config.model_type.startswith("gemma") and "norm" in name
+            x.copy_(x.grad - int(from_one))
 
 
 def translations(model, source, target):

@@ -15,6 +15,7 @@ LLAMA = {"model_type": "llama", **SMALL, "intermediate_size": 64}
 MISTRAL = LLAMA | {"model_type": "mistral"}
 QWEN2 = LLAMA | {"model_type": "qwen2"}
 QWEN3 = LLAMA | {"model_type": "qwen3"}
+GEMMA2 = LLAMA | {"model_type": "gemma2"}
 SLIDING = {"use_sliding_window": True, "sliding_window": 5}
 FULL, WINDOWED = "full_attention", "sliding_attention"
 SIZES = {"encoder_layers": 3, "decoder_layers": 3, "encoder_attention_heads": 4, "decoder_attention_heads": 4}
@@ -99,11 +100,15 @@ EXPECTED["qwen2"] = EXPECTED["llama"] | {"n_kv_heads": 32, "max_positions": 3276
 EXPECTED["qwen2"] |= {"window": None, "full_layers": ()}
 EXPECTED["qwen3"] = {name: x for name, x in EXPECTED["qwen2"].items() if name != "qkv_bias"}
 EXPECTED["qwen3"] |= {"d_head": 128, "head_norm": True}
+EXPECTED["gemma2"] = EXPECTED["llama"] | {"n_kv_heads": 4, "d_head": 256, "max_positions": 8192}
+EXPECTED["gemma2"] |= {"activation": "gelu_tanh", "scale_embedding": True, "norm_after": True, "tied": True}
+EXPECTED["gemma2"] |= {"attention_scale": 1 / 16, "attention_softcap": 50.0, "logit_softcap": 30.0}
+EXPECTED["gemma2"] |= {"window": 4096, "full_layers": (1,)}
 EXPECTED["mistral"] = EXPECTED["llama"] | {"n_kv_heads": 8, "window": 4096, "max_positions": 131072}
 
 
 @pytest.mark.parametrize(
-    "theirs", [BERT, GPT2, LLAMA, MISTRAL, QWEN2, QWEN3, MARIAN], ids=lambda x: x["model_type"]
+    "theirs", [BERT, GPT2, LLAMA, MISTRAL, QWEN2, QWEN3, GEMMA2, MARIAN], ids=lambda x: x["model_type"]
 )
 def test_what_a_file_does_not_say_is_the_library_s_default(theirs):
     assert fields(theirs) == EXPECTED[theirs["model_type"]]
@@ -164,6 +169,14 @@ def test_every_family_is_tested():
         (QWEN2 | SLIDING | {"layer_types": [WINDOWED, FULL, WINDOWED]}, {"window": 5, "full_layers": (1,)}),
         (QWEN3 | SLIDING | {"max_window_layers": 1}, {"window": 5, "full_layers": (0,)}),
         (QWEN3 | {"head_dim": 8}, {"d_head": None}),
+        (
+            GEMMA2 | {"attn_logit_softcapping": None, "sliding_window": None, "layer_types": [FULL] * 3},
+            {"attention_softcap": None, "logit_softcap": 30.0, "window": None},
+        ),
+        (
+            GEMMA2 | {"final_logit_softcapping": None, "query_pre_attn_scalar": 144},
+            {"logit_softcap": None, "attention_softcap": 50.0, "attention_scale": 1 / 12},
+        ),
         (QWEN2 | {"layer_types": [FULL] * 3}, {"window": None, "full_layers": ()}),
         (MARIAN | {"activation_function": "swish"}, {"activation": "silu"}),
         (MARIAN | {"scale_embedding": True, "dropout": 0.3}, {"scale_embedding": True, "dropout": 0.3}),
@@ -207,6 +220,11 @@ REFUSED = [
     (LLAMA | {"rope_parameters": {"full_attention": {"rope_type": "default"}}}, "full_attention"),
     (QWEN2 | {"layer_types": [FULL, WINDOWED, FULL]}, "expected a sliding_window, which is null"),
     (QWEN3 | {"attention_bias": True}, "attention_bias is true; expected false"),
+    (
+        GEMMA2 | {"use_bidirectional_attention": True},
+        "use_bidirectional_attention is true; expected null or fa",
+    ),
+    (GEMMA2 | {"sliding_window": None}, "expected a sliding_window, which is null"),
     (QWEN2 | {"layer_types": [FULL] * 2}, "expected 3 of full_attention, sliding_attention"),
     (QWEN2 | {"layer_types": [FULL, FULL, "chunked_attention"]}, "layer_types is .*chunked"),
     (QWEN2 | SLIDING | {"num_hidden_layers": 10**9}, "num_hidden_layers is 1000000000; the most that can"),

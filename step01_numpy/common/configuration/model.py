@@ -66,6 +66,8 @@ class ModelConfig(Configuration):
         Probability, at least 0 and below 1.
     norm_first : bool
         Pre-norm, or the post-norm of 2017.
+    norm_after : bool
+        With pre-norm: whether a second norm follows each sublayer, before it is added.
     positions : "sinusoidal", "sinusoidal_halves", "learned" or "rotary"
     max_positions : int
         Longest sequence.
@@ -85,6 +87,8 @@ class ModelConfig(Configuration):
         As in `rotary_frequencies`.
     head_norm : bool
         Whether each head's queries and keys are brought to root mean square 1 before they turn.
+    attention_scale, attention_softcap : float or None
+        `scale` and `softcap` of the attention, as in `scaled_dot_product_attention`.
     window : int or None
         How many of the newest tokens, itself included, a token sees; all when None.
     full_layers : tuple of int
@@ -101,6 +105,8 @@ class ModelConfig(Configuration):
         What makes the logits of hidden rows; "transformed" is BERT's.
     head_bias : bool
         Whether the logits have a bias.
+    logit_softcap : float or None
+        c in c·tanh(logits / c), which keeps them within ±c.
     pad : int
         The token that is no text.
     """
@@ -114,6 +120,7 @@ class ModelConfig(Configuration):
     n_layers: int = 3
     dropout: float = 0.1
     norm_first: bool = True
+    norm_after: bool = False
     positions: str = "sinusoidal"
     max_positions: int = 256
     architecture: str = "encoder_decoder"
@@ -126,6 +133,8 @@ class ModelConfig(Configuration):
     rotary_base: float = 10000.0
     rotary_scaling: tuple[float, ...] | None = None
     head_norm: bool = False
+    attention_scale: float | None = None
+    attention_softcap: float | None = None
     window: int | None = None
     full_layers: tuple[int, ...] = ()
     scale_embedding: bool = True
@@ -134,6 +143,7 @@ class ModelConfig(Configuration):
     tied: bool = True
     head: str = "linear"
     head_bias: bool = False
+    logit_softcap: float | None = None
     pad: int = 0
 
     def __post_init__(self):
@@ -145,10 +155,15 @@ class ModelConfig(Configuration):
         checks.rate("dropout", self.dropout)
         for name in ("norm_eps", "rotary_base"):
             checks.above_zero(name, getattr(self, name))
+        for name in ("attention_scale", "attention_softcap", "logit_softcap"):
+            if getattr(self, name) is not None:
+                checks.above_zero(name, getattr(self, name))
+        if self.norm_after and not self.norm_first:
+            raise ValueError("norm_after is true; expected norm_first to be so too: post-norm has no second")
         checks.not_negative("n_segments", self.n_segments)
         checks.token("pad", self.pad, self.vocab_size)
-        switches = ("norm_first", "gated", "bias", "head_norm", "scale_embedding", "embedding_norm")
-        for name in (*switches, "tied", "head_bias"):
+        norms = ("norm_first", "norm_after", "head_norm", "embedding_norm")
+        for name in (*norms, "gated", "bias", "scale_embedding", "tied", "head_bias"):
             checks.is_bool(name, getattr(self, name))
         if self.qkv_bias is not None:
             checks.is_bool("qkv_bias", self.qkv_bias)

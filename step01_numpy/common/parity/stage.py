@@ -39,6 +39,7 @@ MODELS = (
     "feed_forward",
     "block_attention",
     "blocks",
+    "head",
     "transformer",
     "language_model",
     "recurrent",

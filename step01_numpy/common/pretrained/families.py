@@ -5,6 +5,7 @@ from step01_numpy.common.pretrained.fields import (
     activation,
     at,
     equal,
+    gemma_windows,
     head_size,
     joint_vocabulary,
     nullable,
@@ -132,6 +133,24 @@ QWEN3 = QWEN2._replace(
     heads={None: LINEAR, "Qwen3ForCausalLM": LINEAR, "Qwen3Model": NO_HEAD},
     honoured={"attention_bias": (False,)},
 )
+GEMMA2 = Family(
+    fields={name: x for name, x in LLAMA.fields.items() if name != "bias"}
+    | {
+        "n_kv_heads": at("num_key_value_heads", default=4),
+        "d_head": head_size(256),
+        "activation": activation("hidden_activation", "gelu_pytorch_tanh"),
+        "max_positions": at("max_position_embeddings", default=8192),
+        "tied": at("tie_word_embeddings", default=True),
+        "attention_scale": lambda config: at("query_pre_attn_scalar", default=256)(config) ** -0.5,
+        "attention_softcap": nullable("attn_logit_softcapping", 50.0),  # null: none
+        "logit_softcap": nullable("final_logit_softcapping", 30.0),
+        "window": lambda config: gemma_windows(config, 2)["window"],
+        "full_layers": lambda config: gemma_windows(config, 2)["full_layers"],
+    },
+    constants=LLAMA.constants | {"bias": False, "norm_after": True, "scale_embedding": True},
+    heads={None: LINEAR, "Gemma2ForCausalLM": LINEAR, "Gemma2Model": NO_HEAD},
+    honoured={"attention_bias": (False,), "use_bidirectional_attention": (None, False)},
+)
 MARIAN = Family(
     fields={
         "vocab_size": joint_vocabulary,
@@ -171,5 +190,6 @@ TABLE = {
     "mistral": MISTRAL,
     "qwen2": QWEN2,
     "qwen3": QWEN3,
+    "gemma2": GEMMA2,
     "marian": MARIAN,
 }

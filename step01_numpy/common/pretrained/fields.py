@@ -144,6 +144,11 @@ def qwen_windows(config: dict) -> dict:
     return windows(config, size, lambda i: i < first)
 
 
+def gemma_windows(config: dict, every: int) -> dict:
+    """Return the windows of Gemma: one block of `every` has none, the last."""
+    return windows(config, nullable("sliding_window", 4096)(config), lambda i: (i + 1) % every == 0)
+
+
 def joint_vocabulary(config: dict) -> int:
     """Return the vocabulary's size, and refuse two languages that do not share it."""
     size, target = at("vocab_size")(config), config.get("decoder_vocab_size")

@@ -164,5 +164,6 @@ FILES = {
     "mistral": (JSON,),
     "qwen2": (JSON,),
     "qwen3": (JSON,),
+    "gemma2": (JSON,),
     "marian": (Files(("source.spm", "target.spm", "vocab.json"), _open_marian),),
 }

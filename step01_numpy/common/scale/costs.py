@@ -180,13 +180,15 @@ def _blocks(c, context, window):
     """Return the parts of a block of this window, of each stack that the model has."""
     own, cross = attention(c, keys_in_sight(window, context)), attention(c, context)
     block = {"projections": projections(c), "self-attention": own}
+    norms_of_one = norm(c) * (2 if c.norm_after else 1)  # of a sublayer
+    norms = norms_of_one * 2
     last = {"feed-forward": feed_forward(c)}
     if c.architecture != "encoder_decoder":
-        return {"": {**block, **last, "norms": norm(c) * 2}}
+        return {"": {**block, **last, "norms": norms}}
     crossing = {"cross projections": projections(c), "cross-attention": cross}
     return {
-        "encoder": {**block, **last, "norms": norm(c) * 2},
-        "decoder": {**block, **crossing, **last, "norms": norm(c) * 3},
+        "encoder": {**block, **last, "norms": norms},
+        "decoder": {**block, **crossing, **last, "norms": norms + norms_of_one},
     }
 
 
