@@ -123,7 +123,7 @@ class Block(Layer):
         window = config.window_of(number)
         self.options = {"causal": causal, "window": None if window is None else (window - 1, None)}
         options = {"attend": attend, "rng": rng}
-        self.self_attention = block_attention(config, rotary=_rotary(config), **options)
+        self.self_attention = block_attention(config, rotary=_rotary(config, window), **options)
         self.self_attention_residual = Residual(config, rng=rng)
         self.cross_attention = block_attention(config, **options) if cross else None
         self.cross_attention_residual = Residual(config, rng=rng) if cross else None
@@ -156,9 +156,11 @@ def _norm(config: ModelConfig) -> Layer:
     return NORMS[config.norm](config.d_model, eps=config.norm_eps)
 
 
-def _rotary(config: ModelConfig) -> Rotary | None:
+def _rotary(config: ModelConfig, window: int | None) -> Rotary | None:
     """Build what turns queries and keys; other positions are added to the input."""
     if config.positions != "rotary":
         return None
+    if window is not None and config.rotary_base_windowed is not None:
+        return Rotary(config.head_size, base=config.rotary_base_windowed)
     options = {"base": config.rotary_base, "scaling": config.rotary_scaling}
     return Rotary(config.head_size, **options)

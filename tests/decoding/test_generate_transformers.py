@@ -26,6 +26,8 @@ GPT2 = {"n_embd": 24, "n_layer": 2, "n_head": 4, "n_positions": 48}
 QWEN2 = {"use_sliding_window": True, "sliding_window": 3, "max_window_layers": 1}
 GEMMA2 = LLAMA | {"head_dim": 8, "query_pre_attn_scalar": 4, "sliding_window": 3}
 GEMMA2 |= {"attn_logit_softcapping": 3.0, "final_logit_softcapping": 5.0}
+GEMMA3 = LLAMA | {"head_dim": 8, "query_pre_attn_scalar": 4, "sliding_window": 3}
+GEMMA3 |= {"layer_types": ["sliding_attention", "full_attention"]}
 FAMILIES = {  # class, configuration, and what random embeddings and other weights are multiplied by
     "gpt2": ("GPT2LMHeadModel", GPT2, 5.0, 15.0),
     "llama": ("LlamaForCausalLM", LLAMA, 8.0, 8.0),
@@ -34,6 +36,7 @@ FAMILIES = {  # class, configuration, and what random embeddings and other weigh
     "qwen2": ("Qwen2ForCausalLM", LLAMA | QWEN2, 8.0, 8.0),
     "qwen3": ("Qwen3ForCausalLM", LLAMA | {"head_dim": 8}, 8.0, 8.0),
     "gemma2": ("Gemma2ForCausalLM", GEMMA2, 20.0, 8.0),
+    "gemma3": ("Gemma3ForCausalLM", GEMMA3, 20.0, 8.0),
     "marian": ("MarianMTModel", MARIAN | {"max_position_embeddings": 48}, 40.0, 15.0),
 }
 

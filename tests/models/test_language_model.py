@@ -30,12 +30,16 @@ VARIANTS = {
         **{"attention_scale": 0.4, "attention_softcap": 2.0, "logit_softcap": 3.0},
         **{"window": 3, "full_layers": (1,), "d_head": 4},
     },
+    "Gemma 3": {
+        **{**LLAMA, "norm_after": True, "head_norm": True, "rotary_base_windowed": 20.0},
+        **{"window": 3, "full_layers": (0,)},
+    },
     "Qwen 2": {**LLAMA, "qkv_bias": True, "window": 3, "full_layers": (1,)},
     "dropout": {**GPT_2, "dropout": 0.3},
     "BERT, dropout": {**BERT, "dropout": 0.3},
 }
 ONE_BLOCK = {"n_layers": 1, "full_layers": ()}
-DECODERS = ["GPT-2", "Llama", "Llama 2", "Mistral", "Qwen 2", "Qwen 3", "Gemma 2"]
+DECODERS = ["GPT-2", "Llama", "Llama 2", "Mistral", "Qwen 2", "Qwen 3", "Gemma 2", "Gemma 3"]
 
 
 def configuration(variant, **changes):
@@ -219,6 +223,7 @@ def test_bad_input(stage, rng, tokens, mask, message):
         ("attention_scale", -1.0, "attention_scale is -1.0; expected a number above 0"),
         ("attention_softcap", 0.0, "attention_softcap is 0.0"),
         ("logit_softcap", "3", "logit_softcap is '3'"),
+        ("rotary_base_windowed", 0, "rotary_base_windowed is 0; expected a number above 0"),
         ("full_layers", (3,), r"full_layers is \(3,\); expected numbers of blocks, 0 to 2, ascending"),
         ("full_layers", (1, 0), "ascending"),
         ("full_layers", (1, 1), "ascending"),

@@ -29,6 +29,8 @@ LOADING = [
     Mutant("a bias on Qwen's way out", "step01_numpy.block_attention:block_attention", "if not config.bias", "if False", f"tests/pretrained/test_directory.py::{NUMBERS}"),
     loading("Gemma's norms from 0", "pretrained.keys:from_one", "1 + x", "x", NUMBERS),
     loading("Gemma's full blocks first", "pretrained.fields:gemma_windows", "(i + 1) % every", "i % every", NUMBERS),
+    loading("linear scaling as the highest turns need it", "pretrained.fields:rotary", "1, 2, 1)", "0.01, 0.02, 1)", NUMBERS),
+    Mutant("one rotary base for all blocks", "step01_numpy.blocks:_rotary", "window is not None and", "False and", f"tests/pretrained/test_directory.py::{NUMBERS}"),
     loading("embeddings of a file not scaled", "pretrained.config:fields", FOUND, FOUND + "; found['scale_embedding'] = False", "test_translations"),
     loading("llama3 scaling ignored", "pretrained.fields:rotary", "tuple(rope[name] for name in LLAMA3)", "None", NUMBERS),
     loading("llama3 factors swapped", "pretrained.fields:rotary", "tuple(rope[name] for name in LLAMA3)", "(rope[LLAMA3[0]], rope[LLAMA3[2]], rope[LLAMA3[1]], rope[LLAMA3[3]])", NUMBERS),

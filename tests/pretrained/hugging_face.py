@@ -67,6 +67,12 @@ def gemma2(kind="Gemma2ForCausalLM", **options):
     return randomise(getattr(transformers, kind)(config))
 
 
+def gemma3(kind="Gemma3ForCausalLM", **options):
+    options = {"layer_types": ["sliding_attention", "full_attention"]} | options
+    config = transformers.Gemma3TextConfig(**SIZES | GEMMA | options)
+    return randomise(getattr(transformers, kind)(config))
+
+
 def marian(**options):
     sizes = {f"{side}_{name}": n for side in ("encoder", "decoder") for name, n in MARIAN_SIZES.items()}
     ids = {"pad_token_id": 47, "decoder_start_token_id": 47, "eos_token_id": 0, "forced_eos_token_id": 0}

@@ -16,6 +16,7 @@ MISTRAL = LLAMA | {"model_type": "mistral"}
 QWEN2 = LLAMA | {"model_type": "qwen2"}
 QWEN3 = LLAMA | {"model_type": "qwen3"}
 GEMMA2 = LLAMA | {"model_type": "gemma2"}
+GEMMA3 = LLAMA | {"model_type": "gemma3_text"}
 SLIDING = {"use_sliding_window": True, "sliding_window": 5}
 FULL, WINDOWED = "full_attention", "sliding_attention"
 SIZES = {"encoder_layers": 3, "decoder_layers": 3, "encoder_attention_heads": 4, "decoder_attention_heads": 4}
@@ -104,11 +105,16 @@ EXPECTED["gemma2"] = EXPECTED["llama"] | {"n_kv_heads": 4, "d_head": 256, "max_p
 EXPECTED["gemma2"] |= {"activation": "gelu_tanh", "scale_embedding": True, "norm_after": True, "tied": True}
 EXPECTED["gemma2"] |= {"attention_scale": 1 / 16, "attention_softcap": 50.0, "logit_softcap": 30.0}
 EXPECTED["gemma2"] |= {"window": 4096, "full_layers": (1,)}
+EXPECTED["gemma3_text"] = {name: x for name, x in EXPECTED["gemma2"].items() if name != "attention_softcap"}
+EXPECTED["gemma3_text"] |= {"logit_softcap": None, "max_positions": 131072, "head_norm": True}
+EXPECTED["gemma3_text"] |= {"rotary_base": 1e6, "rotary_base_windowed": 1e4, "full_layers": ()}
 EXPECTED["mistral"] = EXPECTED["llama"] | {"n_kv_heads": 8, "window": 4096, "max_positions": 131072}
 
 
 @pytest.mark.parametrize(
-    "theirs", [BERT, GPT2, LLAMA, MISTRAL, QWEN2, QWEN3, GEMMA2, MARIAN], ids=lambda x: x["model_type"]
+    "theirs",
+    [BERT, GPT2, LLAMA, MISTRAL, QWEN2, QWEN3, GEMMA2, GEMMA3, MARIAN],
+    ids=lambda x: x["model_type"],
 )
 def test_what_a_file_does_not_say_is_the_library_s_default(theirs):
     assert fields(theirs) == EXPECTED[theirs["model_type"]]
@@ -177,6 +183,19 @@ def test_every_family_is_tested():
             GEMMA2 | {"final_logit_softcapping": None, "query_pre_attn_scalar": 144},
             {"logit_softcap": None, "attention_softcap": 50.0, "attention_scale": 1 / 12},
         ),
+        (GEMMA3 | {"sliding_window_pattern": 3}, {"window": 4096, "full_layers": (2,)}),
+        (
+            GEMMA3 | {"rope_theta": 5e5, "rope_local_base_freq": 50.0},
+            {"rotary_base": 5e5, "rotary_base_windowed": 50.0, "rotary_scaling": None},
+        ),
+        (
+            GEMMA3 | {"rope_scaling": {"rope_type": "linear", "factor": 8.0}},
+            {"rotary_base": 1e6, "rotary_base_windowed": 1e4, "rotary_scaling": (8.0, 1, 2, 1)},
+        ),
+        (
+            GEMMA3 | {"rope_parameters": {FULL: {"rope_theta": 7.0}}},
+            {"rotary_base": 7.0, "rotary_base_windowed": 1e4},
+        ),
         (QWEN2 | {"layer_types": [FULL] * 3}, {"window": None, "full_layers": ()}),
         (MARIAN | {"activation_function": "swish"}, {"activation": "silu"}),
         (MARIAN | {"scale_embedding": True, "dropout": 0.3}, {"scale_embedding": True, "dropout": 0.3}),
@@ -189,7 +208,7 @@ def test_what_a_file_says(theirs, ours):
 REFUSED = [
     (
         {"model_type": "t5"},
-        r"model_type is 't5'; supported are bert, gpt2, llama, mistral, qwen2, qwen3, marian",
+        r"model_type is 't5'; supported are bert, .*, gemma3_text, marian",
     ),
     ({}, "model_type is None; supported are bert"),
     (
@@ -208,8 +227,8 @@ REFUSED = [
     (LLAMA | {"num_attention_heads": 5}, "n_heads is 5, which does not divide d_model 32"),
     (LLAMA | {"attention_bias": True}, "attention_bias and mlp_bias are True and False; expected them equal"),
     (
-        LLAMA | {"rope_scaling": {"type": "linear", "factor": 2.0}},
-        "rope_type is 'linear'; expected 'default'",
+        LLAMA | {"rope_scaling": {"type": "dynamic", "factor": 2.0}},
+        "rope_type is 'dynamic'; expected 'default', 'linear'",
     ),
     (LLAMA | {"rope_parameters": {"rope_type": "yarn"}}, "rope_type is 'yarn'"),
     (
@@ -224,7 +243,20 @@ REFUSED = [
         GEMMA2 | {"use_bidirectional_attention": True},
         "use_bidirectional_attention is true; expected null or fa",
     ),
+    (
+        GEMMA3 | {"sliding_window_pattern": 0},
+        "sliding_window_pattern is 0; expected an integer",
+    ),
     (GEMMA2 | {"sliding_window": None}, "expected a sliding_window, which is null"),
+    (GEMMA3 | {"attn_logit_softcapping": 50.0}, "attn_logit_softcapping is 50.0; expected null"),
+    (
+        GEMMA3 | {"rope_parameters": {"rope_theta": 1e6}},
+        "rope_parameters has rope_theta; expected",
+    ),
+    (
+        GEMMA3 | {"rope_parameters": {WINDOWED: {"rope_type": "linear", "factor": 2.0}}},
+        "a window scale",
+    ),
     (QWEN2 | {"layer_types": [FULL] * 2}, "expected 3 of full_attention, sliding_attention"),
     (QWEN2 | {"layer_types": [FULL, FULL, "chunked_attention"]}, "layer_types is .*chunked"),
     (QWEN2 | SLIDING | {"num_hidden_layers": 10**9}, "num_hidden_layers is 1000000000; the most that can"),

@@ -83,6 +83,8 @@ class ModelConfig(Configuration):
     qkv_bias : bool or None
         Whether those to q, k and v do; as `bias` when None.
     rotary_base : float
+    rotary_base_windowed : float or None
+        That of blocks with a window, which are then not scaled; as the others when None.
     rotary_scaling : (factor, low, high, n_positions) or None
         As in `rotary_frequencies`.
     head_norm : bool
@@ -131,6 +133,7 @@ class ModelConfig(Configuration):
     bias: bool = True
     qkv_bias: bool | None = None
     rotary_base: float = 10000.0
+    rotary_base_windowed: float | None = None
     rotary_scaling: tuple[float, ...] | None = None
     head_norm: bool = False
     attention_scale: float | None = None
@@ -155,7 +158,7 @@ class ModelConfig(Configuration):
         checks.rate("dropout", self.dropout)
         for name in ("norm_eps", "rotary_base"):
             checks.above_zero(name, getattr(self, name))
-        for name in ("attention_scale", "attention_softcap", "logit_softcap"):
+        for name in ("rotary_base_windowed", "attention_scale", "attention_softcap", "logit_softcap"):
             if getattr(self, name) is not None:
                 checks.above_zero(name, getattr(self, name))
         if self.norm_after and not self.norm_first:

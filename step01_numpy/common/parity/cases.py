@@ -30,6 +30,10 @@ GEMMA_2 = {
     "norm_after": True, "attention_scale": 0.4, "attention_softcap": 2.0, "logit_softcap": 3.0, "window": 3,
     "full_layers": (1,), "n_layers": 2,
 }  # fmt: skip
+GEMMA_3 = {
+    "norm_after": True, "head_norm": True, "rotary_base_windowed": 20.0, "window": 3, "full_layers": (1,),
+    "n_layers": 2,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -214,6 +218,7 @@ CASES = [
     _model("Qwen 2", _text, **LLAMA, qkv_bias=True),
     _model("Qwen 3", _text, **LLAMA, **QWEN_3),
     _model("Gemma 2", _text, **LLAMA, **GEMMA_2),
+    _model("Gemma 3", _text, **LLAMA, **GEMMA_3),
     _model("2017, with heads and norms of later", _tokens, **QWEN_3, norm_after=True, logit_softcap=3.0),
     Case("cross-entropy", "cross_entropy", _logits, "loss", options={"smoothing": 0.1}),
 ]

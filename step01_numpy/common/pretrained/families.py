@@ -5,6 +5,7 @@ from step01_numpy.common.pretrained.fields import (
     activation,
     at,
     equal,
+    gemma_rotary,
     gemma_windows,
     head_size,
     joint_vocabulary,
@@ -151,6 +152,22 @@ GEMMA2 = Family(
     heads={None: LINEAR, "Gemma2ForCausalLM": LINEAR, "Gemma2Model": NO_HEAD},
     honoured={"attention_bias": (False,), "use_bidirectional_attention": (None, False)},
 )
+pattern = at("sliding_window_pattern", default=6)
+GEMMA3 = Family(
+    fields={name: x for name, x in GEMMA2.fields.items() if name != "attention_softcap"}
+    | {
+        "max_positions": at("max_position_embeddings", default=131072),
+        "rotary_base": lambda config: gemma_rotary(config)["base"],
+        "rotary_scaling": lambda config: gemma_rotary(config)["scaling"],
+        "rotary_base_windowed": lambda config: gemma_rotary(config)["windowed"],
+        "logit_softcap": nullable("final_logit_softcapping", None),
+        "window": lambda config: gemma_windows(config, pattern(config))["window"],
+        "full_layers": lambda config: gemma_windows(config, pattern(config))["full_layers"],
+    },
+    constants=GEMMA2.constants | {"head_norm": True},
+    heads={None: LINEAR, "Gemma3ForCausalLM": LINEAR, "Gemma3TextModel": NO_HEAD},
+    honoured=GEMMA2.honoured | {"attn_logit_softcapping": (None,)},  # which the library does not look at
+)
 MARIAN = Family(
     fields={
         "vocab_size": joint_vocabulary,
@@ -191,5 +208,6 @@ TABLE = {
     "qwen2": QWEN2,
     "qwen3": QWEN3,
     "gemma2": GEMMA2,
+    "gemma3_text": GEMMA3,
     "marian": MARIAN,
 }

@@ -97,12 +97,14 @@ def rotary(config: dict) -> dict:
         )
     base = rope.get("rope_theta", config.get("rope_theta", 10000.0))
     kind = rope.get("rope_type", rope.get("type", "default"))
-    if kind not in ("default", "llama3"):
-        raise ValueError(f"rope_type is {kind!r}; expected 'default' or 'llama3'")
+    if kind not in ("default", "linear", "llama3"):
+        raise ValueError(f"rope_type is {kind!r}; expected 'default', 'linear' or 'llama3'")
     if rope.get("partial_rotary_factor", config.get("partial_rotary_factor", 1.0)) != 1.0:
         raise ValueError("partial_rotary_factor is not 1; expected all of a head to turn")
     if kind == "default":
         return {"base": float(base), "scaling": None}
+    if kind == "linear":  # over a single position no pair of coordinates turns once: all turn more slowly
+        return {"base": float(base), "scaling": (at("factor")(rope), 1, 2, 1)}
     absent = [name for name in LLAMA3 if name not in rope]
     if absent:
         raise ValueError(f"its llama3 rotary scaling lacks {', '.join(absent)}")
@@ -122,8 +124,6 @@ def windows(config: dict, size: int | None, is_full: Callable) -> dict:
         Tells of a block's number whether it has none, where no `layer_types` says so.
     """
     n_layers, kinds = at("num_hidden_layers")(config), config.get("layer_types")
-    if kinds is None and size is None:
-        return {"window": None, "full_layers": ()}
     checks.at_most("num_hidden_layers", n_layers, "the most that can differ in their windows", 10_000)
     if kinds is None:
         kinds = ["full_attention" if is_full(i) else "sliding_attention" for i in range(n_layers)]
@@ -141,12 +141,29 @@ def qwen_windows(config: dict) -> dict:
     """Return the windows of Qwen, off unless it says that they are used, and then in the last blocks."""
     used, first = config.get("use_sliding_window", False), config.get("max_window_layers", 28)
     size = nullable("sliding_window", 4096)(config) if used else None
-    return windows(config, size, lambda i: i < first)
+    return windows(config, size, lambda i: size is None or i < first)
 
 
 def gemma_windows(config: dict, every: int) -> dict:
     """Return the windows of Gemma: one block of `every` has none, the last."""
+    checks.positive("sliding_window_pattern", every)
     return windows(config, nullable("sliding_window", 4096)(config), lambda i: (i + 1) % every == 0)
+
+
+def gemma_rotary(config: dict) -> dict:
+    """Return the rotary fields of Gemma 3, with a base of its own for blocks with a window."""
+    kinds = config.get("rope_parameters") or {}
+    unknown = sorted(set(kinds) - {"full_attention", "sliding_attention"})
+    if unknown:
+        raise ValueError(f"rope_parameters has {unknown[0]}; expected full_attention and sliding_attention")
+    full = {"rope_theta": config.get("rope_theta", 1e6)} | (kinds.get("full_attention") or {})
+    full |= config.get("rope_scaling") or {}
+    windowed = {"rope_theta": config.get("rope_local_base_freq", 1e4)}
+    windowed |= kinds.get("sliding_attention") or {}
+    found, windowed = (rotary({"rope_parameters": x}) for x in (full, windowed))
+    if windowed["scaling"] is not None:
+        raise ValueError("its blocks with a window scale their rotary positions; expected 'default'")
+    return found | {"windowed": windowed["base"]}
 
 
 def joint_vocabulary(config: dict) -> int:

@@ -200,6 +200,10 @@ GEMMA2 = LLAMA._replace(
     body=LLAMA.body | _block(_GEMMA_NORMS, "stack"),
     layouts=dict.fromkeys(("norm", *(name.split(".")[-1] for name in _GEMMA_NORMS)), FROM_ONE),
 )
+GEMMA3 = GEMMA2._replace(
+    body=GEMMA2.body | _block(_HEAD_NORMS, "stack"),
+    layouts=GEMMA2.layouts | dict.fromkeys(("q_norm", "k_norm"), FROM_ONE),
+)
 TABLE = {
     "bert": BERT,
     "gpt2": GPT2,
@@ -208,5 +212,6 @@ TABLE = {
     "qwen2": LLAMA,
     "qwen3": QWEN3,
     "gemma2": GEMMA2,
+    "gemma3_text": GEMMA3,
     "marian": MARIAN,
 }

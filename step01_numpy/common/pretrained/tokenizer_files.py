@@ -165,5 +165,6 @@ FILES = {
     "qwen2": (JSON,),
     "qwen3": (JSON,),
     "gemma2": (JSON,),
+    "gemma3_text": (JSON,),
     "marian": (Files(("source.spm", "target.spm", "vocab.json"), _open_marian),),
 }
