@@ -41,7 +41,11 @@ FAMILIES = {  # class, configuration, and what random embeddings and other weigh
 }
 
 
-@pytest.fixture(scope="module", params=FAMILIES)
+PROOF = {"qwen2", "qwen3"}  # their parts are Llama's and Gemma's
+PARAMS = [pytest.param(x, marks=pytest.mark.proof) if x in PROOF else x for x in FAMILIES]
+
+
+@pytest.fixture(scope="module", params=PARAMS)
 def family(request, tmp_path_factory):
     """A directory with a model of random weights, and the library's model."""
     return build(request.param, tmp_path_factory.mktemp(request.param))
@@ -114,7 +118,7 @@ def test_tokens_are_the_librarys(stage, family, beam):
 
 @pytest.mark.grid
 @pytest.mark.usefixtures("unchecked")  # for speed
-@pytest.mark.parametrize("family", [name for name in FAMILIES if name != "marian"], indirect=True)
+@pytest.mark.parametrize("family", ["gpt2", "llama", "llama3", "mistral"], indirect=True)
 def test_a_repetition_penalty_is_the_librarys(stage, family):
     """Prompts count as said, their padding does not."""
     _, directory, reference = family
