@@ -282,7 +282,6 @@ FAMILY = [
     model("projections are not fused for decoding", "step01_numpy.generation:prepare", "fuse(model)", "model", IN_LANGUAGE + "test_a_prepared_model_says_the_same"),
     model("heads of a product left without their norms", "step01_numpy.engine.fused:finished", "linear_map.norm_heads(rows) if", "rows if", IN_LANGUAGE + "test_a_prepared_model_says_the_same"),
     model("heads of a product left without their norms in step02", "step02_torch.engine.fused:finished", "linear_map.norm_heads(rows) if", "rows if", IN_LANGUAGE + "test_a_prepared_model_says_the_same"),
-    model("norms of heads pass gradients through", "step01_numpy.block_attention:NormedLinear.backward", "self.norm.backward(self._heads(d_out))", "self._heads(d_out)", SAME),
     model("heads normed all together", "step01_numpy.block_attention:NormedLinear._heads", "-1, self.norm.d_model", "self.norm.d_model, -1", SAME),
     model("second norm forgotten", f"{BLOCKS}:Residual.forward", "out if self.norm_after is None else self.norm_after(out)", "out", SAME),
     model("second norm passes gradients through", f"{BLOCKS}:Residual.backward", "self.norm_after.backward(d_f)", "d_f", SAME),
