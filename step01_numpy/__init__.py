@@ -62,7 +62,9 @@ from step01_numpy.feed_forward import (
     silu,
     silu_backward,
 )
-from step01_numpy.blocks import Block, Head, PositionalInput, Residual
+from step01_numpy.block_attention import NormedLinear, block_attention, with_options
+from step01_numpy.blocks import Block, PositionalInput, Residual
+from step01_numpy.head import Head
 from step01_numpy.transformer import DecoderCache, Stack, Transformer
 from step01_numpy.language_model import LanguageModel
 from step01_numpy.recurrent import (
@@ -142,7 +144,9 @@ __all__ = [
     "layer_norm_backward", "lookup_backward", "rms_norm", "rms_norm_backward",
     "ACTIVATIONS", "FeedForward", "gelu", "gelu_backward", "gelu_tanh", "gelu_tanh_backward", "relu",
     "relu_backward", "sigmoid", "silu", "silu_backward",
-    "Block", "Head", "PositionalInput", "Residual",
+    "NormedLinear", "block_attention", "with_options",
+    "Block", "PositionalInput", "Residual",
+    "Head",
     "DecoderCache", "Stack", "Transformer",
     "LanguageModel",
     "GRU", "BidirectionalGRU", "gru_step", "gru_step_backward", "stand_still", "summary",

@@ -1,4 +1,4 @@
-"""The parts of a Transformer that its configuration shapes: input, residual, block, head."""
+"""The parts of a Transformer that its configuration shapes: input, residual, block."""
 
 from math import sqrt
 
@@ -7,12 +7,12 @@ from jaxtyping import Bool, Float, Int
 
 from step01_numpy.arrays import Array
 from step01_numpy.attention import STANDARD, Attend
+from step01_numpy.block_attention import block_attention
 from step01_numpy.common.configuration.model import ModelConfig
 from step01_numpy.common.support import checks
-from step01_numpy.feed_forward import ACTIVATIONS, FeedForward
+from step01_numpy.feed_forward import FeedForward
 from step01_numpy.layers import NORMS, Dropout, Embedding, LearnedPositions
-from step01_numpy.multi_head_attention import MultiHeadAttention
-from step01_numpy.parameters import Layer, Linear, Parameter, normal
+from step01_numpy.parameters import Layer
 from step01_numpy.positions import sinusoids
 from step01_numpy.rotary import Rotary
 
@@ -77,6 +77,8 @@ class Residual(Layer):
     """
     The way around a sublayer: pre-norm x + f(norm(x)), or post-norm norm(x + f(x)), with dropout on f.
 
+    With a norm on either side of the sublayer, Gemma 2's, it is x + norm_after(f(norm(x))).
+
     Parameters
     ----------
     config : ModelConfig
@@ -86,23 +88,28 @@ class Residual(Layer):
     References
     ----------
     Post-norm: Vaswani et al. 2017, section 3.1. Pre-norm: Xiong et al. 2020, arXiv:2002.04745.
+    Both: Gemma 2, 2024, arXiv:2408.00118.
     """
 
     def __init__(self, config: ModelConfig, *, rng=None):
         self.norm_first = config.norm_first
         self.norm = _norm(config)
+        self.norm_after = _norm(config) if config.norm_after else None
         self.dropout = Dropout(config.dropout, rng=rng)
 
     def forward(self, x: Float[Array, "B L d_model"], sublayer) -> Float[Array, "B L d_model"]:
         """Lead x, (B, L, d_model), through the sublayer and around it."""
         if self.norm_first:
-            return x + self.dropout(sublayer(self.norm(x)))
+            out = sublayer(self.norm(x))
+            return x + self.dropout(out if self.norm_after is None else self.norm_after(out))
         return self.norm(x + self.dropout(sublayer(x)))
 
     def backward(self, d_out: Float[Array, "B L d_model"], sublayer_backward) -> Float[Array, "B L d_model"]:
         """Return d_x, the sum of what comes by either way; `sublayer_backward` maps d_f to d_x."""
         if self.norm_first:
-            return d_out + self.norm.backward(sublayer_backward(self.dropout.backward(d_out)))
+            d_f = self.dropout.backward(d_out)
+            d_f = d_f if self.norm_after is None else self.norm_after.backward(d_f)
+            return d_out + self.norm.backward(sublayer_backward(d_f))
         d_sum = self.norm.backward(d_out)
         return d_sum + sublayer_backward(self.dropout.backward(d_sum))
 
@@ -114,6 +121,8 @@ class Block(Layer):
     Parameters
     ----------
     config : ModelConfig
+    number : int
+        Which block of the stack, counted from 0.
     causal : bool
         Whether a position sees itself and what is before it, or everything.
     cross : bool
@@ -127,19 +136,19 @@ class Block(Layer):
     def __init__(
         self,
         config: ModelConfig,
+        number: int = 0,
         *,
         causal: bool = False,
         cross: bool = False,
         attend: Attend = STANDARD,
         rng=None,
     ):
-        window = None if config.window is None else (config.window - 1, None)
-        self.options = {"causal": causal, "window": window}
-        heads = config.d_model, config.n_heads, config.n_kv_heads
-        options = {"bias": config.bias, "attend": attend, "rng": rng}
-        self.self_attention = MultiHeadAttention(*heads, rotary=_rotary(config), **options)
+        window = config.window_of(number)
+        self.options = {"causal": causal, "window": None if window is None else (window - 1, None)}
+        options = {"attend": attend, "rng": rng}
+        self.self_attention = block_attention(config, rotary=_rotary(config, window), **options)
         self.self_attention_residual = Residual(config, rng=rng)
-        self.cross_attention = MultiHeadAttention(*heads, **options) if cross else None
+        self.cross_attention = block_attention(config, **options) if cross else None
         self.cross_attention_residual = Residual(config, rng=rng) if cross else None
         options = {"activation": config.activation, "gated": config.gated, "bias": config.bias, "rng": rng}
         self.feed_forward = FeedForward(config.d_model, config.d_ff, **options)
@@ -183,56 +192,15 @@ class Block(Layer):
         return d_x, d_memory[0] if d_memory else None
 
 
-class Head(Layer):
-    """
-    From hidden rows to logits: a transformation where BERT has one, then a linear projection.
-
-    Parameters
-    ----------
-    config : ModelConfig
-        Tied, the projection is by the embedding's matrix; otherwise by one of its own.
-    rng : numpy.random.Generator, optional
-        Source of the initial weights.
-
-    References
-    ----------
-    The shared matrix: Press and Wolf 2017, arXiv:1608.05859.
-    """
-
-    def __init__(self, config: ModelConfig, *, rng=None):
-        d_model, transformed = config.d_model, config.head == "transformed"
-        self.activate, self.activate_backward = ACTIVATIONS[config.activation]
-        self.dense = Linear(d_model, d_model, rng=rng) if transformed else None
-        self.norm = _norm(config) if transformed else None
-        shape = config.vocab_size, d_model
-        self.weight = None if config.tied else Parameter(normal(1 / sqrt(d_model), shape, rng))
-        self.bias = Parameter(np.zeros(config.vocab_size, np.float32)) if config.head_bias else None
-
-    def forward(self, hidden: Float[Array, "B L d_model"]) -> Float[Array, "B L d_model"]:
-        """Return the rows that are projected."""
-        if self.dense is None:
-            return hidden
-        self.saved = self.dense(hidden)
-        return self.norm(self.activate(self.saved))
-
-    def backward(self, d_out: Float[Array, "B L d_model"]) -> Float[Array, "B L d_model"]:
-        """Return d_hidden."""
-        if self.dense is None:
-            return d_out
-        return self.dense.backward(self.activate_backward(self.norm.backward(d_out), self.saved))
-
-    def projection(self, embedding: Embedding) -> tuple[Parameter, Parameter | None]:
-        """Return the weight, (vocab_size, d_model), and the bias of the projection."""
-        return embedding.weight if self.weight is None else self.weight, self.bias
-
-
 def _norm(config: ModelConfig) -> Layer:
     return NORMS[config.norm](config.d_model, eps=config.norm_eps)
 
 
-def _rotary(config: ModelConfig) -> Rotary | None:
+def _rotary(config: ModelConfig, window: int | None) -> Rotary | None:
     """Build what turns queries and keys; other positions are added to the input."""
     if config.positions != "rotary":
         return None
+    if window is not None and config.rotary_base_windowed is not None:
+        return Rotary(config.head_size, base=config.rotary_base_windowed)
     options = {"base": config.rotary_base, "scaling": config.rotary_scaling}
-    return Rotary(config.d_model // config.n_heads, **options)
+    return Rotary(config.head_size, **options)

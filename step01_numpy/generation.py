@@ -3,6 +3,7 @@
 from jaxtyping import Float, Int
 
 from step01_numpy.arrays import Array
+from step01_numpy.attention import cap
 from step01_numpy.common.support import checks
 from step01_numpy.engine.fused import fuse
 from step01_numpy.engine.growing import grow
@@ -45,4 +46,4 @@ def step(model: Layer, tokens: Int[Array, " B"], cache) -> Float[Array, "B vocab
     checks.rank("tokens", tokens, 1)
     hidden = model.decode(tokens[:, None], cache)
     weight, bias = model.projection()
-    return linear(hidden[:, 0], weight.data, None if bias is None else bias.data)
+    return cap(linear(hidden[:, 0], weight.data, None if bias is None else bias.data), model.softcap)

@@ -5,11 +5,11 @@ from jaxtyping import Bool, Float, Int
 
 from step01_numpy.arrays import Array, random_generator
 from step01_numpy.attention import STANDARD, Attend
-from step01_numpy.blocks import Head
 from step01_numpy.common.configuration.model import ModelConfig
 from step01_numpy.common.support import checks
+from step01_numpy.head import Head
 from step01_numpy.layers import Embedding
-from step01_numpy.parameters import Layer, Parameter, linear, linear_backward
+from step01_numpy.parameters import Layer, Parameter
 from step01_numpy.transformer import DecoderCache, Stack
 
 
@@ -35,7 +35,7 @@ class LanguageModel(Layer):
 
     def __init__(self, config: ModelConfig, *, attend: Attend = STANDARD, rng=None):
         rng = random_generator() if rng is None else rng
-        self.config, self.rng = config, rng
+        self.config, self.rng, self.softcap = config, rng, config.logit_softcap
         self.embedding = Embedding(config.vocab_size, config.d_model, rng=rng)
         self.stack = Stack(config, causal=config.architecture == "decoder", attend=attend, rng=rng)
         self.head = None if config.head == "none" else Head(config, rng=rng)
@@ -57,22 +57,13 @@ class LanguageModel(Layer):
         segments : (B, L), optional
             Which of BERT's two texts a token belongs to; 0 when not given.
         """
-        self.saved_hidden = self.hidden(tokens, mask, segments)
-        if self.head is None:
-            return self.saved_hidden
-        weight, bias = self.projection()
-        return linear(self.saved_hidden, weight.data, None if bias is None else bias.data)
+        hidden = self.hidden(tokens, mask, segments)
+        return hidden if self.head is None else self.head.logits(hidden, self.embedding)
 
     def backward(self, d_out: Float[Array, "B L size"]) -> None:
         """Differentiate `forward`: tokens have no gradient, so it returns nothing."""
-        if self.head is None:
-            return self.hidden_backward(d_out)
-        weight, bias = self.projection()
-        d_hidden, d_weight, d_bias = linear_backward(d_out, self.saved_hidden, weight.data)
-        weight.accumulate(d_weight)
-        if bias is not None:
-            bias.accumulate(d_bias)
-        return self.hidden_backward(d_hidden)
+        d_hidden = d_out if self.head is None else self.head.logits_backward(d_out, self.embedding)
+        self.hidden_backward(d_hidden)
 
     def projection(self) -> tuple[Parameter, Parameter | None]:
         """Return the weight and the bias that make logits of hidden rows."""

@@ -4,6 +4,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from step01_numpy.arrays import Array
+from step01_numpy.attention import cap, cap_backward
 from step01_numpy.common.support import checks, gradients
 from step01_numpy.merge import log_sum_exp
 from step01_numpy.parameters import linear
@@ -65,11 +66,12 @@ def linear_cross_entropy(
     *,
     bias: Float[Array, " V"] | None = None,
     smoothing: float = 0.0,
+    softcap: float | None = None,
 ) -> tuple[
     Float[Array, ""] | np.floating, tuple[Float[Array, "N d"], Float[Array, "V d"], Float[Array, " V"]]
 ]:
     """
-    Return `cross_entropy(linear(hidden, weight, bias), targets)` without holding all N×V logits at once.
+    Return `cross_entropy(cap(linear(hidden, weight, bias), softcap), targets)`, never with all N×V logits.
 
     Parameters
     ----------
@@ -77,6 +79,8 @@ def linear_cross_entropy(
     bias : (V,), optional
     targets, smoothing
         As in `cross_entropy`.
+    softcap : float, optional
+        c in c·tanh(logits / c), which keeps logits within ±c.
 
     Returns
     -------
@@ -93,10 +97,13 @@ def linear_cross_entropy(
     d_weight, d_bias = np.zeros_like(weight), np.zeros_like(weight[:, 0])
     for start in range(0, n, BLOCK):
         rows = slice(start, start + BLOCK)
-        logits = linear(hidden[rows], weight, bias)
+        scores = linear(hidden[rows], weight, bias)
+        logits = cap(scores, softcap)
         share = len(logits) / n
         loss = loss + share * cross_entropy(logits, targets[rows], smoothing=smoothing)
         d_logits = cross_entropy_backward(share, logits, targets[rows], smoothing=smoothing)
+        if softcap is not None:
+            d_logits = cap_backward(d_logits, scores, softcap)
         d_hidden[rows] = d_logits @ weight
         d_weight += d_logits.T @ hidden[rows]
         d_bias += d_logits.sum(axis=0)

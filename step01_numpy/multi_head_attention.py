@@ -37,9 +37,11 @@ class MultiHeadAttention(Layer):
     Parameters
     ----------
     d_model, n_heads : int
-        n_heads divides d_model; each head has size D = d_model / n_heads.
+        n_heads divides d_model, unless the size of a head is given.
     n_kv_heads : int, optional
         H_kv, dividing H: fewer is grouped-query attention, 1 is multi-query attention.
+    d_head : int, optional
+        D, the size of a head; d_model / n_heads when not given.
     bias : bool
         Whether the four projections add a bias.
     rotary : Rotary, optional
@@ -60,20 +62,21 @@ class MultiHeadAttention(Layer):
         n_heads: int,
         n_kv_heads: int | None = None,
         *,
+        d_head: int | None = None,
         bias: bool = True,
         rotary=None,
         attend: Attend = STANDARD,
         rng=None,
     ):
         n_kv_heads = n_heads if n_kv_heads is None else n_kv_heads
-        checks.divides("n_heads", n_heads, "d_model", d_model)
+        d_head = checks.head_size(d_head, d_model, n_heads)
         checks.divides("n_kv_heads", n_kv_heads, "n_heads", n_heads)
         self.n_heads, self.n_kv_heads, self.rotary, self.attend = n_heads, n_kv_heads, rotary, attend
-        d_kv = d_model // n_heads * n_kv_heads
-        self.w_q = Linear(d_model, d_model, bias=bias, rng=rng)
+        d_q, d_kv = n_heads * d_head, n_kv_heads * d_head
+        self.w_q = Linear(d_model, d_q, bias=bias, rng=rng)
         self.w_k = Linear(d_model, d_kv, bias=bias, rng=rng)
         self.w_v = Linear(d_model, d_kv, bias=bias, rng=rng)
-        self.w_o = Linear(d_model, d_model, bias=bias, rng=rng)
+        self.w_o = Linear(d_q, d_model, bias=bias, rng=rng)
 
     def forward(
         self,
@@ -137,11 +140,8 @@ class MultiHeadAttention(Layer):
         if context is not None and cache is not None and cache.length:
             return split_heads(self.w_q(x), self.n_heads), cache.keys, cache.values
         q, k, v = self.qkv(x) if context is None else (self.w_q(x), self.w_k(context), self.w_v(context))
-        q, k, v = (
-            split_heads(q, self.n_heads),
-            split_heads(k, self.n_kv_heads),
-            split_heads(v, self.n_kv_heads),
-        )
+        q = split_heads(q, self.n_heads)
+        k, v = (split_heads(x, self.n_kv_heads) for x in (k, v))
         if self.rotary is not None:
             q, k = self.rotary.forward(q, positions), self.rotary.forward(k, positions)
         return (q, k, v) if cache is None else (q, *cache.append(k, v))

@@ -181,6 +181,8 @@ class RecurrentTranslator(Layer):
     arXiv:1406.1078. The shared matrix: Press and Wolf 2017, arXiv:1608.05859.
     """
 
+    softcap = None  # logits are as the projection makes them
+
     def __init__(self, config: RecurrentConfig, *, rng=None):
         rng = random_generator() if rng is None else rng
         self.config, self.rng, self.maps = config, rng, None

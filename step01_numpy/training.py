@@ -55,7 +55,7 @@ def loss_and_gradients(model: Layer, batch: tuple, *, smoothing: float) -> tuple
     Parameters
     ----------
     model : Layer
-        Any model: it gives `hidden` rows, of which the logits are a `projection`.
+        Any model: it gives `hidden` rows, of which the logits are a `projection` within its `softcap`.
     batch : (*inputs, targets)
         The model's inputs, and (B, L): for each row the right token, or 0 where there is nothing to learn.
     smoothing : float
@@ -71,6 +71,7 @@ def loss_and_gradients(model: Layer, batch: tuple, *, smoothing: float) -> tuple
         targets[real],
         bias=None if bias is None else bias.data,
         smoothing=smoothing,
+        softcap=model.softcap,
     )
     d_hidden = np.zeros_like(hidden)
     d_hidden[real] = d_rows

@@ -5,12 +5,13 @@ from jaxtyping import Bool, Float, Int
 
 from step01_numpy.arrays import Array, random_generator
 from step01_numpy.attention import STANDARD, Attend
-from step01_numpy.blocks import Block, Head, PositionalInput
+from step01_numpy.blocks import Block, PositionalInput
 from step01_numpy.cache import KVCache
 from step01_numpy.common.configuration.model import ModelConfig
 from step01_numpy.common.support import checks
+from step01_numpy.head import Head
 from step01_numpy.layers import NORMS, Embedding
-from step01_numpy.parameters import Layer, Parameter, linear, linear_backward
+from step01_numpy.parameters import Layer, Parameter
 
 
 class DecoderCache:
@@ -28,8 +29,8 @@ class DecoderCache:
     """
 
     def __init__(self, config: ModelConfig, *, mask=None, memory=None, memory_mask=None):
-        limit = None if config.window is None else config.window - 1
-        self.blocks = [(KVCache(limit), KVCache()) for _ in range(config.n_layers)]
+        windows = map(config.window_of, range(config.n_layers))
+        self.blocks = [(KVCache(None if w is None else w - 1), KVCache()) for w in windows]
         self.mask, self.memory, self.memory_mask = mask, memory, memory_mask
 
     @property
@@ -73,7 +74,7 @@ class Stack(Layer):
     ):
         self.input = PositionalInput(config, rng=rng)
         options = {"causal": causal, "cross": cross, "attend": attend, "rng": rng}
-        self.blocks = [Block(config, **options) for _ in range(config.n_layers)]
+        self.blocks = [Block(config, i, **options) for i in range(config.n_layers)]
         self.norm = NORMS[config.norm](config.d_model, eps=config.norm_eps) if config.norm_first else None
 
     def forward(
@@ -151,7 +152,7 @@ class Transformer(Layer):
 
     def __init__(self, config: ModelConfig, *, attend: Attend = STANDARD, rng=None):
         rng = random_generator() if rng is None else rng
-        self.config, self.rng = config, rng
+        self.config, self.rng, self.softcap = config, rng, config.logit_softcap
         self.embedding = Embedding(config.vocab_size, config.d_model, rng=rng)
         self.encoder = Stack(config, attend=attend, rng=rng)
         self.decoder = Stack(config, causal=True, cross=True, attend=attend, rng=rng)
@@ -159,18 +160,11 @@ class Transformer(Layer):
 
     def forward(self, source: Int[Array, "B S"], target: Int[Array, "B L"]) -> Float[Array, "B L vocab_size"]:
         """Return the logits of the token that follows each of the target's, padded as the source."""
-        self.saved_hidden = self.hidden(source, target)
-        weight, bias = self.projection()
-        return linear(self.saved_hidden, weight.data, None if bias is None else bias.data)
+        return self.head.logits(self.hidden(source, target), self.embedding)
 
     def backward(self, d_logits: Float[Array, "B L vocab_size"]) -> None:
         """Differentiate `forward`: tokens have no gradient, so it returns nothing."""
-        weight, bias = self.projection()
-        d_hidden, d_weight, d_bias = linear_backward(d_logits, self.saved_hidden, weight.data)
-        weight.accumulate(d_weight)
-        if bias is not None:
-            bias.accumulate(d_bias)
-        self.hidden_backward(d_hidden)
+        self.hidden_backward(self.head.logits_backward(d_logits, self.embedding))
 
     def projection(self) -> tuple[Parameter, Parameter | None]:
         """Return the weight and the bias that make logits of hidden rows."""

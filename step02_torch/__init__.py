@@ -54,7 +54,9 @@ from step02_torch.layers import (
     rms_norm,
 )
 from step02_torch.feed_forward import ACTIVATIONS, FeedForward, gelu, gelu_tanh, relu, sigmoid, silu
-from step02_torch.blocks import Block, Head, PositionalInput, Residual
+from step02_torch.block_attention import NormedLinear, block_attention, with_options
+from step02_torch.blocks import Block, PositionalInput, Residual
+from step02_torch.head import Head
 from step02_torch.transformer import DecoderCache, Stack, Transformer
 from step02_torch.language_model import LanguageModel
 from step02_torch.recurrent import GRU, BidirectionalGRU, gru_step, stand_still, summary
@@ -108,7 +110,9 @@ __all__ = [
     "record",
     "NORMS", "Dropout", "Embedding", "LayerNorm", "LearnedPositions", "RMSNorm", "layer_norm", "rms_norm",
     "ACTIVATIONS", "FeedForward", "gelu", "gelu_tanh", "relu", "sigmoid", "silu",
-    "Block", "Head", "PositionalInput", "Residual",
+    "NormedLinear", "block_attention", "with_options",
+    "Block", "PositionalInput", "Residual",
+    "Head",
     "DecoderCache", "Stack", "Transformer",
     "LanguageModel",
     "GRU", "BidirectionalGRU", "gru_step", "stand_still", "summary",

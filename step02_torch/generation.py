@@ -5,6 +5,7 @@ from jaxtyping import Float, Int
 
 from step01_numpy.common.support import checks
 from step02_torch.arrays import Array
+from step02_torch.attention import cap
 from step02_torch.engine.fused import fuse
 from step02_torch.parameters import Layer, linear
 
@@ -44,4 +45,4 @@ def step(model: Layer, tokens: Int[Array, " B"], cache) -> Float[Array, "B vocab
     """
     checks.rank("tokens", tokens, 1)
     hidden = model.decode(tokens[:, None], cache)
-    return linear(hidden[:, 0], *model.projection())
+    return cap(linear(hidden[:, 0], *model.projection()), model.softcap)

@@ -7,9 +7,9 @@ from step01_numpy.common.configuration.model import ModelConfig
 from step01_numpy.common.support import checks
 from step02_torch.arrays import Array, is_known, random_generator
 from step02_torch.attention import STANDARD, Attend
-from step02_torch.blocks import Head
+from step02_torch.head import Head
 from step02_torch.layers import Embedding
-from step02_torch.parameters import Layer, Parameter, linear
+from step02_torch.parameters import Layer, Parameter
 from step02_torch.transformer import DecoderCache, Stack
 
 
@@ -36,7 +36,7 @@ class LanguageModel(Layer):
     def __init__(self, config: ModelConfig, *, attend: Attend = STANDARD, rng=None):
         super().__init__()
         rng = random_generator() if rng is None else rng
-        self.config, self.rng = config, rng
+        self.config, self.rng, self.softcap = config, rng, config.logit_softcap
         self.embedding = Embedding(config.vocab_size, config.d_model, rng=rng)
         self.stack = Stack(config, causal=config.architecture == "decoder", attend=attend, rng=rng)
         self.head = None if config.head == "none" else Head(config, rng=rng)
@@ -59,7 +59,7 @@ class LanguageModel(Layer):
             Which of BERT's two texts a token belongs to; 0 when not given.
         """
         hidden = self.hidden(tokens, mask, segments)
-        return hidden if self.head is None else linear(hidden, *self.projection())
+        return hidden if self.head is None else self.head.logits(hidden, self.embedding)
 
     def projection(self) -> tuple[Parameter, Parameter | None]:
         """Return the weight and the bias that make logits of hidden rows."""

@@ -7,6 +7,7 @@ from jaxtyping import Float, Int
 
 from step01_numpy.common.support import checks
 from step02_torch.arrays import Array, as_tokens, gradients_of, widen, without_autocast
+from step02_torch.attention import cap
 from step02_torch.merge import log_sum_exp
 from step02_torch.parameters import linear
 
@@ -47,9 +48,10 @@ def linear_cross_entropy(
     *,
     bias: Float[Array, " V"] | None = None,
     smoothing: float = 0.0,
+    softcap: float | None = None,
 ) -> Float[Array, ""]:
     """
-    Return `cross_entropy(linear(hidden, weight, bias), targets)` without holding all N×V logits at once.
+    Return `cross_entropy(cap(linear(hidden, weight, bias), softcap), targets)`, never with all N×V logits.
 
     Parameters
     ----------
@@ -57,6 +59,8 @@ def linear_cross_entropy(
     bias : (V,), optional
     targets, smoothing
         As in `cross_entropy`.
+    softcap : float, optional
+        c in c·tanh(logits / c), which keeps logits within ±c.
 
     Notes
     -----
@@ -69,22 +73,25 @@ def linear_cross_entropy(
     smoothing = checks.rate("smoothing", smoothing)
     wide = widen(hidden), widen(weight), None if bias is None else widen(bias)
     with without_autocast(hidden):  # which takes losses in float32
-        return _LinearCrossEntropy.apply(*wide, targets, smoothing)[0]
+        return _LinearCrossEntropy.apply(*wide, targets, smoothing, softcap)[0]
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
-    def forward(hidden, weight, bias, targets, smoothing):
+    def forward(hidden, weight, bias, targets, smoothing, softcap):
         n, loss, d_hidden = len(hidden), 0.0, torch.empty_like(hidden)
         d_weight, d_bias = torch.zeros_like(weight), torch.zeros_like(weight[:, 0])
         for start in range(0, n, BLOCK):
             rows = slice(start, start + BLOCK)
-            logits = linear(hidden[rows], weight, bias)
+            scores = linear(hidden[rows], weight, bias)
+            logits = cap(scores, softcap)
             share = len(logits) / n
             loss = loss + share * cross_entropy(logits, targets[rows], smoothing=smoothing)
             d_logits = logits.softmax(dim=-1).sub_(smoothing / len(weight))
             d_logits[torch.arange(len(logits)), targets[rows]] -= 1 - smoothing
             d_logits *= share / len(logits)
+            if softcap is not None:
+                d_logits *= 1 - (logits / softcap) ** 2  # tanh's derivative is 1 - tanh²
             torch.mm(d_logits, weight, out=d_hidden[rows])
             d_weight.addmm_(d_logits.T, hidden[rows])
             d_bias += d_logits.sum(dim=0)
@@ -92,7 +99,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        *arrays, ctx.smoothing = inputs
+        *arrays, ctx.smoothing, ctx.softcap = inputs
         ctx.save_for_backward(*arrays, *output[1:])
         ctx.mark_non_differentiable(*output[1:])
         ctx.set_materialize_grads(False)
@@ -102,13 +109,13 @@ class _LinearCrossEntropy(torch.autograd.Function):
         *inputs, targets, d_hidden, d_weight, d_bias = ctx.saved_tensors
         if torch.is_grad_enabled():  # what is returned is to be differentiated too
             hidden, weight, bias = inputs
-            all_at_once = partial(_all_at_once, targets, ctx.smoothing)
+            all_at_once = partial(_all_at_once, targets, ctx.smoothing, ctx.softcap)
             if bias is None:
-                return *gradients_of(all_at_once, (hidden, weight), d_loss), None, None, None
-            return *gradients_of(all_at_once, (hidden, weight, bias), d_loss), None, None
+                return *gradients_of(all_at_once, (hidden, weight), d_loss), None, None, None, None
+            return *gradients_of(all_at_once, (hidden, weight, bias), d_loss), None, None, None
         d_bias = d_loss * d_bias if ctx.needs_input_grad[2] else None
-        return d_loss * d_hidden, d_loss * d_weight, d_bias, None, None
+        return d_loss * d_hidden, d_loss * d_weight, d_bias, None, None, None
 
 
-def _all_at_once(targets, smoothing, hidden, weight, bias=None):
-    return cross_entropy(linear(hidden, weight, bias), targets, smoothing=smoothing)
+def _all_at_once(targets, smoothing, softcap, hidden, weight, bias=None):
+    return cross_entropy(cap(linear(hidden, weight, bias), softcap), targets, smoothing=smoothing)

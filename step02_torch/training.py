@@ -31,7 +31,7 @@ def loss_and_gradients(model: Layer, batch: tuple, *, smoothing: float) -> tuple
     Parameters
     ----------
     model : Layer
-        Any model: it gives `hidden` rows, of which the logits are a `projection`.
+        Any model: it gives `hidden` rows, of which the logits are a `projection` within its `softcap`.
     batch : (*inputs, targets)
         The model's inputs, and (B, L): for each row the right token, or 0 where there is nothing to learn.
     smoothing : float
@@ -41,7 +41,9 @@ def loss_and_gradients(model: Layer, batch: tuple, *, smoothing: float) -> tuple
     *inputs, targets = (from_numpy(x, weight.device) for x in batch)
     real = targets != PAD  # padding teaches nothing and is not counted
     hidden = model.hidden(*inputs)[real]
-    loss = linear_cross_entropy(hidden, weight, targets[real], bias=bias, smoothing=smoothing)
+    loss = linear_cross_entropy(
+        hidden, weight, targets[real], bias=bias, smoothing=smoothing, softcap=model.softcap
+    )
     with without_autocast(loss):  # a backward has the dtypes of its forward
         loss.backward()
     return loss.item(), len(hidden)

@@ -8,10 +8,11 @@ from step01_numpy.common.configuration.model import ModelConfig
 from step01_numpy.common.support import checks
 from step02_torch.arrays import Array, random_generator
 from step02_torch.attention import STANDARD, Attend
-from step02_torch.blocks import Block, Head, PositionalInput
+from step02_torch.blocks import Block, PositionalInput
 from step02_torch.cache import KVCache
+from step02_torch.head import Head
 from step02_torch.layers import NORMS, Embedding
-from step02_torch.parameters import Layer, Parameter, linear
+from step02_torch.parameters import Layer, Parameter
 
 
 class DecoderCache:
@@ -29,8 +30,8 @@ class DecoderCache:
     """
 
     def __init__(self, config: ModelConfig, *, mask=None, memory=None, memory_mask=None):
-        limit = None if config.window is None else config.window - 1
-        self.blocks = [(KVCache(limit), KVCache()) for _ in range(config.n_layers)]
+        windows = map(config.window_of, range(config.n_layers))
+        self.blocks = [(KVCache(None if w is None else w - 1), KVCache()) for w in windows]
         self.mask, self.memory, self.memory_mask = mask, memory, memory_mask
 
     @property
@@ -75,7 +76,7 @@ class Stack(Layer):
         super().__init__()
         self.input = PositionalInput(config, rng=rng)
         options = {"causal": causal, "cross": cross, "attend": attend, "rng": rng}
-        self.blocks = ModuleList([Block(config, **options) for _ in range(config.n_layers)])
+        self.blocks = ModuleList([Block(config, i, **options) for i in range(config.n_layers)])
         self.norm = NORMS[config.norm](config.d_model, eps=config.norm_eps) if config.norm_first else None
 
     def forward(
@@ -144,7 +145,7 @@ class Transformer(Layer):
     def __init__(self, config: ModelConfig, *, attend: Attend = STANDARD, rng=None):
         super().__init__()
         rng = random_generator() if rng is None else rng
-        self.config, self.rng = config, rng
+        self.config, self.rng, self.softcap = config, rng, config.logit_softcap
         self.embedding = Embedding(config.vocab_size, config.d_model, rng=rng)
         self.encoder = Stack(config, attend=attend, rng=rng)
         self.decoder = Stack(config, causal=True, cross=True, attend=attend, rng=rng)
@@ -152,7 +153,7 @@ class Transformer(Layer):
 
     def forward(self, source: Int[Array, "B S"], target: Int[Array, "B L"]) -> Float[Array, "B L vocab_size"]:
         """Return the logits of the token that follows each of the target's, padded as the source."""
-        return linear(self.hidden(source, target), *self.projection())
+        return self.head.logits(self.hidden(source, target), self.embedding)
 
     def projection(self) -> tuple[Parameter, Parameter | None]:
         """Return the weight and the bias that make logits of hidden rows."""

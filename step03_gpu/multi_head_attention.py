@@ -16,9 +16,11 @@ class MultiHeadAttention(host.MultiHeadAttention):
     Parameters
     ----------
     d_model, n_heads : int
-        n_heads divides d_model; each head has size D = d_model / n_heads.
+        n_heads divides d_model, unless the size of a head is given.
     n_kv_heads : int, optional
         H_kv, dividing H: fewer is grouped-query attention, 1 is multi-query attention.
+    d_head : int, optional
+        D, the size of a head; d_model / n_heads when not given.
     bias : bool
         Whether the four projections add a bias.
     rotary : Rotary, optional
@@ -35,10 +37,12 @@ class MultiHeadAttention(host.MultiHeadAttention):
         n_heads: int,
         n_kv_heads: int | None = None,
         *,
+        d_head: int | None = None,
         bias: bool = True,
         rotary=None,
         attend: Attend = FLASH,
         rng=None,
     ):
-        super().__init__(d_model, n_heads, n_kv_heads, bias=bias, rotary=rotary, attend=attend, rng=rng)
+        options = {"d_head": d_head, "bias": bias, "rotary": rotary, "attend": attend, "rng": rng}
+        super().__init__(d_model, n_heads, n_kv_heads, **options)
         self.convert(from_numpy)

@@ -4,6 +4,7 @@ import numpy as np
 from jaxtyping import Float
 
 from step01_numpy.arrays import Array
+from step01_numpy.block_attention import NormedLinear
 from step01_numpy.common.support import checks
 from step01_numpy.parameters import Layer, Linear, linear
 
@@ -52,10 +53,15 @@ class FusedLinear:
         for linear_map in maps:
             linear_map.saved = x  # the backward passes are the maps' own
         out = linear(x, self.weight.T, self.bias)
-        return [out[..., part] for part in self.parts]
+        return [finished(*x) for x in zip(maps, (out[..., part] for part in self.parts), strict=True)]
 
     def _holds(self, x: Linear, view) -> bool:
         weight, bias = view
         given = None if x.bias is None else x.bias.data
         same_bias = given is bias and (bias is None or bias.base is self.bias)
         return x.weight.data is weight and weight.base is self.weight and same_bias
+
+
+def finished(linear_map: Linear, rows):
+    """Return what a map makes of its share of the product: one whose heads are normed has that left to do."""
+    return linear_map.norm_heads(rows) if isinstance(linear_map, NormedLinear) else rows

@@ -6,9 +6,10 @@ from jaxtyping import Float
 from step01_numpy.common.support import checks
 from step01_numpy.engine.fused import MAPS
 from step02_torch.arrays import Array
+from step02_torch.block_attention import NormedLinear
 from step02_torch.parameters import Layer, Linear, linear
 
-__all__ = ["MAPS", "FusedLinear", "fuse"]
+__all__ = ["MAPS", "FusedLinear", "finished", "fuse"]
 
 
 def fuse(layer: Layer) -> Layer:
@@ -50,10 +51,16 @@ class FusedLinear:
         if torch.is_grad_enabled() or not all(map(_holds, maps, self.views)):
             return [linear_map(x) for linear_map in maps]
         checks.features("x", x, len(self.weight))
-        return list(linear(x, self.weight.T, self.bias).split(self.sizes, dim=-1))
+        rows = linear(x, self.weight.T, self.bias).split(self.sizes, dim=-1)
+        return [finished(*x) for x in zip(maps, rows, strict=True)]
 
 
 def _holds(x: Linear, view) -> bool:
     weight, bias = view
     same_bias = x.bias is bias if x.bias is None or bias is None else x.bias.is_set_to(bias)
     return x.weight.is_set_to(weight) and same_bias
+
+
+def finished(linear_map: Linear, rows):
+    """Return what a map makes of its share of the product: one whose heads are normed has that left to do."""
+    return linear_map.norm_heads(rows) if isinstance(linear_map, NormedLinear) else rows

@@ -92,7 +92,8 @@ class MeanLoss(Module):
         if not real.any():
             real = ~real  # a rank without tokens computes something, of which its share is 0
         hidden = self.model.hidden(*inputs)[real]
-        return linear_cross_entropy(hidden, weight, targets[real], bias=bias, smoothing=self.smoothing)
+        options = {"smoothing": self.smoothing, "softcap": self.model.softcap}
+        return linear_cross_entropy(hidden, weight, targets[real], bias=bias, **options)
 
 
 class Share:

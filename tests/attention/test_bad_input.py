@@ -83,6 +83,13 @@ def test_head_counts(stage, args, message):
         stage.layer("MultiHeadAttention", *args)
 
 
+@pytest.mark.parametrize("d_head", [0, 2.0, True, -4])
+def test_head_sizes(stage, d_head):
+    stage.layer("MultiHeadAttention", 12, 5, d_head=4)  # need not share out the width
+    with pytest.raises(ValueError, match=f"d_head is {d_head}; expected an integer of at least 1"):
+        stage.layer("MultiHeadAttention", 12, 5, d_head=d_head)
+
+
 def test_rows_of_the_wrong_size(stage):
     with pytest.raises(ValueError, match=r"x has shape \(2, 5, 7\); expected \(..., 6\)"):
         stage.layer("SelfAttention", 6).forward(zeros(2, 5, 7))

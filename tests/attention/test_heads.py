@@ -179,7 +179,7 @@ def test_left_padded_rows_with_positions_equal_the_unpadded(stage, rng):
     assert_equal64(out[:, 2:], layer.forward(x, causal=True))
 
 
-@pytest.mark.parametrize("options", [{}, {"rotary": True}, {"bias": False}])
+@pytest.mark.parametrize("options", [{}, {"rotary": True}, {"bias": False}, {"d_head": 5}])
 def test_gradients_equal_step02s(stage, rng, options):
     import step02_torch
 

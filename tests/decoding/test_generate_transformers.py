@@ -29,16 +29,29 @@ SCALING |= {"high_freq_factor": 4.0, "original_max_position_embeddings": 16}
 MARIAN = {"d_model": 24, "encoder_layers": 2, "decoder_layers": 2, "encoder_ffn_dim": 40}
 MARIAN |= {"decoder_ffn_dim": 40, "encoder_attention_heads": 4, "decoder_attention_heads": 4}
 GPT2 = {"n_embd": 24, "n_layer": 2, "n_head": 4, "n_positions": 48}
+QWEN2 = {"use_sliding_window": True, "sliding_window": 3, "max_window_layers": 1}
+GEMMA2 = LLAMA | {"head_dim": 8, "query_pre_attn_scalar": 4, "sliding_window": 3}
+GEMMA2 |= {"attn_logit_softcapping": 3.0, "final_logit_softcapping": 5.0}
+GEMMA3 = LLAMA | {"head_dim": 8, "query_pre_attn_scalar": 4, "sliding_window": 3}
+GEMMA3 |= {"layer_types": ["sliding_attention", "full_attention"]}
 FAMILIES = {  # class, configuration, and what random embeddings and other weights are multiplied by
     "gpt2": ("GPT2LMHeadModel", GPT2, 5.0, 15.0),
     "llama": ("LlamaForCausalLM", LLAMA, 8.0, 8.0),
     "llama3": ("LlamaForCausalLM", LLAMA | {"rope_parameters": SCALING}, 8.0, 8.0),
-    "mistral": ("MistralForCausalLM", LLAMA | {"sliding_window": 3, "head_dim": 6}, 8.0, 8.0),
+    "mistral": ("MistralForCausalLM", LLAMA | {"sliding_window": 3, "head_dim": 10}, 8.0, 8.0),
+    "qwen2": ("Qwen2ForCausalLM", LLAMA | QWEN2, 8.0, 8.0),
+    "qwen3": ("Qwen3ForCausalLM", LLAMA | {"head_dim": 8}, 8.0, 8.0),
+    "gemma2": ("Gemma2ForCausalLM", GEMMA2, 20.0, 8.0),
+    "gemma3": ("Gemma3ForCausalLM", GEMMA3, 20.0, 8.0),
     "marian": ("MarianMTModel", MARIAN | {"max_position_embeddings": 48}, 40.0, 15.0),
 }
 
 
-@pytest.fixture(scope="module", params=FAMILIES)
+PROOF = {"qwen2", "qwen3"}  # their parts are Llama's and Gemma's
+PARAMS = [pytest.param(x, marks=pytest.mark.proof) if x in PROOF else x for x in FAMILIES]
+
+
+@pytest.fixture(scope="module", params=PARAMS)
 def family(request, tmp_path_factory):
     """A directory with a model of random weights, and the library's model."""
     return build(request.param, tmp_path_factory.mktemp(request.param))
@@ -112,7 +125,7 @@ def test_tokens_are_the_librarys(stage, family, beam):
 
 @pytest.mark.grid
 @pytest.mark.usefixtures("unchecked")  # for speed
-@pytest.mark.parametrize("family", [name for name in FAMILIES if name != "marian"], indirect=True)
+@pytest.mark.parametrize("family", ["gpt2", "llama", "llama3", "mistral"], indirect=True)
 def test_a_repetition_penalty_is_the_librarys(stage, family):
     """Prompts count as said, their padding does not."""
     _, directory, reference = family

@@ -23,10 +23,21 @@ VARIANTS = {
     "Llama": LLAMA,
     "Llama 2": {**LLAMA, "rotary_scaling": None, "n_kv_heads": None, "rotary_base": 10000.0},
     "Mistral": {**LLAMA, "window": 3},
+    "Qwen": {**LLAMA, "head_norm": True, "qkv_bias": True, "d_head": 6},
+    "Gemma 2": {
+        **{**LLAMA, "norm_after": True, "scale_embedding": True, "tied": True},
+        **{"attention_scale": 0.4, "attention_softcap": 2.0, "logit_softcap": 3.0},
+        **{"window": 3, "full_layers": (1,), "d_head": 4},
+    },
+    "Gemma 3": {
+        **{**LLAMA, "norm_after": True, "head_norm": True, "rotary_base_windowed": 20.0},
+        **{"window": 3, "full_layers": (0,)},
+    },
     "dropout": {**GPT_2, "dropout": 0.3},
     "BERT, dropout": {**BERT, "dropout": 0.3},
 }
-DECODERS = ["GPT-2", "Llama", "Llama 2", "Mistral"]
+ONE_BLOCK = {"n_layers": 1, "full_layers": ()}
+DECODERS = ["GPT-2", "Llama", "Llama 2", "Mistral", "Gemma 2", "Gemma 3"]
 
 
 def configuration(variant, **changes):
@@ -66,9 +77,9 @@ def test_outputs_and_every_gradient_equal_another_stages(stage, rng, variant, ma
 
 
 @pytest.mark.usefixtures("unchecked")  # for speed
-@pytest.mark.parametrize("variant", ["BERT", "GPT-2", "Llama", "Mistral"])
+@pytest.mark.parametrize("variant", ["BERT", "GPT-2", "Llama", "Mistral", "Gemma 2", "Gemma 3"])
 def test_gradients_equal_central_differences(rng, variant):
-    model = shaken(build(Stage("step01_numpy"), configuration(variant, n_layers=1)), rng)
+    model = shaken(build(Stage("step01_numpy"), configuration(variant, **ONE_BLOCK)), rng)
     weights = {name: x.copy() for name, x in model.state().items()}
 
     def run(weights):
@@ -140,11 +151,14 @@ def test_every_step_gives_the_full_forwards_logits(stage, rng, variant, prompt, 
 
 
 @pytest.mark.usefixtures("unchecked")  # for speed
-def test_a_window_keeps_no_more_than_it_sees(stage, rng):
-    model = trained(stage, rng, "Mistral")
+@pytest.mark.parametrize("variant", ["Mistral", "Gemma 2"])
+def test_a_window_keeps_no_more_than_it_sees(stage, rng, variant):
+    """Two keys, and in Gemma's last block, which has no window, all of them."""
+    model = trained(stage, rng, variant)
     decoding = Decoding(model, TOKENS[:, :5])
     for position in (5, 6):
-        assert [own.keys.shape[-2] for own, _ in decoding.cache.blocks] == [2] * LAYERS
+        kept = [own.keys.shape[-2] for own, _ in decoding.cache.blocks]
+        assert kept == [2, 2 if variant == "Mistral" else position]
         decoding.step(TOKENS[:, position])
 
 
@@ -158,6 +172,16 @@ def test_reordered_rows_continue_the_others(stage, rng, variant):
     decoding.cache.reorder(stage.array(rows))
     for position in (4, 5, 6):
         assert_equal64(decoding.step(TOKENS[:, position]), expected[:, position], f"position {position}")
+
+
+@pytest.mark.usefixtures("unchecked")  # for speed
+def test_the_loss_is_that_of_the_logits(stage, rng):
+    """Of capped ones too."""
+    model = trained(stage, rng, "Gemma 2")
+    expected = stage.call("cross_entropy", model.forward(TOKENS, LEFT)[LEFT], TOKENS[LEFT], smoothing=0.1)
+    batch = TOKENS, LEFT, TOKENS * LEFT
+    loss, _ = stage.get("loss_and_gradients")(model.layer, batch, smoothing=0.1)
+    assert_equal64(np.asarray(loss), expected)
 
 
 def test_a_model_without_a_head_has_no_logits(stage, rng):
@@ -190,7 +214,19 @@ def test_bad_input(stage, rng, tokens, mask, message):
         ("norm", "batch", "norm is 'batch'"),
         ("activation", "elu", "activation is 'elu'"),
         ("head", "two", "head is 'two'"),
+        ("d_head", 0, "d_head is 0; expected an integer of at least 1"),
         ("window", 0, "window is 0"),
+        ("qkv_bias", 0, "qkv_bias is 0; expected true or false"),
+        ("head_norm", 1, "head_norm is 1; expected true or false"),
+        ("attention_scale", -1.0, "attention_scale is -1.0; expected a number above 0"),
+        ("attention_softcap", 0.0, "attention_softcap is 0.0"),
+        ("logit_softcap", "3", "logit_softcap is '3'"),
+        ("rotary_base_windowed", 0, "rotary_base_windowed is 0; expected a number above 0"),
+        ("full_layers", (3,), r"full_layers is \(3,\); expected numbers of blocks, 0 to 2, ascending"),
+        ("full_layers", (1, 0), "ascending"),
+        ("full_layers", (1, 1), "ascending"),
+        ("full_layers", 1, "full_layers is 1; expected numbers of blocks"),
+        ("full_layers", (0,), "expected a window, which the other blocks have"),
         ("rotary_scaling", (1.0, 2.0), r"rotary_scaling is \(1.0, 2.0\)"),
         ("norm_eps", 0.0, "norm_eps is 0.0"),
         ("rotary_base", -1.0, "rotary_base is -1.0"),

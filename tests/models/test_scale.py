@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from step01_numpy.common.commands.command_line import main
 from step01_numpy.common.configuration.model import ModelConfig
-from step01_numpy.common.scale.costs import cached_numbers, groups, total
+from step01_numpy.common.scale.costs import cached_numbers, groups, kept_numbers, total
 from step01_numpy.common.scale.known_models import KNOWN_MODELS
 from step01_numpy.common.scale.table import si
 from step01_numpy.common.training.backend import Backend
@@ -23,6 +23,11 @@ PUBLISHED = {
     "llama-3.1-8b": 8_030_261_248,
     "llama-3.1-70b": 70_553_706_496,
     "llama-3.1-405b": 405_853_388_800,
+    "mistral-nemo": 12_247_782_400,
+    "qwen2.5-7b": 7_615_616_512,
+    "qwen3-8b": 8_190_735_360,
+    "gemma-2-9b": 9_241_705_984,
+    "gemma-3-1b": 999_885_952,
     "gpt2": 124_439_808,
     "gpt2-xl": 1_557_611_200,
     "bert-base": 110_106_428 - 590_592 - 1_538,  # without pooler and next-sentence classifier
@@ -57,6 +62,10 @@ class TransformerOf2017(nn.Module):
         return x @ self.embedding.weight.T
 
 
+LATER = {"mistral": "MistralForCausalLM", "qwen2": "Qwen2ForCausalLM", "qwen3": "Qwen3ForCausalLM"}
+LATER |= {"gemma-2": "Gemma2ForCausalLM", "gemma-3": "Gemma3ForCausalLM"}
+
+
 def others(name):
     """Build the model of this name as others wrote it, on the device that has no memory."""
     c = KNOWN_MODELS[name].config
@@ -66,6 +75,11 @@ def others(name):
         if name.startswith("llama"):
             config = transformers.LlamaConfig(num_key_value_heads=8, tie_word_embeddings=False, **shape)
             return transformers.LlamaForCausalLM(config)
+        for start, kind in LATER.items():
+            if name.startswith(start):
+                heads = {"num_key_value_heads": c.n_kv_heads, "head_dim": c.head_size}
+                model = getattr(transformers, kind)
+                return model(model.config_class(tie_word_embeddings=c.tied, **heads, **shape))
         if name.startswith("gpt2"):
             size = {"n_embd": c.d_model, "n_layer": c.n_layers, "n_head": c.n_heads}
             return transformers.GPT2LMHeadModel(transformers.GPT2Config(attn_implementation="eager", **size))
@@ -79,7 +93,12 @@ def test_published_counts(name):
     assert total(groups(KNOWN_MODELS[name].config, 1)).parameters == PUBLISHED[name]
 
 
-@pytest.mark.parametrize("name", KNOWN_MODELS)
+IN_PROOF = [
+    pytest.param(x, marks=pytest.mark.proof) if x.startswith(tuple(LATER)) else x for x in KNOWN_MODELS
+]
+
+
+@pytest.mark.parametrize("name", IN_PROOF)
 def test_parameters_equal_those_of_models_that_others_wrote(name):
     expected = sum(x.numel() for x in others(name).parameters())
     assert total(groups(KNOWN_MODELS[name].config, 1)).parameters == expected
@@ -110,6 +129,10 @@ OURS = {
     "GPT-2": {"architecture": "decoder", "positions": "learned"},
     "Llama": LLAMA | {"n_kv_heads": 1, "tied": False},
     "Mistral": LLAMA | {"window": 4},
+    "Qwen 2": LLAMA | {"qkv_bias": True, "window": 4, "full_layers": (1,)},
+    "Qwen 3": LLAMA | {"head_norm": True, "d_head": 6, "n_kv_heads": 1},
+    "Gemma 2": LLAMA | {"norm_after": True, "logit_softcap": 3.0, "window": 4, "full_layers": (1,)},
+    "Mistral Nemo": LLAMA | {"n_kv_heads": 1, "n_heads": 2, "d_head": 8},
 }
 
 
@@ -125,7 +148,7 @@ def test_parameters_equal_those_of_our_models(package, name):
     assert total(groups(config, 1)).parameters == sum(x.size for x in backend.state(model).values())
 
 
-@pytest.mark.parametrize("name", ["of 2017", "pre-norm, grouped", "GPT-2", "Llama"])
+@pytest.mark.parametrize("name", ["of 2017", "pre-norm, grouped", "GPT-2", "Llama", "Mistral Nemo"])
 def test_cached_numbers_equal_those_of_our_models(name):
     """A text of 5 tokens; in an encoder-decoder also 7 of the source, cached for cross-attention."""
     config, _, model = build(name, "step01_numpy")
@@ -147,6 +170,23 @@ def test_flop_grow_with_the_context_until_the_window_hides_it():
     assert flop[2] - flop[1] == 7 * (flop[1] - flop[0]) == 7 * 2 * (2 * 2 * 12)
     config = ModelConfig(**SHAPE, architecture="decoder", window=4)
     assert total(groups(config, 9)) == total(groups(config, 4)) != total(groups(config, 3))
+
+
+def test_blocks_with_and_without_a_window_are_counted_apart(describe, tmp_path):
+    mixed, full, windowed = (
+        ModelConfig(**SHAPE, architecture="decoder", **options)
+        for options in ({"window": 4, "full_layers": (1,)}, {}, {"window": 4})
+    )
+    one, two, three = (total(groups(c, 9)) for c in (mixed, full, windowed))
+    assert one + one == two + three
+    assert [kept_numbers(c, 9) for c in (mixed, full, windowed)] == [24 * (4 + 9), 24 * 18, 24 * 8]
+    names = [group.name for group in groups(mixed, 9)]
+    assert names[1:3] == ["windowed block", "full block"]
+    (tmp_path / "c.json").write_text(json.dumps(mixed.to_dict()))
+    code, out, _ = describe("--config", tmp_path / "c.json")
+    assert code == 0
+    assert "which attends to 4 or 9 tokens" in out
+    assert "a window of 4 tokens in 1 of 2 blocks: no more than those are kept there" in out
 
 
 def test_cached_numbers():

@@ -17,7 +17,9 @@ def randomise(model, seed=0):
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, x in [*model.named_parameters(), *model.named_buffers()]:
-            if name.endswith(("embed_positions.weight", "position_ids", "token_type_ids", "inv_freq")):
+            if name.endswith(
+                ("embed_positions.weight", "position_ids", "token_type_ids", "inv_freq", "embed_scale")
+            ):
                 continue
             is_scale = name.endswith("weight") and ("norm" in name.lower() or ".ln_" in name)
             x.copy_(is_scale + 0.2 * torch.randn(x.shape, generator=generator))
@@ -43,6 +45,32 @@ def llama(kind="LlamaForCausalLM", **options):
 def mistral(**options):
     options = {"num_key_value_heads": 2, "sliding_window": 3} | options
     return randomise(transformers.MistralForCausalLM(transformers.MistralConfig(**SIZES | options)))
+
+
+def qwen2(kind="Qwen2ForCausalLM", **options):
+    config = transformers.Qwen2Config(**SIZES | {"num_key_value_heads": 2} | options)
+    return randomise(getattr(transformers, kind)(config))
+
+
+def qwen3(kind="Qwen3ForCausalLM", **options):
+    options = {"num_key_value_heads": 2, "head_dim": 10, "rms_norm_eps": 1e-3} | options
+    return randomise(getattr(transformers, kind)(transformers.Qwen3Config(**SIZES | options)))
+
+
+GEMMA = {"num_key_value_heads": 2, "head_dim": 10, "query_pre_attn_scalar": 24, "sliding_window": 3}
+GEMMA |= {"rms_norm_eps": 1e-3}
+
+
+def gemma2(kind="Gemma2ForCausalLM", **options):
+    caps = {"attn_logit_softcapping": 2.0, "final_logit_softcapping": 3.0}
+    config = transformers.Gemma2Config(**SIZES | GEMMA | caps | options)
+    return randomise(getattr(transformers, kind)(config))
+
+
+def gemma3(kind="Gemma3ForCausalLM", **options):
+    options = {"layer_types": ["sliding_attention", "full_attention"]} | options
+    config = transformers.Gemma3TextConfig(**SIZES | GEMMA | options)
+    return randomise(getattr(transformers, kind)(config))
 
 
 def marian(**options):
@@ -81,12 +109,25 @@ def padded(rng, vocab_size, left):
 
 def reference(model, tokens, mask, **inputs):
     """Return the library's logits, or hidden rows where the model has no head, in the dtype it has."""
+    with torch.no_grad():
+        return _forward(model, tokens, mask, **inputs).float().numpy()
+
+
+def _forward(model, tokens, mask, **inputs):
     positions = np.maximum(mask.cumsum(axis=1) - 1, 0)
     given = {"input_ids": tokens, "attention_mask": mask, "position_ids": positions, **inputs}
-    with torch.no_grad():
-        out = model(**{name: torch.from_numpy(np.array(x)).long() for name, x in given.items()})
+    out = model(**{name: torch.from_numpy(np.array(x)).long() for name, x in given.items()})
     names = ("logits", "prediction_logits", "last_hidden_state")
-    return next(out[name] for name in names if name in out).float().numpy()
+    return next(out[name] for name in names if name in out)
+
+
+def put_gradients_in_place_of_weights(model, tokens, mask, d_out):
+    """Let each weight be its gradient of Σ d_out · logits: saved and opened, they have our names."""
+    (_forward(model, tokens, mask) * torch.from_numpy(d_out)).sum().backward()
+    with torch.no_grad():
+        for name, x in model.named_parameters():
+            from_one = model.config.model_type.startswith("gemma") and "norm" in name
+            x.copy_(x.grad - int(from_one))
 
 
 def translations(model, source, target):

@@ -13,6 +13,12 @@ BERT = {"model_type": "bert", **SMALL, "intermediate_size": 64}
 GPT2 = {"model_type": "gpt2", "vocab_size": 50, "n_embd": 32, "n_layer": 3, "n_head": 4}
 LLAMA = {"model_type": "llama", **SMALL, "intermediate_size": 64}
 MISTRAL = LLAMA | {"model_type": "mistral"}
+QWEN2 = LLAMA | {"model_type": "qwen2"}
+QWEN3 = LLAMA | {"model_type": "qwen3"}
+GEMMA2 = LLAMA | {"model_type": "gemma2"}
+GEMMA3 = LLAMA | {"model_type": "gemma3_text"}
+SLIDING = {"use_sliding_window": True, "sliding_window": 5}
+FULL, WINDOWED = "full_attention", "sliding_attention"
 SIZES = {"encoder_layers": 3, "decoder_layers": 3, "encoder_attention_heads": 4, "decoder_attention_heads": 4}
 SIZES |= {"encoder_ffn_dim": 64, "decoder_ffn_dim": 64}
 MARIAN = {"model_type": "marian", "vocab_size": 50, "d_model": 32, **SIZES, "pad_token_id": 49}
@@ -55,6 +61,7 @@ EXPECTED = {
     "llama": {
         **COMMON,
         "n_kv_heads": None,
+        "d_head": None,
         "d_ff": 64,
         "dropout": 0.0,
         "norm_first": True,
@@ -90,10 +97,25 @@ EXPECTED = {
         "pad": 49,
     },
 }
+EXPECTED["qwen2"] = EXPECTED["llama"] | {"n_kv_heads": 32, "max_positions": 32768, "qkv_bias": True}
+EXPECTED["qwen2"] |= {"window": None, "full_layers": ()}
+EXPECTED["qwen3"] = {name: x for name, x in EXPECTED["qwen2"].items() if name != "qkv_bias"}
+EXPECTED["qwen3"] |= {"d_head": 128, "head_norm": True}
+EXPECTED["gemma2"] = EXPECTED["llama"] | {"n_kv_heads": 4, "d_head": 256, "max_positions": 8192}
+EXPECTED["gemma2"] |= {"activation": "gelu_tanh", "scale_embedding": True, "norm_after": True, "tied": True}
+EXPECTED["gemma2"] |= {"attention_scale": 1 / 16, "attention_softcap": 50.0, "logit_softcap": 30.0}
+EXPECTED["gemma2"] |= {"window": 4096, "full_layers": (1,)}
+EXPECTED["gemma3_text"] = {name: x for name, x in EXPECTED["gemma2"].items() if name != "attention_softcap"}
+EXPECTED["gemma3_text"] |= {"logit_softcap": None, "max_positions": 131072, "head_norm": True}
+EXPECTED["gemma3_text"] |= {"rotary_base": 1e6, "rotary_base_windowed": 1e4, "full_layers": ()}
 EXPECTED["mistral"] = EXPECTED["llama"] | {"n_kv_heads": 8, "window": 4096, "max_positions": 131072}
 
 
-@pytest.mark.parametrize("theirs", [BERT, GPT2, LLAMA, MISTRAL, MARIAN], ids=lambda x: x["model_type"])
+@pytest.mark.parametrize(
+    "theirs",
+    [BERT, GPT2, LLAMA, MISTRAL, QWEN2, QWEN3, GEMMA2, GEMMA3, MARIAN],
+    ids=lambda x: x["model_type"],
+)
 def test_what_a_file_does_not_say_is_the_library_s_default(theirs):
     assert fields(theirs) == EXPECTED[theirs["model_type"]]
     library = transformers.AutoConfig.for_model(**theirs).to_dict()
@@ -124,7 +146,9 @@ def test_every_family_is_tested():
         (GPT2 | {"activation_function": "gelu"}, {"activation": "gelu"}),
         (GPT2 | {"layer_norm_epsilon": 1e-3, "resid_pdrop": 0.0}, {"norm_eps": 1e-3, "dropout": 0.0}),
         (LLAMA | {"num_key_value_heads": 2}, {"n_kv_heads": 2}),
-        (LLAMA | {"rms_norm_eps": 1e-3, "head_dim": 8}, {"norm_eps": 1e-3}),
+        (LLAMA | {"rms_norm_eps": 1e-3, "head_dim": 8}, {"norm_eps": 1e-3, "d_head": None}),
+        (LLAMA | {"head_dim": 16}, {"d_head": 16}),
+        (MISTRAL | {"head_dim": 10, "num_attention_heads": 3}, {"d_head": 10, "n_heads": 3}),
         (LLAMA | {"tie_word_embeddings": True}, {"tied": True}),
         (LLAMA | {"attention_bias": True, "mlp_bias": True}, {"bias": True}),
         (LLAMA | {"rope_theta": 5e5}, {"rotary_base": 5e5, "rotary_scaling": None}),
@@ -147,6 +171,36 @@ def test_every_family_is_tested():
         ),
         (MISTRAL | {"sliding_window": None}, {"window": None}),
         (MISTRAL | {"sliding_window": 3}, {"window": 3}),
+        (MISTRAL | {"num_key_value_heads": None}, {"n_kv_heads": None}),
+        (QWEN2 | {"sliding_window": 5, "max_window_layers": 0}, {"window": None, "full_layers": ()}),
+        (QWEN2 | SLIDING, {"window": None, "full_layers": ()}),
+        (QWEN2 | SLIDING | {"max_window_layers": 2}, {"window": 5, "full_layers": (0, 1)}),
+        (QWEN2 | SLIDING | {"max_window_layers": 0}, {"window": 5, "full_layers": ()}),
+        (QWEN2 | SLIDING | {"layer_types": [WINDOWED, FULL, WINDOWED]}, {"window": 5, "full_layers": (1,)}),
+        (QWEN3 | SLIDING | {"max_window_layers": 1}, {"window": 5, "full_layers": (0,)}),
+        (QWEN3 | {"head_dim": 8}, {"d_head": None}),
+        (
+            GEMMA2 | {"attn_logit_softcapping": None, "sliding_window": None, "layer_types": [FULL] * 3},
+            {"attention_softcap": None, "logit_softcap": 30.0, "window": None},
+        ),
+        (
+            GEMMA2 | {"final_logit_softcapping": None, "query_pre_attn_scalar": 144},
+            {"logit_softcap": None, "attention_softcap": 50.0, "attention_scale": 1 / 12},
+        ),
+        (GEMMA3 | {"sliding_window_pattern": 3}, {"window": 4096, "full_layers": (2,)}),
+        (
+            GEMMA3 | {"rope_theta": 5e5, "rope_local_base_freq": 50.0},
+            {"rotary_base": 5e5, "rotary_base_windowed": 50.0, "rotary_scaling": None},
+        ),
+        (
+            GEMMA3 | {"rope_scaling": {"rope_type": "linear", "factor": 8.0}},
+            {"rotary_base": 1e6, "rotary_base_windowed": 1e4, "rotary_scaling": (8.0, 1, 2, 1)},
+        ),
+        (
+            GEMMA3 | {"rope_parameters": {FULL: {"rope_theta": 7.0}}},
+            {"rotary_base": 7.0, "rotary_base_windowed": 1e4},
+        ),
+        (QWEN2 | {"layer_types": [FULL] * 3}, {"window": None, "full_layers": ()}),
         (MARIAN | {"activation_function": "swish"}, {"activation": "silu"}),
         (MARIAN | {"scale_embedding": True, "dropout": 0.3}, {"scale_embedding": True, "dropout": 0.3}),
     ],
@@ -160,7 +214,10 @@ def test_what_a_file_says(theirs, ours):
 
 
 REFUSED = [
-    ({"model_type": "t5"}, r"model_type is 't5'; supported are bert, gpt2, llama, mistral, marian"),
+    (
+        {"model_type": "t5"},
+        r"model_type is 't5'; supported are bert, .*, gemma3_text, marian",
+    ),
     ({}, "model_type is None; supported are bert"),
     (
         BERT | {"architectures": ["BertForQuestionAnswering"]},
@@ -190,11 +247,11 @@ REFUSED = [
     (LLAMA | {"rope_scaling": {"type": "default", "mrope_section": [1]}}, "have the field mrope_section"),
     (GPT2 | {"scale_attn_weights": False}, "scale_attn_weights is false; expected true"),
     (GPT2 | {"scale_attn_by_inverse_layer_idx": True}, "scale_attn_by_inverse_layer_idx is true"),
-    (LLAMA | {"head_dim": 16}, "head_dim is 16; expected hidden_size / num_attention_heads, 32 / 4"),
+    (LLAMA | {"num_attention_heads": 5}, "n_heads is 5, which does not divide d_model 32"),
     (LLAMA | {"attention_bias": True}, "attention_bias and mlp_bias are True and False; expected them equal"),
     (
-        LLAMA | {"rope_scaling": {"type": "linear", "factor": 2.0}},
-        "rope_type is 'linear'; expected 'default'",
+        LLAMA | {"rope_scaling": {"type": "dynamic", "factor": 2.0}},
+        "rope_type is 'dynamic'; expected 'default', 'linear'",
     ),
     (LLAMA | {"rope_parameters": {"rope_type": "yarn"}}, "rope_type is 'yarn'"),
     (
@@ -203,6 +260,29 @@ REFUSED = [
     ),
     (LLAMA | {"rope_parameters": {"rope_theta": 1e4, "partial_rotary_factor": 0.5}}, "partial_rotary_factor"),
     (LLAMA | {"rope_parameters": {"full_attention": {"rope_type": "default"}}}, "full_attention"),
+    (QWEN2 | {"layer_types": [FULL, WINDOWED, FULL]}, "expected a sliding_window, which is null"),
+    (QWEN3 | {"attention_bias": True}, "attention_bias is true; expected false"),
+    (
+        GEMMA2 | {"use_bidirectional_attention": True},
+        "use_bidirectional_attention is true; expected null or fa",
+    ),
+    (
+        GEMMA3 | {"sliding_window_pattern": 0},
+        "sliding_window_pattern is 0; expected an integer",
+    ),
+    (GEMMA2 | {"sliding_window": None}, "expected a sliding_window, which is null"),
+    (GEMMA3 | {"attn_logit_softcapping": 50.0}, "attn_logit_softcapping is 50.0; expected null"),
+    (
+        GEMMA3 | {"rope_parameters": {"rope_theta": 1e6}},
+        "rope_parameters has rope_theta; expected",
+    ),
+    (
+        GEMMA3 | {"rope_parameters": {WINDOWED: {"rope_type": "linear", "factor": 2.0}}},
+        "a window scale",
+    ),
+    (QWEN2 | {"layer_types": [FULL] * 2}, "expected 3 of full_attention, sliding_attention"),
+    (QWEN2 | {"layer_types": [FULL, FULL, "chunked_attention"]}, "layer_types is .*chunked"),
+    (QWEN2 | SLIDING | {"num_hidden_layers": 10**9}, "num_hidden_layers is 1000000000; the most that can"),
     (MISTRAL | {"layer_types": ["full_attention"] * 3}, "layer_types is .*; expected null"),
     (MARIAN | {"decoder_layers": 2}, "encoder_layers and decoder_layers are 3 and 2; expected them equal"),
     (

@@ -1,6 +1,7 @@
 """Models of the library transformers, opened from their directories: its own numbers, within 1e-5."""
 
 import json
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 import step01_numpy
+from step01_numpy.common.parity.stage import Stage, StageLayer
 from step01_numpy.common.pretrained.config import read_config
 from step01_numpy.common.pretrained.directory import load_model
 from step01_numpy.common.pretrained.tokenizer_files import open_tokenizer
@@ -52,15 +54,50 @@ MODELS = {
     "llama, scaled and grouped": lambda: hf.llama(**SCALED),
     "llama, tied, one key head": lambda: hf.llama(tie_word_embeddings=True, num_key_value_heads=1),
     "llama with biases": lambda: hf.llama(attention_bias=True, mlp_bias=True),
+    "llama, heads of another size": lambda: hf.llama(head_dim=10, attention_bias=True, mlp_bias=True),
     "llama without a head": lambda: hf.llama("LlamaModel"),
     "mistral": lambda: hf.mistral(),
+    "qwen2": lambda: hf.qwen2(),
+    "qwen2, tied, a window in the last block": lambda: hf.qwen2(
+        tie_word_embeddings=True, use_sliding_window=True, sliding_window=3, max_window_layers=1
+    ),
+    "qwen2 without a head": lambda: hf.qwen2("Qwen2Model", head_dim=10),
+    "qwen3": lambda: hf.qwen3(),
+    "qwen3, heads that share out the width": lambda: hf.qwen3(head_dim=8, tie_word_embeddings=True),
+    "qwen3 without a head": lambda: hf.qwen3(
+        "Qwen3Model", use_sliding_window=True, sliding_window=3, max_window_layers=1
+    ),
+    "gemma2": lambda: hf.gemma2(),
+    "gemma2 without caps, untied": lambda: hf.gemma2(
+        attn_logit_softcapping=None, final_logit_softcapping=None, tie_word_embeddings=False
+    ),
+    "gemma2 without a head": lambda: hf.gemma2("Gemma2Model", layer_types=["full_attention"] * 2),
+    "gemma3": lambda: hf.gemma3(),
+    "gemma3, scaled, its logits capped": lambda: hf.gemma3(
+        rope_parameters={
+            "full_attention": {"rope_type": "linear", "factor": 8.0, "rope_theta": 300.0},
+            "sliding_attention": {"rope_type": "default", "rope_theta": 20.0},
+        },
+        final_logit_softcapping=3.0,
+    ),
+    "gemma3 without a head": lambda: hf.gemma3("Gemma3TextModel", layer_types=None),
+    "llama, scaled alike everywhere": lambda: hf.llama(
+        rope_parameters={"rope_type": "linear", "factor": 3.0, "rope_theta": 50.0}
+    ),
+    "mistral, heads of another size": lambda: hf.mistral(head_dim=6),
     "mistral without a window": lambda: hf.mistral(sliding_window=None),
 }
 
 
+PROOF = ["llama, heads of another size", "llama, scaled alike everywhere", "mistral, heads of another size"]
+PROOF += ["qwen2", "qwen2 without a head", "qwen3, heads that share out the width", "qwen3 without a head"]
+PROOF += ["gemma2 without caps, untied", "gemma2 without a head", "gemma3", "gemma3 without a head"]
+NAMES = [pytest.param(x, marks=pytest.mark.proof) if x in PROOF else x for x in MODELS]
+
+
 @pytest.mark.grid(pairs=True)
 @pytest.mark.parametrize("left", [False, True], ids=["right", "left"])
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", NAMES)
 def test_the_library_s_numbers(backend, tmp_path, rng, name, left):
     model = MODELS[name]()
     tokens, mask = hf.padded(rng, model.config.vocab_size, left)
@@ -68,6 +105,28 @@ def test_the_library_s_numbers(backend, tmp_path, rng, name, left):
     assert not opened.model.training
     found = logits(opened, backend, tokens, mask)
     assert_close(found, hf.reference(model, tokens, mask), mask)
+
+
+LATER = ["gemma2", "gemma3, scaled, its logits capped"]
+OTHERS = ["mistral, heads of another size", "qwen2, tied, a window in the last block", "qwen3"]
+LATER += [pytest.param(x, marks=pytest.mark.proof) for x in OTHERS]
+
+
+@pytest.mark.parametrize("package", ["step01_numpy", "step02_torch"])
+@pytest.mark.parametrize("name", LATER)
+def test_the_library_s_gradients(tmp_path, rng, name, package):
+    """Of every weight; theirs are saved as weights, and so get our names."""
+    model, backend = MODELS[name](), Backend(import_module(package))
+    tokens, mask = hf.padded(rng, 50, left=True)
+    opened = load_model(hf.save(model, tmp_path / "weights"), backend)
+    d_out = rng.normal(size=(*tokens.shape, 50)).astype(np.float32) * mask[..., None]
+    found = StageLayer(Stage(package), opened.model).gradients(d_out, tokens, mask)
+    hf.put_gradients_in_place_of_weights(model, tokens, mask, d_out)
+    expected = load_model(hf.save(model, tmp_path / "gradients"), backend).model.state_dict()
+    assert set(found) == set(expected)
+    for key, x in expected.items():
+        d = backend.numpy(x)
+        assert np.abs(found[key] - d).max() <= TOLERANCE * max(1, np.abs(d).max()), key
 
 
 def test_two_texts_in_one(backend, tmp_path, rng):

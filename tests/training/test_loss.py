@@ -11,16 +11,17 @@ from tests.tolerances import assert_all_equal64, assert_earned, assert_equal64
 N, V, D = 5, 7, 6
 
 
-def torch_loss(logits, targets, d_loss, smoothing, dtype=torch.float64):
+def torch_loss(logits, targets, d_loss, smoothing, dtype=torch.float64, softcap=None):
     logits = torch.tensor(logits).to(dtype).requires_grad_()
     loss = functional.cross_entropy(logits, torch.tensor(targets), label_smoothing=smoothing)
     loss.backward(torch.tensor(d_loss, dtype=dtype))
     return loss.detach().numpy(), logits.grad.numpy()
 
 
-def torch_linear_loss(hidden, weight, bias, targets, smoothing, dtype=torch.float64):
+def torch_linear_loss(hidden, weight, bias, targets, smoothing, dtype=torch.float64, softcap=None):
     leaves = [torch.tensor(x).to(dtype).requires_grad_() for x in (hidden, weight, bias)]
     logits = functional.linear(*leaves)
+    logits = logits if softcap is None else softcap * (logits / softcap).tanh()
     loss = functional.cross_entropy(logits, torch.tensor(targets), label_smoothing=smoothing)
     loss.backward()
     return loss.detach().numpy(), [leaf.grad.numpy() for leaf in leaves]
@@ -138,6 +139,15 @@ def test_linear_cross_entropy_equals_torchs(stage, rng, which, smoothing):
     arrays = rng.normal(size=(n, D)), rng.normal(size=(V, D)), rng.normal(size=V), rng.integers(0, V, n)
     expected, gradients = torch_linear_loss(*arrays, smoothing)
     loss, found = linear_loss(stage, *arrays, smoothing=smoothing)
+    assert_equal64(loss, expected, "loss")
+    assert_all_equal64(found, gradients, "gradient")
+
+
+def test_linear_cross_entropy_of_capped_logits(stage, rng):
+    n = n_rows(stage)[-1]
+    arrays = rng.normal(size=(n, D)), rng.normal(size=(V, D)), rng.normal(size=V), rng.integers(0, V, n)
+    expected, gradients = torch_linear_loss(*arrays, 0.1, softcap=1.5)
+    loss, found = linear_loss(stage, *arrays, smoothing=0.1, softcap=1.5)
     assert_equal64(loss, expected, "loss")
     assert_all_equal64(found, gradients, "gradient")
 

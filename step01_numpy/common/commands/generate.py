@@ -44,8 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL",
         type=file_path,
         required=True,
-        help="checkpoint of a causal language model, or a Hugging Face GPT-2, Llama or Mistral: its "
-        "directory, or its name on their Hub",
+        help="checkpoint of a causal language model, or a Hugging Face GPT-2, Llama, Mistral, Qwen or Gemma: "
+        "its directory, or its name on their Hub",
     )
     parser.add_argument(
         "--max-tokens",

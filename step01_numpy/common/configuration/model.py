@@ -60,15 +60,19 @@ class ModelConfig(Configuration):
     ----------
     vocab_size : int
     d_model, n_heads : int
-        n_heads divides d_model.
+        n_heads divides d_model, unless d_head is given.
     n_kv_heads : int or None
         Key/value heads, dividing n_heads; as many as heads when None.
+    d_head : int or None
+        Size of a head; d_model / n_heads when None.
     d_ff, n_layers : int
         Width of the feed-forward; blocks in the encoder, and as many in the decoder.
     dropout : float
         Probability, at least 0 and below 1.
     norm_first : bool
         Pre-norm, or the post-norm of 2017.
+    norm_after : bool
+        With pre-norm: whether a second norm follows each sublayer, before it is added.
     positions : "sinusoidal", "sinusoidal_halves", "learned" or "rotary"
     max_positions : int
         Longest sequence.
@@ -81,11 +85,21 @@ class ModelConfig(Configuration):
         Whether the feed-forward is gated, as in SwiGLU.
     bias : bool
         Whether the linear maps of attention and feed-forward add one.
+    qkv_bias : bool or None
+        Whether those to q, k and v do; as `bias` when None.
     rotary_base : float
+    rotary_base_windowed : float or None
+        That of blocks with a window, which are then not scaled; as the others when None.
     rotary_scaling : (factor, low, high, n_positions) or None
         As in `rotary_frequencies`.
+    head_norm : bool
+        Whether each head's queries and keys are brought to root mean square 1 before they turn.
+    attention_scale, attention_softcap : float or None
+        `scale` and `softcap` of the attention, as in `scaled_dot_product_attention`.
     window : int or None
         How many of the newest tokens, itself included, a token sees; all when None.
+    full_layers : tuple of int
+        Blocks, counted from 0, that have no window.
     scale_embedding : bool
         Whether embeddings are multiplied by √d_model.
     embedding_norm : bool
@@ -98,6 +112,8 @@ class ModelConfig(Configuration):
         What makes the logits of hidden rows; "transformed" is BERT's.
     head_bias : bool
         Whether the logits have a bias.
+    logit_softcap : float or None
+        c in c·tanh(logits / c), which keeps them within ±c.
     pad : int
         The token that is no text.
     """
@@ -106,10 +122,12 @@ class ModelConfig(Configuration):
     d_model: int = 128
     n_heads: int = 4
     n_kv_heads: int | None = None
+    d_head: int | None = None
     d_ff: int = 256
     n_layers: int = 3
     dropout: float = 0.1
     norm_first: bool = True
+    norm_after: bool = False
     positions: str = "sinusoidal"
     max_positions: int = 256
     architecture: str = "encoder_decoder"
@@ -118,31 +136,46 @@ class ModelConfig(Configuration):
     activation: str = "relu"
     gated: bool = False
     bias: bool = True
+    qkv_bias: bool | None = None
     rotary_base: float = 10000.0
+    rotary_base_windowed: float | None = None
     rotary_scaling: tuple[float, ...] | None = None
+    head_norm: bool = False
+    attention_scale: float | None = None
+    attention_softcap: float | None = None
     window: int | None = None
+    full_layers: tuple[int, ...] = ()
     scale_embedding: bool = True
     embedding_norm: bool = False
     n_segments: int = 0
     tied: bool = True
     head: str = "linear"
     head_bias: bool = False
+    logit_softcap: float | None = None
     pad: int = 0
 
     def __post_init__(self):
         super().__post_init__()
         for name in ("vocab_size", "d_model", "n_heads", "d_ff", "n_layers", "max_positions"):
             checks.positive(name, getattr(self, name))
-        checks.divides("n_heads", self.n_heads, "d_model", self.d_model)
+        checks.head_size(self.d_head, self.d_model, self.n_heads)
         if self.n_kv_heads is not None:
             checks.divides("n_kv_heads", self.n_kv_heads, "n_heads", self.n_heads)
         checks.rate("dropout", self.dropout)
         for name in ("norm_eps", "rotary_base"):
             checks.above_zero(name, getattr(self, name))
+        for name in ("rotary_base_windowed", "attention_scale", "attention_softcap", "logit_softcap"):
+            if getattr(self, name) is not None:
+                checks.above_zero(name, getattr(self, name))
+        if self.norm_after and not self.norm_first:
+            raise ValueError("norm_after is true; expected norm_first to be so too: post-norm has no second")
         checks.not_negative("n_segments", self.n_segments)
         checks.token("pad", self.pad, self.vocab_size)
-        for name in ("norm_first", "gated", "bias", "scale_embedding", "embedding_norm", "tied", "head_bias"):
+        norms = ("norm_first", "norm_after", "head_norm", "embedding_norm")
+        for name in (*norms, "gated", "bias", "scale_embedding", "tied", "head_bias"):
             checks.is_bool(name, getattr(self, name))
+        if self.qkv_bias is not None:
+            checks.is_bool("qkv_bias", self.qkv_bias)
         checks.one_of("architecture", self.architecture, ARCHITECTURES)
         checks.one_of("norm", self.norm, NORMS)
         checks.one_of("activation", self.activation, ACTIVATIONS)
@@ -160,11 +193,28 @@ class ModelConfig(Configuration):
         if self.positions.startswith("sinusoidal"):
             checks.divides("2", 2, "d_model", self.d_model)
         if self.positions == "rotary":
-            checks.divides("2", 2, "the head size", self.d_model // self.n_heads)
+            checks.divides("2", 2, "the head size", self.head_size)
         if self.window is not None:
             checks.positive("window", self.window)
+        checks.block_numbers("full_layers", self.full_layers, self.n_layers)
+        if self.full_layers and self.window is None:
+            raise ValueError("full_layers are given; expected a window, which the other blocks have")
         if self.rotary_scaling is not None:
             checks.rotary_scaling(self.rotary_scaling)
+
+    @property
+    def head_size(self) -> int:
+        """D, the numbers of a head's query or key."""
+        return checks.head_size(self.d_head, self.d_model, self.n_heads)
+
+    @property
+    def biases_qkv(self) -> bool:
+        """Whether the linear maps to q, k and v add a bias."""
+        return self.bias if self.qkv_bias is None else self.qkv_bias
+
+    def window_of(self, number: int) -> int | None:
+        """Return the window of a block, counted from 0."""
+        return None if number in self.full_layers else self.window
 
     @property
     def family(self) -> str:

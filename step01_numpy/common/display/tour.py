@@ -206,7 +206,7 @@ def sort_maps(maps: list[np.ndarray], n_layers: int) -> dict[str, np.ndarray]:
 def one_head(backend, checkpoint, class_name, layer_name, kind, title, labels, seen) -> Operation:
     """Run a one-head class with the weights of a trained layer's first head, on what that layer was given."""
     maps, ((inputs, _), *_) = [], seen
-    d_model, d_head = checkpoint.config.d_model, checkpoint.config.d_model // checkpoint.config.n_heads
+    d_model, d_head = checkpoint.config.d_model, checkpoint.config.head_size
     attend = backend.recording(maps)
     layer = getattr(backend.package, class_name)(d_model, d_head, bias=True, attend=attend).double()
     names = [f"{w}.{part}" for w in ("w_q", "w_k", "w_v") for part in ("weight", "bias")]

@@ -25,6 +25,15 @@ LLAMA = {
     "rotary_scaling": (4.0, 1.0, 4.0, 8), "activation": "silu", "gated": True, "bias": False,
     "scale_embedding": False, "tied": False,
 }  # fmt: skip
+QWEN_3 = {"head_norm": True, "d_head": 6}
+GEMMA_2 = {
+    "norm_after": True, "attention_scale": 0.4, "attention_softcap": 2.0, "logit_softcap": 3.0, "window": 3,
+    "full_layers": (1,), "n_layers": 2,
+}  # fmt: skip
+GEMMA_3 = {
+    "norm_after": True, "head_norm": True, "rotary_base_windowed": 20.0, "window": 3, "full_layers": (1,),
+    "n_layers": 2,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -137,7 +146,7 @@ def _text(rng):
 
 def _model(what, inputs, **options):
     sizes = {"vocab_size": 5, "d_model": 4, "n_heads": 2, "d_ff": 3, "n_layers": 1, "max_positions": 9}
-    config = ModelConfig(**sizes, dropout=0.0, **options)
+    config = ModelConfig(**sizes | {"dropout": 0.0} | options)
     return Case(f"{config.family}, {what}", config.family, inputs, "models", build=(config,))
 
 
@@ -206,6 +215,11 @@ CASES = [
     _model("GPT-2", _text, **GPT_2),
     _model("Llama", _text, **LLAMA),
     _model("Mistral", _text, **LLAMA, window=3),
+    _model("Qwen 2", _text, **LLAMA, qkv_bias=True),
+    _model("Qwen 3", _text, **LLAMA, **QWEN_3),
+    _model("Gemma 2", _text, **LLAMA, **GEMMA_2),
+    _model("Gemma 3", _text, **LLAMA, **GEMMA_3),
+    _model("2017, with heads and norms of later", _tokens, **QWEN_3, norm_after=True, logit_softcap=3.0),
     Case("cross-entropy", "cross_entropy", _logits, "loss", options={"smoothing": 0.1}),
 ]
 

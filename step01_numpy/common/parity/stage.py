@@ -39,7 +39,9 @@ BACKWARD_NAMES = {"scaled_dot_product_attention": "attention_backward"}
 MODELS = (
     "layers",
     "feed_forward",
+    "block_attention",
     "blocks",
+    "head",
     "transformer",
     "language_model",
     "recurrent",

@@ -1,15 +1,19 @@
 """The families of Hugging Face's models that ours can be, keyed by the `model_type` of config.json."""
 
 from step01_numpy.common.pretrained.fields import (
-    ROTARY,
     Family,
     activation,
     at,
     equal,
+    gemma2_windows,
+    gemma3_windows,
+    gemma_rotary,
+    head_size,
+    inverse_root,
     joint_vocabulary,
-    n_heads,
     nullable,
-    reads,
+    part,
+    qwen_windows,
     rotary,
 )
 
@@ -82,15 +86,16 @@ LLAMA = Family(
     fields={
         "vocab_size": at("vocab_size"),
         "d_model": at("hidden_size"),
-        "n_heads": n_heads,
+        "n_heads": at("num_attention_heads"),
         "n_kv_heads": at("num_key_value_heads", default=None),
+        "d_head": head_size(),
         "d_ff": at("intermediate_size"),
         "n_layers": at("num_hidden_layers"),
         "activation": activation("hidden_act", "silu"),
         "norm_eps": at("rms_norm_eps", default=1e-6),
         "max_positions": at("max_position_embeddings", default=2048),
-        "rotary_base": reads(*ROTARY)(lambda config: rotary(config)["base"]),
-        "rotary_scaling": reads(*ROTARY)(lambda config: rotary(config)["scaling"]),
+        "rotary_base": part("base", rotary),
+        "rotary_scaling": part("scaling", rotary),
         "bias": equal("attention_bias", "mlp_bias", default=False),
         "tied": at("tie_word_embeddings", default=False),
     },
@@ -110,7 +115,7 @@ LLAMA = Family(
 MISTRAL = Family(
     fields=LLAMA.fields
     | {
-        "n_kv_heads": at("num_key_value_heads", default=8),
+        "n_kv_heads": nullable("num_key_value_heads", 8),  # null: as many as heads
         "max_positions": at("max_position_embeddings", default=131072),
         "window": nullable("sliding_window", 4096),  # null: none
     },
@@ -118,6 +123,61 @@ MISTRAL = Family(
     heads={None: LINEAR, "MistralForCausalLM": LINEAR, "MistralModel": NO_HEAD},
     honoured={"layer_types": (None,), "is_causal": (True,)},
     ignored=frozenset(("is_decoder",)),
+)
+QWEN2 = Family(
+    fields={name: x for name, x in LLAMA.fields.items() if name != "bias"}
+    | {
+        "n_kv_heads": nullable("num_key_value_heads", 32),  # null: as many as heads
+        "max_positions": at("max_position_embeddings", default=32768),
+        "window": part("window", qwen_windows),
+        "full_layers": part("full_layers", qwen_windows),
+    },
+    constants=LLAMA.constants | {"bias": False, "qkv_bias": True},
+    heads={None: LINEAR, "Qwen2ForCausalLM": LINEAR, "Qwen2Model": NO_HEAD},
+    honoured={"is_causal": (True,)},
+)
+QWEN3 = QWEN2._replace(
+    fields=QWEN2.fields | {"d_head": head_size(128)},
+    constants=LLAMA.constants | {"bias": False, "head_norm": True},
+    heads={None: LINEAR, "Qwen3ForCausalLM": LINEAR, "Qwen3Model": NO_HEAD},
+    honoured={"attention_bias": (False,), "is_causal": (True,)},
+)
+GEMMA2 = Family(
+    fields={name: x for name, x in LLAMA.fields.items() if name != "bias"}
+    | {
+        "n_kv_heads": at("num_key_value_heads", default=4),
+        "d_head": head_size(256),
+        "activation": activation("hidden_activation", "gelu_pytorch_tanh"),
+        "max_positions": at("max_position_embeddings", default=8192),
+        "tied": at("tie_word_embeddings", default=True),
+        "attention_scale": inverse_root("query_pre_attn_scalar", 256),
+        "attention_softcap": nullable("attn_logit_softcapping", 50.0),  # null: none
+        "logit_softcap": nullable("final_logit_softcapping", 30.0),
+        "window": part("window", gemma2_windows),
+        "full_layers": part("full_layers", gemma2_windows),
+    },
+    constants=LLAMA.constants | {"bias": False, "norm_after": True, "scale_embedding": True},
+    heads={None: LINEAR, "Gemma2ForCausalLM": LINEAR, "Gemma2Model": NO_HEAD},
+    honoured={
+        "attention_bias": (False,),
+        "use_bidirectional_attention": (None, False),
+        "is_causal": (True,),
+    },
+)
+GEMMA3 = Family(
+    fields={name: x for name, x in GEMMA2.fields.items() if name != "attention_softcap"}
+    | {
+        "max_positions": at("max_position_embeddings", default=131072),
+        "rotary_base": part("base", gemma_rotary),
+        "rotary_scaling": part("scaling", gemma_rotary),
+        "rotary_base_windowed": part("windowed", gemma_rotary),
+        "logit_softcap": nullable("final_logit_softcapping", None),
+        "window": part("window", gemma3_windows),
+        "full_layers": part("full_layers", gemma3_windows),
+    },
+    constants=GEMMA2.constants | {"head_norm": True},
+    heads={None: LINEAR, "Gemma3ForCausalLM": LINEAR, "Gemma3TextModel": NO_HEAD},
+    honoured=GEMMA2.honoured | {"attn_logit_softcapping": (None,)},  # which the library does not look at
 )
 MARIAN = Family(
     fields={
@@ -154,4 +214,14 @@ MARIAN = Family(
     },
     ignored=frozenset(("add_bias_logits", "extra_pos_embeddings", "force_bos_token_to_be_generated")),
 )
-TABLE = {"bert": BERT, "gpt2": GPT2, "llama": LLAMA, "mistral": MISTRAL, "marian": MARIAN}
+TABLE = {
+    "bert": BERT,
+    "gpt2": GPT2,
+    "llama": LLAMA,
+    "mistral": MISTRAL,
+    "qwen2": QWEN2,
+    "qwen3": QWEN3,
+    "gemma2": GEMMA2,
+    "gemma3_text": GEMMA3,
+    "marian": MARIAN,
+}

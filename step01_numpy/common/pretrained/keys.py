@@ -32,9 +32,15 @@ def only_row(x: np.ndarray) -> list[np.ndarray]:
     return [x[0]]
 
 
+def from_one(x: np.ndarray) -> list[np.ndarray]:
+    """Return the weight of a norm that Gemma keeps as its distance from 1."""
+    return [1 + x]
+
+
 SAME = Layout(lambda x: [x], lambda a: a)
 TURNED = Layout(turned, lambda a: a[::-1])
 FUSED = Layout(fused, lambda q, k, v: (*q[:0:-1], q[0] + k[0] + v[0]))
+FROM_ONE = Layout(from_one, lambda a: a)
 ROW = Layout(only_row, lambda a: (1, *a))
 
 
@@ -179,4 +185,33 @@ MARIAN = Keys(
     layouts={"final_logits_bias": ROW},
     spellings={},
 )
-TABLE = {"bert": BERT, "gpt2": GPT2, "llama": LLAMA, "mistral": LLAMA, "marian": MARIAN}
+_HEAD_NORMS = {
+    "layers.{i}.self_attn.q_norm": "self_attention.w_q.norm",
+    "layers.{i}.self_attn.k_norm": "self_attention.w_k.norm",
+}
+QWEN3 = LLAMA._replace(body=LLAMA.body | _block(_HEAD_NORMS, "stack"))
+_GEMMA_NORMS = {
+    "layers.{i}.input_layernorm": "self_attention_residual.norm",
+    "layers.{i}.post_attention_layernorm": "self_attention_residual.norm_after",
+    "layers.{i}.pre_feedforward_layernorm": "feed_forward_residual.norm",
+    "layers.{i}.post_feedforward_layernorm": "feed_forward_residual.norm_after",
+}
+GEMMA2 = LLAMA._replace(
+    body=LLAMA.body | _block(_GEMMA_NORMS, "stack"),
+    layouts=dict.fromkeys(("norm", *(name.split(".")[-1] for name in _GEMMA_NORMS)), FROM_ONE),
+)
+GEMMA3 = GEMMA2._replace(
+    body=GEMMA2.body | _block(_HEAD_NORMS, "stack"),
+    layouts=GEMMA2.layouts | dict.fromkeys(("q_norm", "k_norm"), FROM_ONE),
+)
+TABLE = {
+    "bert": BERT,
+    "gpt2": GPT2,
+    "llama": LLAMA,
+    "mistral": LLAMA,
+    "qwen2": LLAMA,
+    "qwen3": QWEN3,
+    "gemma2": GEMMA2,
+    "gemma3_text": GEMMA3,
+    "marian": MARIAN,
+}

@@ -178,5 +178,9 @@ FILES = {
     "gpt2": (JSON, Files(("vocab.json", "merges.txt"), _open_bytes)),
     "llama": (JSON,),
     "mistral": (JSON,),
+    "qwen2": (JSON,),
+    "qwen3": (JSON,),
+    "gemma2": (JSON,),
+    "gemma3_text": (JSON,),
     "marian": (Files(("source.spm", "target.spm", "vocab.json"), _open_marian),),
 }

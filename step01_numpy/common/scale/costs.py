@@ -79,14 +79,15 @@ def segments(c: ModelConfig) -> Cost:
 
 
 def projections(c: ModelConfig) -> Cost:
-    """Count the four around an attention: to q, k and v, and from the heads."""
-    d, d_kv = c.d_model, kv_width(c)
-    return linear(d, d, c.bias) * 2 + linear(d, d_kv, c.bias) * 2
+    """Count the four around an attention, to q, k and v, and from the heads; and norms of q and k."""
+    d, d_q, d_kv = c.d_model, c.n_heads * c.head_size, kv_width(c)
+    to_heads = linear(d, d_q, c.biases_qkv) + linear(d, d_kv, c.biases_qkv) * 2
+    return to_heads + linear(d_q, d, c.bias) + Cost(2 * c.head_size if c.head_norm else 0)
 
 
 def attention(c: ModelConfig, n_keys: int) -> Cost:
     """Count no weight at all, but q kᵀ and weights v: over the keys in sight, all heads together."""
-    return Cost(flop=2 * (2 * c.d_model * n_keys))
+    return Cost(flop=2 * (2 * c.n_heads * c.head_size * n_keys))
 
 
 def feed_forward(c: ModelConfig) -> Cost:
@@ -107,12 +108,20 @@ def transform(c: ModelConfig) -> Cost:
 
 def kv_width(c: ModelConfig) -> int:
     """Return the size of a token's keys in one block, all heads together, which is the values' too."""
-    return c.d_model // c.n_heads * (c.n_kv_heads or c.n_heads)
+    return c.head_size * (c.n_kv_heads or c.n_heads)
 
 
-def keys_in_sight(c: ModelConfig, context: int) -> int:
-    """Return how many keys the last token of a context attends to."""
-    return context if c.window is None else min(c.window, context)
+def keys_in_sight(window: int | None, context: int) -> int:
+    """Return how many keys the last token of a context attends to, in a block of this window."""
+    return context if window is None else min(window, context)
+
+
+def kinds_of_block(c: ModelConfig) -> dict[str, tuple[int, int | None]]:
+    """Return how many blocks of each kind a stack has, and their window; one kind needs no name."""
+    n_full = len(c.full_layers)
+    if not n_full:
+        return {"": (c.n_layers, c.window)}
+    return {"windowed": (c.n_layers - n_full, c.window), "full": (n_full, None)}
 
 
 # ---- all of them together ---------------------------------------------------------------------------------
@@ -134,12 +143,12 @@ def groups(c: ModelConfig, context: int) -> list[Group]:
     checks.at_most("context", context, "max_positions", c.max_positions)
     before, after = _input(c), {"norm": norm(c)} if c.norm_first else {}
     found = [Group("embedding", 1, {"tokens": embedding(c)})]
-    for name, block in _blocks(c, context).items():
-        found += [
-            Group(f"{name} input".strip(), 1, before),
-            Group(f"{name} block".strip(), c.n_layers, block),
-            Group(f"{name} output".strip(), 1, after),
-        ]
+    for name in _blocks(c, context, c.window):
+        found.append(Group(f"{name} input".strip(), 1, before))
+        for kind, (count, window) in kinds_of_block(c).items():
+            block = _blocks(c, context, window)[name]
+            found.append(Group(" ".join(filter(None, (name, kind, "block"))), count, block))
+        found.append(Group(f"{name} output".strip(), 1, after))
     head = {"transform": transform(c)} if c.head == "transformed" else {}
     head |= {"logits": logits(c)} if c.head != "none" else {}
     return [group for group in [*found, Group("head", 1, head)] if group.parts]
@@ -160,17 +169,26 @@ def cached_numbers(c: ModelConfig) -> int:
     return 0 if c.architecture == "encoder" else 2 * kv_width(c) * c.n_layers
 
 
-def _blocks(c, context):
-    """Return the parts of each kind of block that the model has."""
-    own, cross = attention(c, keys_in_sight(c, context)), attention(c, context)
+def kept_numbers(c: ModelConfig, context: int) -> int:
+    """Return how many numbers a decoder keeps of a context, and of as many source tokens if it has them."""
+    per_block = cached_numbers(c) // c.n_layers
+    own = sum(count * keys_in_sight(window, context) for count, window in kinds_of_block(c).values())
+    return per_block * (own + (c.n_layers * context if c.architecture == "encoder_decoder" else 0))
+
+
+def _blocks(c, context, window):
+    """Return the parts of a block of this window, of each stack that the model has."""
+    own, cross = attention(c, keys_in_sight(window, context)), attention(c, context)
     block = {"projections": projections(c), "self-attention": own}
+    norms_of_one = norm(c) * (2 if c.norm_after else 1)  # of a sublayer
+    norms = norms_of_one * 2
     last = {"feed-forward": feed_forward(c)}
     if c.architecture != "encoder_decoder":
-        return {"": {**block, **last, "norms": norm(c) * 2}}
+        return {"": {**block, **last, "norms": norms}}
     crossing = {"cross projections": projections(c), "cross-attention": cross}
     return {
-        "encoder": {**block, **last, "norms": norm(c) * 2},
-        "decoder": {**block, **crossing, **last, "norms": norm(c) * 3},
+        "encoder": {**block, **last, "norms": norms},
+        "decoder": {**block, **crossing, **last, "norms": norms + norms_of_one},
     }
 
 

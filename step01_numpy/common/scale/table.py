@@ -3,7 +3,17 @@
 import json
 
 from step01_numpy.common.configuration.model import ModelConfig
-from step01_numpy.common.scale.costs import BYTES, Cost, Group, cached_numbers, groups, keys_in_sight, total
+from step01_numpy.common.scale.costs import (
+    BYTES,
+    Cost,
+    Group,
+    cached_numbers,
+    groups,
+    kept_numbers,
+    keys_in_sight,
+    kinds_of_block,
+    total,
+)
 from step01_numpy.common.scale.known_models import KnownModel
 
 ARCHITECTURES = {"encoder": "encoder", "decoder": "decoder", "encoder_decoder": "encoder and decoder"}
@@ -29,7 +39,8 @@ def as_text(name: str, model: KnownModel, context: int) -> str:
         lines += [_row(f"  {part}", group.count, cost, widths) for part, cost in parts.items()]
     lines += [_row("total", 1, total(found), widths), "", *_cache(c, context)]
     tokens = "a token" if c.architecture != "encoder_decoder" else "a source and a target token, each of"
-    keys = f"{keys_in_sight(c, context):,}"
+    seen = [keys_in_sight(window, context) for _, window in kinds_of_block(c).values()]
+    keys = " or ".join(dict.fromkeys(f"{n:,}" for n in seen))
     return "\n".join(lines) + COUNTED.format(tokens=tokens, keys=keys, context=context)
 
 
@@ -82,10 +93,11 @@ def _cache(c, context):
     sizes = " or ".join(f"{size * numbers:,} bytes in {kind}" for kind, size in BYTES.items())
     two = c.architecture == "encoder_decoder"
     lines = [f"KV cache: {sizes} a token" + ("; as much again for each source token" if two else "")]
-    kept = BYTES["bf16"] * numbers * keys_in_sight(c, context) * (2 if two else 1)
+    kept = BYTES["bf16"] * kept_numbers(c, context)
     lines += [f"          {si(kept)}B in bf16 for {context:,} tokens" + (" of each" if two else "")]
-    lines += [f"          a window of {c.window:,} tokens: no more than those are kept"] if c.window else []
-    return lines
+    where = f" in {c.n_layers - len(c.full_layers)} of {c.n_layers} blocks" if c.full_layers else ""
+    window = f"          a window of {c.window or 0:,} tokens{where}: no more than those are kept there"
+    return lines + ([window.removesuffix("" if where else " there")] if c.window else [])
 
 
 def _group(group: Group):

@@ -137,6 +137,24 @@ def divides(name, value, of_name, of):
         raise ValueError(f"{name} is {value}, which does not divide {of_name} {of}")
 
 
+def head_size(d_head, d_model, n_heads):
+    """Return the size of a head: the one given, or d_model / n_heads, refused where it is no integer."""
+    if d_head is None:
+        divides("n_heads", n_heads, "d_model", d_model)
+        return d_model // n_heads
+    positive("d_model", d_model)
+    positive("n_heads", n_heads)
+    positive("d_head", d_head)
+    return d_head
+
+
+def block_numbers(name, value, n_layers):
+    """Refuse what is no tuple of the numbers of blocks, each once and in order."""
+    fits = isinstance(value, tuple | list) and all(_is_integer(x) and 0 <= x < n_layers for x in value)
+    if not fits or sorted(set(value)) != list(value):
+        raise ValueError(f"{name} is {value!r}; expected numbers of blocks, 0 to {n_layers - 1}, ascending")
+
+
 def broadcastable(name, x, shape):
     """Refuse an array that does not broadcast to `shape`, or that would enlarge it."""
     trailing = shape[max(0, len(shape) - len(x.shape)) :]
