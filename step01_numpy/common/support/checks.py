@@ -150,7 +150,7 @@ def head_size(d_head, d_model, n_heads):
 
 def block_numbers(name, value, n_layers):
     """Refuse what is no tuple of the numbers of blocks, each once and in order."""
-    fits = isinstance(value, tuple | list) and all(_is_integer(x) and 0 <= x < n_layers for x in value)
+    fits = isinstance(value, tuple | list) and all(is_integer(x) and 0 <= x < n_layers for x in value)
     if not fits or sorted(set(value)) != list(value):
         raise ValueError(f"{name} is {value!r}; expected numbers of blocks, 0 to {n_layers - 1}, ascending")
 
