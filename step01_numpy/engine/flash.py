@@ -10,7 +10,15 @@ from step01_numpy.arrays import widen
 from step01_numpy.attention import Attend, cap_backward
 from step01_numpy.common.support import checks, gradients, host
 from step01_numpy.engine.flash_plan import plan
-from step01_numpy.engine.flash_tiles import by_group, make_rule, matmul, slices
+from step01_numpy.engine.flash_sums import (
+    blocks_of,
+    is_far,
+    raise_largest,
+    relative_scores,
+    sum_again,
+    with_norm,
+)
+from step01_numpy.engine.flash_tiles import as_columns, by_group, make_rule, matmul, slices
 
 __all__ = ["FLASH"]
 
@@ -19,8 +27,6 @@ _REACH = (
 )
 _TAME = 1e-20, 1e15  # values of such size, times e^±_REACH, neither overflow nor lose digits
 _FAINT = 1e-15  # a vector may be as long as this where its square is found to be 0
-_FAR = 16.0  # nats; below, half a unit in the last place of lse is at most 4 eps, and so is a weight's error
-_ROUNDING = 16  # eps · |lse|: by so much may two ways of summing a row differ
 
 
 def attend(
@@ -69,7 +75,7 @@ def _forward(rule, q, out, lse, k, v, key_sides, tasks) -> None:
         kv_head = head[:-1]
         if kv_head not in key_sides:
             longest = _longest(k[kv_head]) if _tame(v[kv_head]) else np.inf
-            key_sides[kv_head] = _columns(k[kv_head])[:-1], v[kv_head], longest
+            key_sides[kv_head] = as_columns(k[kv_head])[:-1], v[kv_head], longest
         block = _attend(rule, head, rows, q[head][rows], *key_sides[kv_head], buffer)
         out[head][rows], lse[head][rows] = block
 
@@ -90,7 +96,7 @@ def _attend(rule, head, block, q, k_t, v, longest, buffer):
             rule.hide(weights, 0, head, rows, keys)
         else:
             rule.hide(scores, -np.inf, head, rows, keys)
-            shift, fade = _raise(largest[own], scores)
+            shift, fade = raise_largest(largest[own], scores)
             total[own] *= fade
             out[own] *= fade[:, None]
             scores -= shift[:, None]
@@ -101,13 +107,6 @@ def _attend(rule, head, block, q, k_t, v, longest, buffer):
     total[empty] = 1
     out /= total[:, None]
     return out, np.where(empty, -np.inf, largest + np.log(total))
-
-
-def _raise(largest, scores):
-    """Raise the rows' running maximum to a tile's: return what to take off its scores, and sums' factor."""
-    previous, largest[:] = largest.copy(), np.maximum(largest, scores.max(axis=1))
-    shift = np.where(np.isfinite(largest), largest, 0)
-    return shift, np.exp(previous - shift)  # what was summed so far was relative to the previous maximum
 
 
 def attend_backward(
@@ -149,58 +148,11 @@ def attend_backward(
     pieces = slices(0, k.shape[-2], ceil(k.shape[-2] / n_pieces))
     tasks = [(kv_head, *piece) for piece in enumerate(pieces) for kv_head in np.ndindex(kv_heads)]
     row_side = d_out, q, norm, np.zeros_like(norm), np.vecdot(d_out, out)
-    if _far(norm):
-        row_side = _sum_again(rule, *row_side, k, v, len(pieces), tasks)
+    if is_far(norm):
+        row_side = sum_again(rule, plan(), *row_side, k, v, len(pieces), tasks)
     d_q, d_k, d_v = (np.zeros(s, q.dtype) for s in ((len(pieces), *q.shape), k.shape, v.shape))
     host.share(partial(_backward, rule, *row_side, k, v, d_q, d_k, d_v), tasks)
     return tuple(x.astype(dtype, copy=False) for x in (d_q.sum(axis=0).reshape(shape), d_k, d_v))
-
-
-def _sum_again(rule, d_out, q, norm, largest, row_sum, k, v, n_pieces, tasks):
-    """
-    Find what a large lse cannot hold: a row's largest score, less lse, and the sums relative to it.
-
-    Of a sum behind a score of 1e4 three digits have room, behind -1e9 none; and tiles of another shape round
-    such scores otherwise. Rows whose lse is of more keys than these, as after merging, are left as they are:
-    there the sum is another by more than rounding. So are those whose lse is small.
-
-    Returns
-    -------
-    d_out, q, norm, largest, row_sum
-        d_out divided by the sum, as weights would be, and row_sum = Σ_j d_weights_j weights_j with it.
-    """
-    found = np.zeros((3, n_pieces, *norm.shape), q.dtype)  # the largest score, and two sums
-    found[0] = -np.inf
-    host.share(partial(_sum, rule, d_out, q, norm, k, v, found), tasks)
-    shift = found[0].max(axis=0)
-    with np.errstate(divide="ignore", invalid="ignore"):  # rows that see no key, and those left out
-        total, weighted = (found[1:] * np.exp(found[0] - shift)).sum(axis=1)
-        own = abs(shift + np.log(total)) <= _ROUNDING * np.finfo(q.dtype).eps * abs(norm)
-    total = np.where(own, total, 1)
-    row_sum = np.where(own, weighted / total, row_sum) / total
-    return d_out / total[..., None], q, norm, np.where(own, shift, 0), row_sum
-
-
-def _sum(rule, d_out, q, norm, k, v, found, tasks) -> None:
-    """Sum one piece of a key/value head after another, in the tiles of the backward."""
-    buffers = np.empty((2, plan().rows_backward * plan().keys_backward), q.dtype)
-    for kv_head, number, piece in tasks:
-        k_t, v_t = _columns(k[kv_head]), _columns(v[kv_head])[:-1]
-        for head, block in _blocks(q, kv_head):
-            if not _far(norm[head][block]):
-                continue
-            largest, total, weighted = (x[number][head][block] for x in found)
-            shifted = _shifted(q[head][block], norm[head][block], rule.scale)
-            for rows, keys in rule.tiles(block, plan().keys_backward, plan().edge, piece):
-                own = slice(rows.start - block.start, rows.stop - block.start)
-                scores = _scores(rule, shifted[own], k_t[:, keys], 1.0, head, rows, keys, buffers[0])
-                rule.hide(scores, -np.inf, head, rows, keys)
-                shift, fade = _raise(largest[own], scores)
-                scores -= shift[:, None]
-                weights = np.exp(scores, out=scores)
-                d_weights = matmul(d_out[head][rows], v_t[:, keys], buffers[1])
-                total[own] = total[own] * fade + weights.sum(axis=1)
-                weighted[own] = weighted[own] * fade + np.vecdot(weights, d_weights)
 
 
 def _backward(rule, d_out, q, norm, largest, row_sum, k, v, d_q, d_k, d_v, tasks) -> None:
@@ -208,33 +160,29 @@ def _backward(rule, d_out, q, norm, largest, row_sum, k, v, d_q, d_k, d_v, tasks
     buffers = np.empty((2, plan().rows_backward * plan().keys_backward), q.dtype)
     for kv_head, number, piece in tasks:
         key_side = [x[kv_head] for x in (k, v, d_k, d_v)]
-        columns = _columns(k[kv_head]), _longest(k[kv_head]), _columns(v[kv_head])
-        for head, rows in _blocks(q, kv_head):
+        columns = as_columns(k[kv_head]), _longest(k[kv_head]), as_columns(v[kv_head])
+        for head, rows in blocks_of(q, kv_head, plan().rows_backward):
             row_side = (x[head][rows] for x in (d_out, q, norm, largest, row_sum))
             args = rule, head, rows, piece, *row_side, *columns, *key_side, buffers
             d_q[number][head][rows] = _attend_backward(*args)
         d_k[kv_head][piece] *= rule.scale
 
 
-def _blocks(q, kv_head) -> list:
-    """Cut the queries of the heads that share a key/value head into blocks: (head, rows) of each."""
-    heads = [(*kv_head, i) for i in range(q.shape[-3])]
-    return [(head, rows) for head in heads for rows in slices(0, q.shape[-2], plan().rows_backward)]
-
-
 def _attend_backward(
     rule, head, block, piece, d_out, q, norm, largest, row_sum, k_t, longest, v_t, k, v, d_k, d_v, buffers
 ):
     """Return d_q of a block of queries; add their share to d_k, still without the scale, and to d_v."""
-    far = _far(norm)
+    far = is_far(norm)
     bounded = not far and _bounded(rule, q, longest)
     exp, unit = (plan().exp, plan().unit) if bounded else (np.exp, 1.0)
-    shifted = _shifted(q, norm, rule.scale, unit)  # (n, D + 1)
+    shifted = with_norm(q, norm, rule.scale, unit)  # (n, D + 1)
     d_out_shifted = np.concatenate([d_out, -row_sum[:, None]], axis=1)
     d_q = np.zeros_like(q)
     for rows, keys in rule.tiles(block, plan().keys_backward, plan().edge, piece):
         own = slice(rows.start - block.start, rows.stop - block.start)
-        scores = _scores(rule, shifted[own], k_t[:, keys], unit, head, rows, keys, buffers[0])  # (n, w)
+        scores = relative_scores(
+            rule, shifted[own], k_t[:, keys], unit, head, rows, keys, buffers[0]
+        )  # (n, w)
         if far:
             scores -= largest[own, None]
         if not bounded:
@@ -252,25 +200,6 @@ def _attend_backward(
     return d_q * rule.scale
 
 
-def _shifted(q, norm, scale, unit=1.0) -> np.ndarray:
-    """Return [q, -norm], scaled: times [k, 1] it is the scores with the norm taken off."""
-    return np.concatenate([q * (scale * unit), -norm[:, None] * unit], axis=1)
-
-
-def _scores(rule, shifted, k_t, unit, *place) -> np.ndarray:
-    """Return a tile's scores less its rows' norm, nothing hidden yet."""
-    if rule.softcap is None and rule.bias is None:
-        return rule.scores(shifted, k_t, unit, *place)
-    scores = rule.scores(shifted[:, :-1], k_t[:-1], unit, *place)
-    scores += shifted[:, -1:]
-    return scores
-
-
-def _far(norm) -> bool:
-    """Whether some row's lse is so large that its rounding would show in the weights."""
-    return bool((abs(norm) >= _FAR).any())
-
-
 def _bounded(rule, q, longest) -> bool:
     """Whether no score can leave ±_REACH, by |q·k| <= |q| |k|."""
     return rule.bias is None and _longest(q) * longest * abs(rule.scale) < _REACH
@@ -286,17 +215,6 @@ def _tame(v) -> bool:
     sizes = abs(v)
     smallest = sizes.min() or np.where(sizes == 0, 1, sizes).min()  # a 0 takes no harm
     return bool(_TAME[0] < smallest and sizes.max() < _TAME[1])
-
-
-def _columns(x: np.ndarray) -> np.ndarray:
-    """
-    Return the transpose of a matrix above a row of ones, as BLAS reads it fastest as a right factor.
-
-    Its rows are 16 numbers longer than they need be: rows that are 2^n bytes apart share cache lines.
-    """
-    transpose = np.empty((x.shape[1] + 1, len(x) + 16), x.dtype)[:, :-16]
-    transpose[:-1], transpose[-1] = x.T, 1
-    return transpose
 
 
 FLASH = Attend(attend, attend_backward)
