@@ -37,7 +37,7 @@ VARIANTS = {
     "BERT, dropout": {**BERT, "dropout": 0.3},
 }
 ONE_BLOCK = {"n_layers": 1, "full_layers": ()}
-DECODERS = ["GPT-2", "Llama", "Llama 2", "Mistral", "Gemma 2", "Gemma 3"]
+DECODERS = ["GPT-2", "Llama", "Llama 2", "Mistral", "Gemma 2"]
 
 
 def configuration(variant, **changes):
@@ -300,7 +300,7 @@ def test_a_matrix_lies_along_its_longer_side(stage, rng, shape):
 
 
 @pytest.mark.usefixtures("unchecked")  # for speed
-@pytest.mark.parametrize("variant", DECODERS)
+@pytest.mark.parametrize("variant", [*DECODERS, "Gemma 3"])
 def test_a_prepared_model_says_the_same(stage, rng, variant):
     model = trained(stage, rng, variant)
     expected = model.forward(TOKENS)

@@ -30,7 +30,7 @@ LOADING = [
     Mutant("q, k and v without Qwen's biases", "step01_numpy.block_attention:block_attention", "config.biases_qkv", "config.bias", f"tests/pretrained/test_directory.py::{NUMBERS}"),
     Mutant("a bias on Qwen's way out", "step01_numpy.block_attention:block_attention", "if not config.bias", "if False", f"tests/pretrained/test_directory.py::{NUMBERS}"),
     loading("Gemma's norms from 0", "pretrained.keys:from_one", "1 + x", "x", NUMBERS),
-    loading("Gemma's full blocks first", "pretrained.fields:gemma_windows", "(i + 1) % every", "i % every", NUMBERS),
+    loading("Gemma's full blocks first", "pretrained.fields:gemma_windows", "(i + 1) % every", "i % every", "test_what_a_file_does_not_say_is_the_library_s_default", "pretrained/test_config.py"),
     loading("linear scaling as the highest turns need it", "pretrained.fields:rotary", "1, 2, 1)", "0.01, 0.02, 1)", NUMBERS),
     Mutant("one rotary base for all blocks", "step01_numpy.blocks:_rotary", "window is not None and", "False and", f"tests/pretrained/test_directory.py::{NUMBERS}"),
     loading("embeddings of a file not scaled", "pretrained.config:fields", FOUND, FOUND + "; found['scale_embedding'] = False", "test_translations"),
