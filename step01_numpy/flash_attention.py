@@ -107,16 +107,12 @@ def flash_attention_backward(
     softcap: float | None = None,
 ) -> tuple[Float[Array, "*heads L D"], Float[Array, "*kv_heads S D"], Float[Array, "*kv_heads S D_v"]]:
     """
-    Differentiate `flash_attention`; every option matters, since the weights are made again from lse.
+    Differentiate `flash_attention` (algorithm 4 there); every option matters: lse gives the weights again.
 
     Returns
     -------
     d_q, d_k, d_v
         In the shapes and dtype of q, k, v; exactly 0 for a query that may attend to no key.
-
-    References
-    ----------
-    Dao et al. 2022, algorithm 4, arXiv:2205.14135.
     """
     options = checks.attention(Array, q, k, v, mask, bias, window, offset, scale, softcap)
     gradients.attention(Array, q, k, v, d_out=d_out, out=out, lse=lse)

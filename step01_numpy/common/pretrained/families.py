@@ -5,14 +5,17 @@ from step01_numpy.common.pretrained.fields import (
     activation,
     at,
     equal,
-    gemma2_windows,
-    gemma3_windows,
-    gemma_rotary,
     head_size,
     inverse_root,
     joint_vocabulary,
     nullable,
     part,
+    reads,
+)
+from step01_numpy.common.pretrained.position_fields import (
+    gemma2_windows,
+    gemma3_windows,
+    gemma_rotary,
     qwen_windows,
     rotary,
 )
@@ -178,6 +181,7 @@ GEMMA3 = Family(
     constants=GEMMA2.constants | {"head_norm": True},
     heads={None: LINEAR, "Gemma3ForCausalLM": LINEAR, "Gemma3TextModel": NO_HEAD},
     honoured=GEMMA2.honoured | {"attn_logit_softcapping": (None,)},  # which the library does not look at
+    ignored=frozenset(("_sliding_window_pattern",)),  # what its layer_types came from
 )
 MARIAN = Family(
     fields={
