@@ -35,8 +35,7 @@ def mean_pool(hidden: Float[Array, "B L d"], mask: Bool[Array, "B L"]) -> Float[
 
 def mean_pool_backward(d_out: Float[Array, "B d"], mask: Bool[Array, "B L"]) -> Float[Array, "B L d"]:
     """Differentiate `mean_pool`: each of n real tokens gets d_out / n, padding gets 0."""
-    checks.rank("d_out", d_out, 2)
-    gradients.array("d_out", d_out, (len(mask), d_out.shape[1]), d_out.dtype)
+    _check_gradient(d_out, mask)
     share = widen(d_out) / _n_real(mask, widen(d_out))
     return np.where(mask[..., None], share[:, None, :], 0).astype(d_out.dtype, copy=False)
 
@@ -56,6 +55,7 @@ def first_pool(hidden: Float[Array, "B L d"], mask: Bool[Array, "B L"]) -> Float
 
 def first_pool_backward(d_out: Float[Array, "B d"], mask: Bool[Array, "B L"]) -> Float[Array, "B L d"]:
     """Differentiate `first_pool`: all of d_out goes to the row that was taken."""
+    _check_gradient(d_out, mask)
     d_hidden = np.zeros_like(d_out, shape=(*mask.shape, d_out.shape[-1]))
     d_hidden[_rows(mask), mask.argmax(axis=1)] = d_out
     return d_hidden
@@ -79,9 +79,15 @@ def max_pool_backward(
     d_out: Float[Array, "B d"], hidden: Float[Array, "B L d"], mask: Bool[Array, "B L"]
 ) -> Float[Array, "B L d"]:
     """Differentiate `max_pool`: d_out goes to the row that had the largest number, the first of equals."""
+    gradients.array("d_out", d_out, (len(mask), hidden.shape[-1]), hidden.dtype)
     largest = np.where(mask[..., None], hidden, -np.inf).argmax(axis=1)  # (B, d)
     is_largest = np.arange(mask.shape[1], like=mask)[:, None] == largest[:, None, :]
     return np.where(is_largest & mask[..., None], d_out[:, None, :], 0).astype(d_out.dtype, copy=False)
+
+
+def _check_gradient(d_out, mask):
+    checks.rank("d_out", d_out, 2)
+    gradients.array("d_out", d_out, (len(mask), d_out.shape[1]), d_out.dtype)
 
 
 def _check(hidden, mask):

@@ -59,7 +59,8 @@ BACKWARDS = {
     "cross_entropy_backward": ({"d_loss": (), "logits": (2, 3), "targets": np.array([1, 2])}, ["d_loss"]),
 }
 # These have no array to compare with: what can be told of the shape is checked, in tests of their own.
-OTHERS = {"repeat_heads_backward", "rotate_backward", "mean_pool_backward", "weight_backward"}
+OTHERS = {"repeat_heads_backward", "rotate_backward", "weight_backward"}
+OTHERS |= {f"{kind}_pool_backward" for kind in ("mean", "first", "max")}
 
 
 def arguments(name, rng, dtype):
@@ -150,11 +151,13 @@ def test_weights_of_steps_that_were_not_taken(rng):
             backward(rng.random(shape), rng.random((4, 5, 3)))
 
 
-def test_pooled_rows_of_another_batch(rng):
-    backward = import_module("step01_numpy").mean_pool_backward
+@pytest.mark.parametrize("kind", ["mean", "first", "max"])
+def test_pooled_rows_of_another_batch(rng, kind):
+    backward, mask = getattr(import_module("step01_numpy"), f"{kind}_pool_backward"), np.ones((2, 5), bool)
+    given = (rng.random((2, 5, 3)), mask) if kind == "max" else (mask,)
     for shape in ((1, 3), (4, 3), (3,)):
         with pytest.raises(ValueError, match="d_out has shape"):
-            backward(rng.random(shape), np.ones((2, 5), bool))
+            backward(rng.random(shape), *given)
 
 
 def test_dropouts_gradient_has_the_shape_that_was_dropped_from(rng):

@@ -113,10 +113,16 @@ def test_translate_gives_a_line_for_a_line(run, model, package, beam):
     assert out.splitlines()[0] != ""
 
 
+def said(err):
+    """Return standard error without the notes on translations: a model of random weights writes nonsense."""
+    return "".join(line for line in err.splitlines(True) if " may be wrong: " not in line)
+
+
 def test_translate_reads_standard_input(run, model, monkeypatch):
     stdin(monkeypatch, ("\ufeff" + ENGLISH[0] + "\r\n\n" + ENGLISH[1]).encode())
     expected = expected_translations([ENGLISH[0], "", ENGLISH[1]])
-    assert run("translate", "--model", model) == (0, "".join(x + "\n" for x in expected), "")
+    code, out, err = run("translate", "--model", model)
+    assert (code, out, said(err)) == (0, "".join(x + "\n" for x in expected), "")
 
 
 def test_lines_of_standard_input(monkeypatch):
@@ -159,7 +165,7 @@ def test_broken_utf8_on_standard_input(run, model, monkeypatch):
     code, out, err = run("translate", "--model", model)
     assert (code, out) == (2, expected_translations(ENGLISH[:1])[0] + "\n")
     assert err.endswith("standard input, line 2: byte 0xe9 is not UTF-8; expected UTF-8 text\n")
-    assert err.count("\n") == 1
+    assert said(err).count("\n") == 1
 
 
 @pytest.mark.parametrize("at_once", [2, 256])
@@ -170,7 +176,7 @@ def test_a_line_too_long_does_not_take_others_with_it(run, model, monkeypatch, a
     assert code == 2
     expected = expected_translations(ENGLISH[:3])
     assert out == f"{expected[0]}\n\n{expected[1]}\n\n\n{expected[2]}\n"
-    assert err.count("\n") == 1
+    assert said(err).count("\n") == 1
     assert "error: line 2 has 41 tokens, <eos> included; expected at most 24, the model's max_pos" in err
     assert err.endswith("; at fault too: 5; an empty line stands in its place\n")
 
@@ -555,7 +561,8 @@ def test_as_a_program(package, model):
     done = program(package, "translate", "--model", model, input=b"They arrived late.\n")
     assert done.returncode == 0, done.stderr.decode()
     assert done.stdout.decode().splitlines() == expected_translations([ENGLISH[0]])
-    assert done.stderr == b"" or (package == "step03_gpu" and done.stderr.count(b"\n") == 1)
+    told = said(done.stderr.decode())
+    assert told == "" or (package == "step03_gpu" and told.count("\n") == 1)
 
 
 def test_an_error_as_a_program(tmp_path):
@@ -583,7 +590,7 @@ def test_stopped_by_ctrl_c_and_by_a_broken_pipe(model):
         child.stdin.write(b"They arrived late.\n" * 256)
         child.stdin.close()
         assert child.wait(20) == 141
-        assert child.stderr.read() == b""
+        assert said(child.stderr.read().decode()) == ""
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals and limits are POSIX")

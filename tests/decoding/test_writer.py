@@ -55,7 +55,7 @@ class FakeBackend:
 
 
 def writer(max_positions=60, architecture="decoder", first=FIRST, said={}, **options):  # noqa: B006
-    config = SimpleNamespace(architecture=architecture, max_positions=max_positions)
+    config = SimpleNamespace(architecture=architecture, max_positions=max_positions, vocab_size=1000)
     tokenizer = Letters()
     tokenizer.markers = SimpleNamespace(**vars(Letters.markers) | {"first": first})
     search = SearchDefaults(constraints=Constraints(never=(FIRST, NEVER), renormalise=True), **said)

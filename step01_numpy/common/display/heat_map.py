@@ -10,7 +10,7 @@ BOUNDS = (0.02, 0.1, 0.25, 0.5)  # from which weight on the next shade is used
 SHADES = " ░▒▓█"
 HIDDEN = "·"  # of a weight that is exactly 0: what is masked, not what is merely small
 COLOURS = (234, 23, 30, 79, 229)  # of the 256 of a terminal: near black, three blue-greens, pale yellow
-LABEL_WIDTH, HEADER_HEIGHT = 24, 10  # characters
+LABEL_WIDTH, HEADER_HEIGHT = 20, 10  # characters
 WIDTH = 96
 
 

@@ -219,7 +219,7 @@ CASES = [
     _model("Qwen 3", _text, **LLAMA, **QWEN_3),
     _model("Gemma 2", _text, **LLAMA, **GEMMA_2),
     _model("Gemma 3", _text, **LLAMA, **GEMMA_3),
-    _model("2017, with heads and norms of later", _tokens, **QWEN_3, norm_after=True, logit_softcap=3.0),
+    _model("2017, later norms", _tokens, **QWEN_3, norm_after=True, logit_softcap=3.0),
     Case("cross-entropy", "cross_entropy", _logits, "loss", options={"smoothing": 0.1}),
 ]
 

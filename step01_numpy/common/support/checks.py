@@ -2,6 +2,8 @@
 
 from math import isfinite
 
+import numpy as np
+
 from step01_numpy.common.support import options
 from step01_numpy.common.support.options import is_integer, is_number
 
@@ -222,9 +224,12 @@ def _dtype(x):
 
 def dtype_name(dtype) -> str:
     """Return a dtype's name, of PyTorch's what it has in common with NumPy's."""
-    if dtype not in _names:  # spelling a dtype takes longer than a small product
-        _names[dtype] = str(dtype).removeprefix("torch.")
-    return _names[dtype]
+    names = _NUMPY if isinstance(dtype, np.dtype) else _TORCH
+    if dtype not in names:  # spelling a dtype takes longer than a small product
+        names[dtype] = str(dtype).removeprefix("torch.")
+    return names[dtype]
 
 
-_names: dict = {}  # and no `functools.cache`, of which torch.compile warns
+# Neither `functools.cache`, of which torch.compile warns, nor one for all, whose keys it cannot compare.
+_NUMPY: dict = {}
+_TORCH: dict = {}

@@ -7,7 +7,6 @@ not hold it is moved to where it shows and hides the same keys. What is an array
 axes too: an option shapes the computation and is the same for all of it.
 """
 
-from functools import cache
 from math import isfinite
 from numbers import Integral, Real
 
@@ -135,7 +134,5 @@ def _finite(x):
         return False
 
 
-@cache
 def _range(dtype):
-    name = str(dtype)
-    return RANGES["float32" if "16" in name or "32" in name else "float64"]
+    return RANGES["float64" if dtype.itemsize == 8 else "float32"]
