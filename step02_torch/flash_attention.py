@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float
 
 from step01_numpy.common.support import checks, gradients
-from step02_torch.arrays import Array, follow_autocast, gradients_of, widen, without_autocast
+from step02_torch.arrays import Array, follow_autocast, gradients_of, is_known, widen, without_autocast
 from step02_torch.attention import cap, scale_or_default
 from step02_torch.masks import combine_masks, hide
 from step02_torch.softmax import softmax
@@ -124,7 +124,9 @@ def _backward(rule, d_out, q, k, v, out, lse):
 def _attend_backward(rule, d_out, q, out, lse, k, v, d_k, d_v, rows):
     """Return d_q of the n queries in `rows`, and add their share to d_k and d_v."""
     norm, tiles = torch.where(lse == -torch.inf, 0, lse), rule.tiles(rows)  # (*kv_heads, group, n, 1)
-    if (abs(norm) > 16).any():  # its rounding shows in the weights: see what they sum to
+    if (
+        not is_known(norm) or (abs(norm) > 16).any()
+    ):  # its rounding shows in the weights: see what they sum to
         total = sum(torch.exp(rule.scores(q, k, rows, x)[1] - norm).sum(dim=-1, keepdim=True) for x in tiles)
         rounded = abs(total - 1) <= 16 * torch.finfo(q.dtype).eps * abs(norm)  # or lse is of more keys
         d_out = d_out / torch.where(rounded, total, 1)

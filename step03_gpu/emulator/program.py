@@ -51,13 +51,19 @@ def _run(command, kernel, timeout):
     options = "detect_leaks=0:redzone=2048:max_redzone=2048:detect_stack_use_after_return=0:handle_abort=1"
     environment = _symbolizer() | os.environ | {"ASAN_OPTIONS": options}
     try:
-        run = subprocess.run(command, env=environment, stderr=subprocess.PIPE, timeout=timeout, check=False)
-    except subprocess.TimeoutExpired:
-        raise EmulatorError(f"{kernel}: {late(timeout)}") from None
+        run = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
     except OSError as error:
         raise EmulatorError(f"{kernel}: the compiled program cannot be run ({error})") from error
+    with run:
+        try:
+            _, report = run.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            raise EmulatorError(f"{kernel}: {late(timeout)}") from None
+        finally:
+            run.kill()  # when it is late, or Ctrl-C came; else it has ended
+            run.wait()
     if run.returncode:
-        raise EmulatorError(_message(run.stderr.decode(errors="replace")) or f"{kernel}: was stopped")
+        raise EmulatorError(_message(report.decode(errors="replace")) or f"{kernel}: was stopped")
 
 
 def late(seconds: float) -> str:

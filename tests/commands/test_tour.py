@@ -166,8 +166,8 @@ COLUMNS = ["The", "red", "house", "is", ".", "<eos>"]
 
 
 def test_a_decoders_rows_say_what_is_read_and_written():
-    assert ROWS[:2] == ["<bos> → La", "La → maison"]
-    assert ROWS[-1] == ". → <eos>"
+    rows = read_and_written(["<bos>", "La", "maison"])
+    assert rows == ["<bos> → La", "La → maison", "maison → <eos>"]
 
 
 def test_the_finding_names_the_clearest_words_in_order():

@@ -49,7 +49,10 @@ def data(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("task", MODELS)
+@pytest.mark.parametrize(
+    "task",
+    [pytest.param(x, marks=() if x in ("transformer", "causal-lm") else pytest.mark.proof) for x in MODELS],
+)
 def test_four_ranks_equal_one_process(ranks, data, task):
     config = {"task": task, "model": MODELS[task], "training": TRAINING, "tokenizer": {"vocab_size": 60}}
     source = data / ("lines.txt" if task.endswith("lm") else "pairs.tsv")
@@ -80,6 +83,7 @@ TORCHRUN = (
 )
 
 
+@pytest.mark.proof
 def test_torchrun_writes_a_checkpoint_that_translates(data, capsys):
     out, config = data / "two.safetensors", data / "config.json"
     config.write_text(json.dumps({"model": SMALL, "training": TRAINING, "tokenizer": {"vocab_size": 60}}))

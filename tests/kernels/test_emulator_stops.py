@@ -56,7 +56,7 @@ KERNEL large_array(int* y, int* none, int n) {
 }
 KERNEL failed_assert(int* y, int* none, int n) { assert(!LAST); }
 KERNEL null_copy(int* y, int* none, int n) {
-    if (LAST) memcpy(y, none, n * 100);
+    if (LAST) memcpy(y, none, n * 4);
 }
 KERNEL endless(int* y, int* none, int n) {
     if (threadIdx.x < 33) return;
@@ -121,7 +121,8 @@ def assert_runs_on(**options):
 )
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_is_an_error_that_names_thread_and_line(name, checked):
-    place = rf"{name}, block \(0, 0, 0\), thread \(33, 0, 0\)"
+    thread = 0 if checked and name == "large_array" else 33  # AddressSanitizer touches it on the way in
+    place = rf"{name}, block \(0, 0, 0\), thread \({thread}, 0, 0\)"
     if checked or name not in UNNAMED_LINES:
         place += r", stops\.cu:(\d+)"
     with pytest.raises(EmulatorError, match=f"{place}: {FAULTS[name]}") as caught:

@@ -69,6 +69,6 @@ SEARCHING = [
     Mutant("the rest is lost", "step01_numpy.common.decoding.streaming:pieces", "yield rest", "yield ''", "tests/decoding/test_streaming.py::test_bytes_that_are_no_character_come_with_what_follows_or_at_the_end"),
     writer("padding on the right", "pad_left", "longest - len(sequence) :", ": len(sequence)", "decoding/test_writer.py::test_padding_on_the_left"),
     writer("the last token read twice", "Writer._start", "ids[:-1]", "ids", "decoding/test_generate_transformers.py::test_prompts_are_written_on_as_the_library_does"),
-    writer("each batch draws anew", "Writer.write", "draws[batch]", "generators(self.seed, encoded[batch])", "decoding/test_writer.py::test_more_prompts_than_a_batch_holds"),
+    writer("each batch draws anew", "Writer._write", "draws[batch]", "generators(self.seed, encoded[batch])", "decoding/test_writer.py::test_more_prompts_than_a_batch_holds"),
     writer("one token too long", "Writer.encode", "len(ids) + more > self.max_positions", "len(ids) + more > self.max_positions + 1", "decoding/test_writer.py::test_how_much_follows"),
 ]  # fmt: skip

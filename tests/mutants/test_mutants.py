@@ -53,6 +53,7 @@ def test_one_of_every_table_is_killed():
     assert f"{len(TABLES)} of {len(TABLES)} mutants" in done.stderr
 
 
+@pytest.mark.proof
 def test_what_is_not_killed_is_told():
     """In a process of its own: pytest within pytest would share its plugins."""
     names = "HARMLESS, NEVER_RUN, NOWHERE"

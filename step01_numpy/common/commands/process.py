@@ -20,7 +20,7 @@ class Output(io.FileIO):
     def write(self, data) -> int:
         """Write, or raise an OSError with the stream's name."""
         try:
-            return super().write(data)
+            return io.FileIO.write(self, data)
         except OSError as error:
             self.failed = True
             raise OSError(error.errno, error.strerror, "standard output") from error
@@ -32,7 +32,7 @@ class Aside(io.FileIO):
     def write(self, data) -> int:
         """Write, if that is possible."""
         with contextlib.suppress(OSError):
-            return super().write(data)
+            return io.FileIO.write(self, data)
         return len(data)
 
 

@@ -112,12 +112,23 @@ def _open_bytes(directory, description):
     paths = [str(directory / name) for name in ("vocab.json", "merges.txt")]
     with refusals(f"{' and '.join(paths)} describe no tokenizer"):
         vocabulary, merges = library.models.BPE.read_file(*paths)
+        _check_distinct(paths[0], vocabulary)
         tokenizer = library.implementations.ByteLevelBPETokenizer(vocabulary, merges)
         if END_OF_TEXT in vocabulary:
             tokenizer.add_special_tokens([END_OF_TEXT])
         backend = library.Tokenizer.from_str(tokenizer.to_str())
     surround(backend, read_settings(directory, description), library)
     return _fast(directory, description, backend)
+
+
+def _check_distinct(path, vocabulary):
+    token = {index: token for token, index in vocabulary.items()}
+    twice = next((x for x, index in vocabulary.items() if token[index] != x), None)
+    if twice is not None:
+        index = vocabulary[twice]
+        raise ValueError(
+            f"{path}: {twice!r} and {token[index]!r} have the id {index}; expected one token an id"
+        )
 
 
 def _fast(directory, description, backend):
@@ -142,8 +153,8 @@ def _open_marian(directory, description):
     processors = []
     for name in ("source.spm", "target.spm"):
         with refusals(f"{directory / name} is no SentencePiece model"):
-            content = (directory / name).read_bytes()
-            processors.append(SentencePieceProcessor(model_proto=content))
+            processors.append(SentencePieceProcessor())
+            processors[-1].LoadFromSerializedProto((directory / name).read_bytes())  # of no bytes, too
     vocabulary, settings = read_json(directory / "vocab.json"), read_settings(directory, description)
     wrong = [x for x, index in vocabulary.items() if type(index) is not int or index < 0]
     if wrong:

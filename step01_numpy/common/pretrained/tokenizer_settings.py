@@ -135,8 +135,8 @@ def _normalise(backend, settings, library):
     about = settings.about
     if not _is(backend.normalizer, "BertNormalizer") and "tokenizer_class" not in about:
         return
-    for name in ("tokenize_chinese_chars", "strip_accents", "do_lower_case"):
-        if about.get(name) is not None:
+    for name in {"tokenize_chinese_chars", "strip_accents", "do_lower_case"} & set(about):
+        if (name, about[name]) != ("strip_accents", None):  # which follows do_lower_case
             checks.is_bool(f"{settings.directory / 'tokenizer_config.json'}: {name}", about[name])
     backend.normalizer = library.normalizers.BertNormalizer(
         clean_text=True,
