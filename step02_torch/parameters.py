@@ -48,7 +48,7 @@ class Layer(Module):
         for name in expected:
             like = own[name].dtype if own[name].is_meta else own[name]  # "meta" would drop the numbers
             tensors[name] = tensors[name].to(like)
-        return super().load_state_dict(tensors, strict=strict, assign=assign or not copy)
+        return Module.load_state_dict(self, tensors, strict=strict, assign=assign or not copy)
 
 
 class Linear(Layer):

@@ -123,7 +123,7 @@ def test_only_what_concerns_the_package_is_collected(elsewhere):
     folders = [f"tests/{name}" for name in ("attention", "house")]
     done = run_pytest(ROOT, "--stage", "mine", "--collect-only", *folders, path=[elsewhere])
     names = [line for line in done.stdout.splitlines() if "::" in line]
-    assert len(names) > 400
+    assert len(names) > 300
     assert [name for name in names if "mine" not in name] == []
     assert [name for name in names if "test_fused_linear.py" in name or "test_bad_input" in name] == []
     assert "tests/attention/test_softmax.py::test_rows_sum_to_one[mine]" in names
@@ -131,6 +131,7 @@ def test_only_what_concerns_the_package_is_collected(elsewhere):
 
 def test_what_it_does_not_offer_is_skipped_by_name(elsewhere):
     tests = [
+        "tests/parity/test_parity.py",
         "tests/attention/test_heads.py",
         "tests/attention/test_merge.py",
     ]
