@@ -143,23 +143,28 @@ def flash_attention_backward(
     if rung := choose(rung, q, v, bias, softcap):
         visible = {"causal": causal, "window": window, "offset": offset}
         return fitting.backward(rung, d_out, q, k, v, out, lse, mask, scale=scale, **visible)
+    tiles = partial(_tiles, q, k, mask, causal, window, offset)  # anew each time: never all masks at once
+    return _backward(d_out, q, k, v, out, lse[..., None], tiles, bias, scale, softcap)
+
+
+def _backward(d_out, q, k, v, out, lse, tiles, bias, scale, softcap):
+    """Walk along the tiles a second time; each makes its weights again."""
     xp, factor = array_module(q), scale_or_default(scale, q)
-    wide_q, d_out = widen(q), widen(d_out)
-    finite = xp.where(lse == -xp.inf, 0, lse)[..., None]
+    wide_q, d_out, heads = widen(q), widen(d_out), k.shape[:-2]
+    norm = xp.where(lse == -xp.inf, 0, lse)
 
     def attend(keys, visible):
         """Return a tile's scores as they are, and its weights."""
         raw = attention_scores(wide_q, _heads(k, keys, q), scale)
-        return raw, xp.exp(hide(_plus(cap(raw, softcap), bias, keys), visible) - finite)
+        return raw, xp.exp(hide(_plus(cap(raw, softcap), bias, keys), visible) - norm)
 
-    if (abs(finite) > 16).any():  # its rounding shows in the weights: see what they sum to
-        tiles = _tiles(q, k, mask, causal, window, offset)
-        total = sum(attend(*tile)[1].sum(axis=-1, keepdims=True) for tile in tiles)
-        rounded = abs(total - 1) <= 16 * xp.finfo(wide_q.dtype).eps * abs(finite)  # or lse is of more keys
+    if (abs(norm) > 16).any():  # its rounding shows in the weights: see what they sum to
+        total = sum(attend(*tile)[1].sum(axis=-1, keepdims=True) for tile in tiles())
+        rounded = abs(total - 1) <= 16 * xp.finfo(wide_q.dtype).eps * abs(norm)  # or lse is of more keys
         d_out = d_out / xp.where(rounded, total, 1)
     row_sum = (d_out * widen(out)).sum(axis=-1, keepdims=True)  # Σ_j d_weights_j weights_j
     d_q, d_k, d_v = (xp.zeros(x.shape, wide_q.dtype) for x in (q, k, v))
-    for keys, visible in _tiles(q, k, mask, causal, window, offset):
+    for keys, visible in tiles():
         tile_k, tile_v = _heads(k, keys, q), _heads(v, keys, q)
         raw, weights = attend(keys, visible)
         d_scores = weights * (d_out @ tile_v.swapaxes(-1, -2) - row_sum)
@@ -167,7 +172,6 @@ def flash_attention_backward(
             d_scores = cap_backward(d_scores, raw, softcap)
         d_scores = d_scores * factor
         d_q += d_scores @ tile_k
-        heads = k.shape[:-2]
         d_k[..., keys, :] = repeat_heads_backward(d_scores.swapaxes(-1, -2) @ wide_q, heads)
         d_v[..., keys, :] = repeat_heads_backward(weights.swapaxes(-1, -2) @ d_out, heads)
     return tuple(x.astype(q.dtype, copy=False) for x in (d_q, d_k, d_v))

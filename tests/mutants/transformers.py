@@ -125,8 +125,8 @@ FLASH = [
     flash("NaN before the first visible key", "xp.where(largest == -xp.inf, 0, largest)", "largest", "attention/test_attention.py::test_hidden_row_is_zero_without_nan"),
     flash("last tile lost", "range(first // TILE * TILE, end, TILE)", "range(first // TILE * TILE, end - TILE + 1, TILE)", "attention/test_attention.py::test_plain", "_tiles"),
     flash("tile's mask not moved", "offset=offset - start", "offset=offset", "attention/test_flash_attention.py", "_tiles"),
-    flash("weights from unnormalised scores", "- finite)", "- finite * 0)", "attention/test_attention.py::test_plain", "flash_attention_backward"),
-    flash("row sum forgotten", " - row_sum)", ")", "attention/test_attention.py::test_plain", "flash_attention_backward"),
+    flash("weights from unnormalised scores", "- norm)", "- norm * 0)", "attention/test_attention.py::test_plain", "_backward"),
+    flash("row sum forgotten", " - row_sum)", ")", "attention/test_attention.py::test_plain", "_backward"),
 ]  # fmt: skip
 
 

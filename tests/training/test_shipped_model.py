@@ -37,6 +37,14 @@ def test_it_is_small_and_without_the_state_of_its_training(path):
 
 
 @ALL
+def test_it_says_of_what_it_was_never_trained_on(path):
+    backend = Backend(step01_numpy)
+    doubts = Translator(backend, load_model(path, backend)).doubts
+    assert doubts("Where is the station?", [0] * 9, [5]) != []
+    assert all(doubts(english, [0] * 99, [5]) == [] for english, _ in embedded_corpus().held_out)
+
+
+@ALL
 def test_its_configuration_lies_beside_it(path):
     checkpoint, config = load(path), read_configuration(path.with_suffix(".json"), None)
     assert config.model_config(checkpoint.tokenizer.vocab_size) == checkpoint.config
