@@ -161,7 +161,7 @@ def test_texts_that_cannot_be_shown(text):
 
 # ---- in words ----------------------------------------------------------------------------------------------
 
-ROWS = read_and_written(["<bos>", "La", "maison", "rouge", "-tte", "est", "."])
+ROWS = read_and_written(["<bos>", "La", "maison", "rouge", "'", "-tte", "est", "."])
 COLUMNS = ["The", "red", "house", "is", ".", "<eos>"]
 
 
@@ -171,16 +171,25 @@ def test_a_decoders_rows_say_what_is_read_and_written():
 
 
 def test_the_finding_names_the_clearest_words_in_order():
-    weights = np.full((7, 6), 0.02)
+    weights = np.full((8, 6), 0.02)
     for row, (column, weight) in enumerate(
-        [(0, 0.6), (2, 0.9), (1, 0.8), (1, 0.95), (3, 0.7), (4, 0.99), (5, 0.9)]
+        [(0, 0.6), (2, 0.9), (1, 0.8), (0, 0.4), (1, 0.95), (3, 0.7), (4, 0.99), (5, 0.9)]
     ):
         weights[row, column] = weight
     assert in_words(weights, ROWS, COLUMNS) == (
         "To write “maison” it looked at “house” (90%); to write “rouge” it looked at “red” (80%); "
         "to write “est” it looked at “is” (70%)."
     )  # not at marks, not to write part of a word, and no word twice
-    assert in_words(np.full((7, 6), 1 / 6), ROWS, COLUMNS) == ""
+    assert in_words(np.full((8, 6), 1 / 6), ROWS, COLUMNS) == ""
+
+
+def test_the_finding_names_no_piece_of_a_word():
+    weights = np.eye(3)
+    rows = read_and_written(["<bos>", "mai", "-son"])
+    assert in_words(weights, rows, ["ho", "-use", "."]) == ""
+    assert in_words(weights, rows, ["house", ".", "."]) == ""
+    assert in_words(weights, read_and_written(["<bos>", "maison", "."]), ["ho", "-use", "."]) == ""
+    assert in_words(weights, read_and_written(["<bos>", "maison", "."]), ["house", ".", "."]) != ""
 
 
 def test_the_finding_and_the_doubts_stand_first(model, capsys, monkeypatch):

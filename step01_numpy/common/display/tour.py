@@ -114,6 +114,11 @@ def tour(backend: Backend, checkpoint: Checkpoint, text: str) -> Tour:
     return Tour(backend.name, text, translations, tokens, operations, by_kind, labels, finding, doubts)
 
 
+def is_word(labels: Sequence[str], i: int) -> bool:
+    """Tell a label that is a whole word from marks and from pieces of words, as `readable` writes them."""
+    return labels[i].isalpha() and not "".join(labels[i + 1 : i + 2]).startswith("-")
+
+
 def translated(
     backend: Backend, model, checkpoint: Checkpoint, text: str
 ) -> tuple[list[int], list[int], list[str]]:
@@ -149,11 +154,11 @@ def in_words(weights: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -
         The three clearest, in the order in which they were written; each word that was looked at is named
         once. It is empty where no row looks at one word more than at all others together.
     """
-    clear = {}
+    clear, written = {}, [row.split(ARROW)[1] for row in rows]
     for i in np.argsort(-weights.max(axis=1), kind="stable"):
-        j, written = int(weights[i].argmax()), rows[i].split(ARROW)[1]
-        if weights[i, j] > 0.5 and columns[j].isalpha() and written.isalpha() and j not in clear:
-            clear[j] = (i, f"to write “{written}” it looked at “{columns[j]}” ({weights[i, j]:.0%})")
+        j = int(weights[i].argmax())
+        if weights[i, j] > 0.5 and is_word(columns, j) and is_word(written, i) and j not in clear:
+            clear[j] = (i, f"to write “{written[i]}” it looked at “{columns[j]}” ({weights[i, j]:.0%})")
     said = "; ".join(text for _, text in sorted(list(clear.values())[:FINDINGS]))
     return said[:1].upper() + said[1:] + "." if said else ""
 
