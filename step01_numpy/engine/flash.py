@@ -22,9 +22,8 @@ from step01_numpy.engine.flash_tiles import as_columns, by_group, make_rule, mat
 
 __all__ = ["FLASH"]
 
-_REACH = (
-    27.0  # nats; beyond, float32 would lose digits that it keeps when the largest score is taken off first
-)
+# In nats: beyond, float32 would lose digits that it keeps when the largest score is taken off first.
+_REACH = 27.0
 _TAME = 1e-20, 1e15  # values of such size, times e^±_REACH, neither overflow nor lose digits
 _FAINT = 1e-15  # a vector may be as long as this where its square is found to be 0
 

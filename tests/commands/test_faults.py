@@ -165,6 +165,7 @@ PLACES = [  # where there was a traceback once, and one of each kind of file
 OTHERS = [
     ("bert", "tokenizer.json", ("model", "vocab"), {"x": 1}),
     ("gpt2", "vocab.json", ("Au",), 0),
+    ("gpt2", "vocab.json", ("Au",), 2**32 - 1),
     ("gpt2", "config.json", ("vocab_size",), "300"),
     ("marian", "vocab.json", ("<pad>",), None),
     ("llama", "config.json", ("rope_parameters",), [1]),

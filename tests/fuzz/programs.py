@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import step01_numpy
 from step01_numpy.common.commands.command_line import main
 from step01_numpy.common.configuration.model import ModelConfig
+from step01_numpy.common.support.json_text import parse
 from step01_numpy.common.text.parallel import read_parallel
 from step01_numpy.common.text.plain import read_text
 from step01_numpy.common.text.tokenizer import Tokenizer
@@ -72,7 +73,7 @@ def configurations(data):
     place = data.draw(st.sampled_from(list(hostile.places(model))))
     path.write_text(hostile.replaced(model, place, data.draw(PAYLOADS)))
     with contextlib.suppress(ValueError):
-        ModelConfig.from_dict(json.loads(path.read_text()))
+        ModelConfig.from_dict(parse(path.read_text()))
     call("describe", "--config", path, "--json")
 
 

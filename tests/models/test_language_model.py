@@ -228,6 +228,7 @@ def test_bad_input(stage, rng, tokens, mask, message):
         ("full_layers", 1, "full_layers is 1; expected numbers of blocks"),
         ("full_layers", (0,), "expected a window, which the other blocks have"),
         ("rotary_scaling", (1.0, 2.0), r"rotary_scaling is \(1.0, 2.0\)"),
+        ("rotary_scaling", (10**400, 1, 4, 8), r"rotary_scaling is \(1000"),
         ("norm_eps", 0.0, "norm_eps is 0.0"),
         ("rotary_base", -1.0, "rotary_base is -1.0"),
         ("n_segments", -1, "n_segments is -1"),

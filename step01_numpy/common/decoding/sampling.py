@@ -7,7 +7,7 @@ they stand here.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import inf, isfinite
+from math import inf
 
 import numpy as np
 
@@ -108,13 +108,13 @@ class Sampling:
     repetition_penalty: float = 1.0
 
     def __post_init__(self):
-        if not (self.temperature >= 0 and isfinite(self.temperature)):
+        if not (checks.is_finite(self.temperature) and self.temperature >= 0):
             raise ValueError(f"temperature is {self.temperature!r}; expected a finite number of at least 0")
         if self.top_k is not None:
             checks.positive("top_k", self.top_k)
         if self.top_p is not None and not 0 < self.top_p <= 1:
             raise ValueError(f"top_p is {self.top_p!r}; expected a number above 0 and at most 1")
-        if not (self.repetition_penalty > 0 and isfinite(self.repetition_penalty)):
+        if not (checks.is_finite(self.repetition_penalty) and self.repetition_penalty > 0):
             raise ValueError(
                 f"repetition_penalty is {self.repetition_penalty!r}; expected a finite number above 0"
             )

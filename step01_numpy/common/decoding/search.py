@@ -1,7 +1,6 @@
 """Search for the most probable continuation, greedily or with beams."""
 
 from collections.abc import Callable
-from math import isfinite
 from typing import NamedTuple
 
 import numpy as np
@@ -182,6 +181,6 @@ def largest(x: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
 def _penalty(length_penalty):
     if callable(length_penalty):
         return length_penalty
-    if not isfinite(length_penalty):
+    if not checks.is_finite(length_penalty):
         raise ValueError(f"length_penalty is {length_penalty!r}; expected a finite number, or a function")
     return lambda length: float(length) ** length_penalty

@@ -1,7 +1,6 @@
 """How a model's authors generate with it: generation_config.json as our search and our sampling take it."""
 
 from collections.abc import Callable
-from math import isfinite
 from typing import NamedTuple
 
 from step01_numpy.common.decoding.constraints import Constraints
@@ -135,7 +134,7 @@ def _count(given, name, default, *, least=0):
 
 def _number(given, name, default):
     value = given.get(name, default)
-    if not (checks.is_number(value) and isfinite(value)):
+    if not checks.is_finite(value):
         raise ValueError(f"{name} is {value!r}; expected a finite number")
     return value
 

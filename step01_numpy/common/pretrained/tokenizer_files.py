@@ -112,7 +112,7 @@ def _open_bytes(directory, description):
     paths = [str(directory / name) for name in ("vocab.json", "merges.txt")]
     with refusals(f"{' and '.join(paths)} describe no tokenizer"):
         vocabulary, merges = library.models.BPE.read_file(*paths)
-        _check_distinct(paths[0], vocabulary)
+        _check_ids(paths[0], vocabulary, description.config.vocab_size)
         tokenizer = library.implementations.ByteLevelBPETokenizer(vocabulary, merges)
         if END_OF_TEXT in vocabulary:
             tokenizer.add_special_tokens([END_OF_TEXT])
@@ -121,7 +121,14 @@ def _open_bytes(directory, description):
     return _fast(directory, description, backend)
 
 
-def _check_distinct(path, vocabulary):
+def _check_ids(path, vocabulary, vocab_size):
+    """Refuse ids beyond the model's, up to the largest of which the library makes a list, and any twice."""
+    largest = max(vocabulary, key=vocabulary.get, default=None)
+    if largest is not None and vocabulary[largest] >= vocab_size:
+        raise ValueError(
+            f"{path}: {largest!r} has the id {vocabulary[largest]}; expected ids below {vocab_size}, the "
+            "model's vocab_size"
+        )
     token = {index: token for token, index in vocabulary.items()}
     twice = next((x for x, index in vocabulary.items() if token[index] != x), None)
     if twice is not None:
@@ -136,9 +143,8 @@ def _fast(directory, description, backend):
     adapt(backend, settings, description.model_type, _tokenizers())
     markers = read_markers(directory, description.generation)
     mask = backend.token_to_id(str(settings.token("mask_token", "[MASK]")))
-    cleans_up = (
-        settings.cleans_up and type(backend.model).__name__ != "BPE"
-    )  # which keeps its spaces in tokens
+    keeps_spaces = type(backend.model).__name__ == "BPE"  # in its tokens
+    cleans_up = settings.cleans_up and not keeps_spaces
     options = {"max_tokens": settings.max_tokens, "cleans_up": cleans_up}
     return FastTokenizer(backend, markers._replace(mask=mask), **options)
 

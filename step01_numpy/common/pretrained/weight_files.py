@@ -15,9 +15,8 @@ from step01_numpy.common.support.tensor_files import SIZES, Tensor, not_finite, 
 
 FLOATS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}  # as NumPy reads them; BF16 by its bits
 WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
-READ_AT_ONCE = (
-    1 << 30
-)  # bytes of float32 that are looked through when a model is opened; of more, the rest is not
+# Bytes of float32 that are looked through when a model is opened; of more, the rest is not.
+READ_AT_ONCE = 1 << 30
 PIECE = 1 << 20  # bytes
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
 

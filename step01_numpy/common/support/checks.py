@@ -1,13 +1,11 @@
 """What a caller may hand to attention: every mistake is named, with what was expected and what came."""
 
-from math import isfinite
-
 import numpy as np
 
 from step01_numpy.common.support import options
-from step01_numpy.common.support.options import is_integer, is_number
+from step01_numpy.common.support.options import is_finite, is_integer, is_number
 
-LARGEST, LARGEST_FLOAT = 2**63 - 1, 2.0**1023  # what int64 and float64 hold, about
+LARGEST = 2**63 - 1  # what int64 holds
 
 
 def attention(array_type, q, k, v, mask, bias, window, offset, scale, softcap) -> tuple:
@@ -59,7 +57,7 @@ def _head_shapes(q, k, v):
 def rotary_scaling(scaling):
     """Refuse a scaling that is not (factor, low, high, n_positions), all above 0, with low below high."""
     fits = isinstance(scaling, tuple | list) and len(scaling) == 4
-    fits = fits and all(is_number(x) and isfinite(x) and x > 0 for x in scaling) and scaling[1] < scaling[2]
+    fits = fits and all(is_finite(x) and x > 0 for x in scaling) and scaling[1] < scaling[2]
     if not fits:
         raise ValueError(
             f"rotary_scaling is {scaling!r}; expected (factor, low, high, n_positions), low below high"
@@ -180,7 +178,7 @@ def state(expected, given):
 
 def above_zero(name, value):
     """Refuse what is no finite number above 0."""
-    if not (is_number(value) and 0 < value <= LARGEST_FLOAT):
+    if not (is_finite(value) and value > 0):
         raise ValueError(f"{name} is {value!r}; expected a number above 0")
 
 

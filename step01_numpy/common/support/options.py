@@ -80,7 +80,7 @@ def scale(value, dtype):
     """Return the scale as a Python float, or None; refuse one that numbers of `dtype` cannot be scaled by."""
     if value is None:
         return None
-    if not (is_number(value) and _finite(value)):
+    if not is_finite(value):
         raise ValueError(f"scale is {value!r}; expected a finite number or None")
     _, largest = _range(dtype)
     if abs(float(value)) >= largest:
@@ -95,7 +95,7 @@ def softcap(value, dtype):
     if not (is_number(value) and value > 0):
         raise ValueError(f"softcap is {value!r}; expected a number above 0 or None")
     smallest, largest = _range(dtype)
-    if not (_finite(value) and smallest <= float(value) < largest):
+    if not (is_finite(value) and smallest <= float(value) < largest):
         raise ValueError(
             f"softcap is {value!r}; expected a number above 0, {smallest:.2g} to {largest:.2g} for {dtype},"
             " or None, which leaves the scores alone"
@@ -127,9 +127,10 @@ def is_number(x) -> bool:
     return isinstance(x, Real) and not isinstance(x, bool)
 
 
-def _finite(x):
+def is_finite(x):
+    """Tell whether x is a real number that a float can hold."""
     try:
-        return isfinite(x)
+        return is_number(x) and isfinite(x)
     except OverflowError:  # an integer of hundreds of digits
         return False
 

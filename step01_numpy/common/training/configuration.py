@@ -1,7 +1,6 @@
 """What a training is made of: the `--config` file."""
 
 from dataclasses import dataclass, field
-from math import inf
 from pathlib import Path
 
 from step01_numpy.common.configuration.model import Configuration
@@ -64,7 +63,7 @@ class TrainingConfig(Configuration):
         checks.one_of("schedule", self.schedule, SCHEDULES)
         checks.at_most("hurried", self.hurried, "a hundred", 100)
         checks.rate("label_smoothing", self.label_smoothing)
-        if not checks.is_number(self.weight_decay) or not 0 <= self.weight_decay < inf:
+        if not (checks.is_finite(self.weight_decay) and self.weight_decay >= 0):
             raise ValueError(f"weight_decay is {self.weight_decay!r}; expected a number of at least 0")
         if not isinstance(self.betas, tuple) or len(self.betas) != 2:
             raise ValueError(f"betas is {self.betas!r}; expected two numbers")
