@@ -317,9 +317,20 @@ def test_the_family_is_in_the_file_and_may_be_missing(tmp_path):
             rewritten(family=family)
 
 
-def test_the_shipped_model_is_of_before_there_were_families():
-    from step01_numpy.common.commands.context import SHIPPED
+FIRST_FIELDS = (
+    "vocab_size d_model n_heads n_kv_heads d_ff n_layers dropout norm_first positions max_positions"
+)
 
-    with safetensors.safe_open(SHIPPED, framework="numpy") as file:
-        assert "family" not in json.loads(file.metadata()[KEY])
-    assert load(SHIPPED).config.family == "Transformer"
+
+def test_a_file_of_before_there_were_families(tmp_path):
+    """With the fields that the first models had, and nothing that was added to files since."""
+    path, checkpoint = tmp_path / "m", tiny_checkpoint()
+    save(path, checkpoint)
+    with safetensors.safe_open(path, framework="numpy") as file:
+        about = json.loads(file.metadata()[KEY])
+    first = {name: about["model"][name] for name in FIRST_FIELDS.split()}
+    first = {"version": 1, "model": first, "tokenizer": about["tokenizer"]}
+    safetensors.numpy.save_file(safetensors.numpy.load_file(path), path, {KEY: json.dumps(first)})
+    found = load(path)
+    assert found.config == checkpoint.config
+    assert (found.seen, found.training) == (None, None)
