@@ -11,21 +11,14 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+from step01_numpy.common.display.curve import STYLE, write
 from step01_numpy.common.inference.translation import Translator
 from step01_numpy.common.pretrained.directory import load_model
-from step01_numpy.common.support.files import write_atomically
 from step01_numpy.common.text.parallel import read_parallel
 from step01_numpy.common.training.backend import Backend
 from step01_numpy.common.training.checkpoints import load
 
 BINS = ((1, 5), (6, 7), (8, 9), (10, 11), (12, 13), (14, None))  # tokens of the source, both ends included
-STYLE = {
-    "svg.hashsalt": "attention-step-by-step",  # else its ids are random
-    "svg.fonttype": "none",
-    "font.family": "sans-serif",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-}
 MARKERS = "osD^v"
 
 
@@ -94,16 +87,6 @@ def draw(results: dict[str, list[tuple[int, int]]], path: Path) -> None:
         axes.legend(title="attention", frameon=False, loc="lower left")
         write(figure, path)
         pyplot.close(figure)
-
-
-def write(figure, path: Path) -> None:
-    """Write a figure without a date, and without blanks at the ends of lines."""
-    from io import StringIO
-
-    text = StringIO()
-    figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-    lines = (line.rstrip() for line in text.getvalue().splitlines())
-    write_atomically(path, ("\n".join(lines) + "\n").encode())
 
 
 def model(text: str) -> tuple[str, Path]:

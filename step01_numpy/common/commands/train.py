@@ -20,6 +20,7 @@ from step01_numpy.common.commands.context import (
 )
 from step01_numpy.common.commands.train_help import defaults, models
 from step01_numpy.common.configuration.recurrent import SCORES
+from step01_numpy.common.display.curve import Course
 from step01_numpy.common.support.files import check_writable
 from step01_numpy.common.training.configuration import RunConfig, read_configuration
 from step01_numpy.common.training.tasks import RECURRENT, TASKS, TRANSFORMER
@@ -91,6 +92,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--config", metavar="FILE", type=file_path, help="JSON file, see below")
     _add_course(parser)
+    parser.add_argument(
+        "--plot",
+        metavar="FILE",
+        type=file_path,
+        help="SVG of the loss, the learning rate and the speed, drawn again with every saving",
+    )
     add_json(parser)
 
 
@@ -123,11 +130,14 @@ def run(arguments: argparse.Namespace, context: Context, trainer: type[Trainer] 
 
 
 def _run(arguments, context, trainer) -> int:
+    if arguments.plot is not None and arguments.plot.resolve() == arguments.out.resolve():
+        raise ValueError(f"--plot and --out are both {arguments.out}; expected two files")
+    course = Course(arguments.plot)
     trainer = _open(arguments, context, trainer)
     if trainer.dropped:
         print(f"note: {trainer.dropped} pairs are too long for the model and left out", file=sys.stderr)
     try:
-        result = train(trainer, arguments)
+        result = train(trainer, arguments, course)
     except KeyboardInterrupt:
         print(f"stopped; {arguments.out} is as it was last saved, if it was", file=sys.stderr)
         raise
@@ -138,7 +148,7 @@ def _run(arguments, context, trainer) -> int:
     return 0
 
 
-def train(trainer: Trainer, arguments: argparse.Namespace) -> dict:
+def train(trainer: Trainer, arguments: argparse.Namespace, course: Course) -> dict:
     """Update until the steps or the minutes are over, saving now and then and at the end."""
     started, tokens, losses = time.perf_counter(), 0, deque(maxlen=SHOWN)
     next_report = REPORT_SECONDS
@@ -147,6 +157,7 @@ def train(trainer: Trainer, arguments: argparse.Namespace) -> dict:
             seconds = time.perf_counter() - started
             tokens += progress.tokens
             losses.append(progress.loss)
+            course.add(progress)
             shown = f"{_mean(losses):.3f} nats/token, {tokens / seconds:.0f} tokens/s"
             bar.set_postfix_str(shown, refresh=False)
             bar.update()
@@ -157,8 +168,10 @@ def train(trainer: Trainer, arguments: argparse.Namespace) -> dict:
                 break
             if progress.step % arguments.save_every == 0 and progress.step < trainer.config.steps:
                 trainer.save(arguments.out)
+                course.draw()
     seconds = time.perf_counter() - started
     trainer.save(arguments.out, slim=arguments.slim)
+    course.draw()
     return {
         "step": trainer.step,
         "steps": trainer.config.steps,
