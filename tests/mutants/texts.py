@@ -45,6 +45,8 @@ TEXTS = [
     batch("random special tokens", "mask_tokens", "rng.integers(MASK + 1, vocab_size", "rng.integers(MASK, vocab_size", "test_random_tokens_are_drawn_evenly"),
     batch("the last token never drawn", "mask_tokens", "vocab_size, tokens.shape", "vocab_size - 1, tokens.shape", "test_shares_of_masking"),
     batch("masks not from the one generator", "MaskedBatches.batch", "self.rng)", "np.random.default_rng())", "test_resumes_bit_for_bit_where_others_draw_from_the_same_rng"),
+    task("two languages taken for one", "text.several:_check_languages", "if not found & letters[0]", "if False", "text/test_several.py::test_corpora_of_two_languages"),
+    task("a first column in any script", "text.parallel:_read_table", "[A-Za-z]", ".", "text/test_parallel.py::test_a_table_whose_first_column_is_not_english"),
     task("speed of the first update lost in its clock", "display.curve:Course.points", "before[-1]", "chosen[0][-1]", "commands/test_curve.py::test_points_are_means_over_equal_stretches"),
     task("stretches that overlap", "display.curve:Course.points", "first + size", "first + size + 1", "commands/test_curve.py::test_points_are_means_over_equal_stretches"),
     task("resumed with the draws of the epoch's start", "text.batches:Shuffled.load_state_dict", 'self.rng.bit_generator.state = state["rng"]', "pass", "text/test_language_batches.py::test_resumes_bit_for_bit_where_others_draw_from_the_same_rng"),

@@ -141,6 +141,13 @@ def test_table_faults_are_named(table):
 # ---- files at fault ---------------------------------------------------------------------------------------
 
 
+def test_a_table_whose_first_column_is_not_english(tmp_path):
+    path = tmp_path / "turned.txt"
+    path.write_text("\n".join(f"Привет {n}\tHello {n}" for n in range(200)), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"turned.txt: no letter from a to z in its first column, such as"):
+        read_parallel(path)
+
+
 def test_read_lines_keeps_empty_lines_and_blanks(tmp_path):
     path = write(tmp_path / "a.txt", [" one", "", "three "], end="\r\n")
     assert read_lines(path) == [" one", "", "three "]

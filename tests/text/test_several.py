@@ -1,10 +1,12 @@
 """Several corpora to train on, none of which loses what it holds out; several references of one sentence."""
 
+import numpy as np
 import pytest
 
 from step01_numpy.common.text.corpus import embedded_corpus
 from step01_numpy.common.text.parallel import read_parallel, table_split
 from step01_numpy.common.text.several import read_references, read_together
+from step01_numpy.common.text.tokenizer import Tokenizer
 from step01_numpy.common.training.tasks import CAUSAL, TRANSFORMER
 
 
@@ -53,6 +55,21 @@ def test_nothing_left(tmp_path):
                 (tmp_path / path / f"{split}.{language}").write_text(english)
     with pytest.raises(ValueError, match="every pair is held out by one of them"):
         read_together([tmp_path / "a", tmp_path / "b"])
+
+
+def test_corpora_of_two_languages(table, tmp_path):
+    russian = tmp_path / "rus.txt"
+    russian.write_text("\n".join(f"Sentence {n}.\tПредложение {n}." for n in range(400)), encoding="utf-8")
+    assert read_together([russian])[0][1].startswith("Предложение")
+    with pytest.raises(ValueError, match=r"embedded and of .*rus.txt have no letter in common"):
+        read_together([russian, "embedded"])
+
+
+def test_no_pair_that_a_model_takes(table):
+    pairs = read_parallel(table, "train")[:3]
+    tokenizer = Tokenizer.train([english for english, _ in pairs], 60)
+    with pytest.raises(ValueError, match="no pair is left: each of 3 has a side of over 4 tokens"):
+        TRANSFORMER.batches(pairs, tokenizer, 5, tokens_per_batch=90, rng=np.random.default_rng(0))
 
 
 def test_tasks_read_several(table):

@@ -47,7 +47,8 @@ def read_parallel(path: str | Path, split: str = "train", source: str = "en", ta
         If there is no such path, or no such split in the directory.
     ValueError
         If the path has no such split or language, or a file is at fault: not UTF-8, a damaged ``.gz``,
-        empty, an empty side, unequal numbers of lines, a line without a tab.
+        empty, an empty side, unequal numbers of lines, a line without a tab, a first column without a
+        letter of English.
     """
     if str(path) == "embedded":
         return _read_embedded(split, source, target)
@@ -192,6 +193,11 @@ def _read_table(path: Path, split: str, source: str, target: str) -> Pairs:
     if split not in TABLE_SPLITS:
         raise ValueError(f"split is {split!r}; a tab-separated file has {', '.join(TABLE_SPLITS)}")
     rows = [_row(path, line, text) for line, text in enumerate(read_lines(path), 1)]
+    if not any(re.search("[A-Za-z]", english) for english, _ in rows):
+        raise ValueError(
+            f"{path}: no letter from a to z in its first column, such as {rows[0][0][:60]!r}; "
+            "expected english TAB translation"
+        )
     pairs = [pair for pair in rows if table_split(pair[0]) == split]
     if not pairs:
         raise ValueError(

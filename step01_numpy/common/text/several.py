@@ -27,11 +27,14 @@ def read_together(paths: Sequence[str | Path]) -> Pairs:
     Raises
     ------
     FileNotFoundError, ValueError
-        As `read_parallel` does, and where nothing is left.
+        As `read_parallel` does, where nothing is left, and where two corpora translate into languages that
+        have no letter in common.
     """
-    pairs = list(chain.from_iterable(read_parallel(path, TRAINING) for path in paths))
+    corpora = [read_parallel(path, TRAINING) for path in paths]
+    pairs = list(chain.from_iterable(corpora))
     if len(paths) == 1:
         return pairs
+    _check_languages(paths, corpora)
     held_out = {
         normal_form(english)
         for path in paths
@@ -43,6 +46,16 @@ def read_together(paths: Sequence[str | Path]) -> Pairs:
     if not kept:
         raise ValueError(f"{', '.join(map(str, paths))}: every pair is held out by one of them")
     return kept
+
+
+def _check_languages(paths, corpora):
+    letters = [{x for _, other in pairs for x in other.casefold() if x.isalpha()} for pairs in corpora]
+    for path, found in zip(paths[1:], letters[1:], strict=True):
+        if not found & letters[0]:
+            raise ValueError(
+                f"the translations of {path} and of {paths[0]} have no letter in common; "
+                "expected one language"
+            )
 
 
 def read_references(path: str | Path, split: str) -> tuple[list[str], list[list[str]]]:

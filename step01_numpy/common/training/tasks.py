@@ -86,6 +86,8 @@ def pair_batches(pairs: Pairs, tokenizer: Tokenizer, longest: int, **options) ->
     """Make batches of the pairs that fit, and count those that do not."""
     sources, targets = (tokenizer.encode_batch(side) for side in zip(*pairs, strict=True))
     fitting = [i for i in range(len(pairs)) if max(len(sources[i]), len(targets[i])) < longest]
+    if not fitting:
+        raise ValueError(f"no pair is left: each of {len(pairs)} has a side of over {longest - 1} tokens")
     batches = Batches([sources[i] for i in fitting], [targets[i] for i in fitting], **options)
     return batches, len(pairs) - len(fitting)
 
