@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from step01_numpy.common.commands.context import (
+    ABOUT_SHIPPED,
     SHIPPED_RECURRENT,
     Context,
     add_model,
@@ -37,6 +38,8 @@ heat map), beside cross-attention the additive attention of a recurrent translat
 translations. The last stage's tour leads through all stages, compares their numbers, ends with the parity
 table and writes a page with the maps of every layer and head for a browser. With --model the tour is of that
 model alone, a Transformer or a recurrent translator.
+
+{ABOUT_SHIPPED}
 
 default text: "{TEXT}"
 

@@ -50,13 +50,12 @@ examples:
   {program} train --model causal-lm --data book.txt --out causal.safetensors
   {program} train --model masked-lm --data embedded --out masked.safetensors
 
-The two models shipped in the package were made by (10 and 35 minutes on one busy core):
-  python -m step01_numpy train --data embedded --slim \\
-      --config step01_numpy/common/shipped/english_french.json \\
-      --out step01_numpy/common/shipped/english_french.safetensors
-  python -m step02_torch train --data embedded --slim \\
+The two models shipped in the package were made by (two hours and one, on a core each; docs/translator.md):
+  python -m step01_numpy train --data fra.txt.gz --data embedded --slim float16 \\
+      --config step01_numpy/common/shipped/english_french.json --out english_french.safetensors
+  python -m step02_torch train --data fra.txt.gz --data embedded --slim float16 \\
       --config step01_numpy/common/shipped/english_french_recurrent.json \\
-      --out step01_numpy/common/shipped/english_french_recurrent.safetensors
+      --out english_french_recurrent.safetensors
 """
 HELP = HELP.replace("MODELS", models()).replace("DEFAULTS", defaults().replace("{", "{{").replace("}", "}}"))
 SHOWN = 50  # updates over which the loss shown is the mean

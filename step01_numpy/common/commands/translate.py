@@ -3,10 +3,17 @@
 import argparse
 import sys
 
-from step01_numpy.common.commands.context import Context, add_beam, add_model, translator, utf8_text
+from step01_numpy.common.commands.context import (
+    ABOUT_SHIPPED,
+    Context,
+    add_beam,
+    add_model,
+    translator,
+    utf8_text,
+)
 from step01_numpy.common.commands.lines import Refused, chunks
 
-HELP = """Translate English into French, one line for each line.
+HELP = f"""Translate English into French, one line for each line.
 
 Lines come from the arguments, or from standard input (UTF-8) where there are none. Nothing else is
 written to standard output; an empty line stays empty. What the model has not learned (a word, a length), and
@@ -14,9 +21,11 @@ a translation that repeats itself or does not end, is named in a note on standar
 long for the model is left empty: the others are translated all the same, then an error names it, and the exit
 code is 2.
 
+{ABOUT_SHIPPED}
+
 examples:
-  {program} translate "They arrived late."
-  {program} translate --beam 4 < english.txt > french.txt
+  {{program}} translate "They arrived late."
+  {{program}} translate --beam 4 < english.txt > french.txt
 """
 LINES = 256  # read before the first of them is translated
 
