@@ -108,7 +108,9 @@ def draw(points: list[Point], path: Path) -> None:
 
 def write(figure, path: Path) -> None:
     """Write a figure without a date, and without blanks at the ends of lines."""
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
     text = StringIO()
-    figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+    FigureCanvasSVG(figure).print_svg(text, metadata={"Date": None, "Creator": None})
     lines = (line.rstrip() for line in text.getvalue().splitlines())
     write_atomically(path, ("\n".join(lines) + "\n").encode())
