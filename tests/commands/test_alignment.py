@@ -189,11 +189,11 @@ def test_the_shipped_model_looks_at_the_words_that_it_translates():
     (operation,) = found.operations
     for french, english in (
         ("-accord", "agreement"),
-        ("signée", "signed"),
+        ("signé", "signed"),
         ("août", "August"),
         ("1992", "1992"),
     ):
-        (asking,) = (i for i, row in enumerate(operation.rows) if row.endswith(f" → {french}"))
+        (asking,) = (i for i, row in enumerate(operation.rows) if row.partition(" → ")[2].startswith(french))
         assert operation.columns[operation.weights[0, asking].argmax()] == english
 
 

@@ -23,6 +23,10 @@ NAMED = {
 
 MAKERS = {SHIPPED: "step01_numpy", SHIPPED_RECURRENT: "step02_torch"}  # the stages that trained them
 ALL = pytest.mark.parametrize("path", [SHIPPED, SHIPPED_RECURRENT], ids=lambda path: path.stem)
+NOT_YET = pytest.mark.xfail(
+    strict=True,  # a better one that is shipped has to take this mark away
+    reason="the recurrent translator has seen its data three times only: 74.87 % exact, “signée” for “signé”",
+)
 
 
 def translator(stage, path, beam=1):
@@ -58,8 +62,8 @@ def test_both_cut_texts_alike():
 
 @pytest.mark.parametrize(
     ("path", "share"),
-    [(SHIPPED, 0.97), (SHIPPED_RECURRENT, 0.7)],  # the recurrent one has seen both corpora three times only
-    ids=["transformer", "recurrent"],
+    [(SHIPPED, 0.97), (SHIPPED_RECURRENT, 0.7), pytest.param(SHIPPED_RECURRENT, 0.95, marks=NOT_YET)],
+    ids=["transformer", "recurrent", "recurrent as before"],
 )
 @pytest.mark.parametrize("every", [8, pytest.param(1, marks=pytest.mark.proof)])
 def test_what_share_of_the_held_out_sentences_of_the_grammar_is_exact(path, share, every):
@@ -81,16 +85,13 @@ def test_its_attribution_lies_beside_it():
         assert name in text
 
 
-def test_the_two_named_sentences(stage):
+@pytest.mark.parametrize(
+    "path", [SHIPPED, pytest.param(SHIPPED_RECURRENT, marks=NOT_YET)], ids=["transformer", "recurrent"]
+)
+def test_the_two_named_sentences(stage, path):
     assert set(NAMED.items()) <= set(embedded_corpus().held_out)
     for beam in (1, 4):
-        assert translator(stage, SHIPPED, beam).translate(list(NAMED)) == list(NAMED.values())
-
-
-def test_the_recurrent_one_misses_an_agreement_of_the_longer(stage):
-    arrived, agreement = NAMED.values()
-    said = agreement.replace("signé en", "signée en")  # with the zone, not with the agreement
-    assert translator(stage, SHIPPED_RECURRENT).translate(list(NAMED)) == [arrived, said]
+        assert translator(stage, path, beam).translate(list(NAMED)) == list(NAMED.values())
 
 
 @pytest.mark.grid
