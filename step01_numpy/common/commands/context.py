@@ -17,10 +17,10 @@ from step01_numpy.common.training.checkpoints import Checkpoint, load
 from step01_numpy.common.training.tasks import task_of
 
 SHIPPED = Path(shipped.__file__).with_name("english_french.safetensors")
+SHIPPED_RECURRENT = SHIPPED.with_name("english_french_recurrent.safetensors")
 ABOUT_SHIPPED = """\
 The shipped models learned from 182,000 pairs: Tatoeba's everyday sentences (CC BY 2.0 FR), and a grammar's on
 meetings and treaties. Good at short everyday English; not at rare words, names, idioms or over 20 words."""
-SHIPPED_RECURRENT = SHIPPED.with_name("english_french_recurrent.safetensors")
 
 
 @dataclass(frozen=True)
