@@ -268,6 +268,52 @@ def test_a_killed_training_resumes_bit_for_bit(run, data, tmp_path, monkeypatch,
     assert stopped.read_bytes() == straight.read_bytes()
 
 
+COURSE = '{"training": {"steps": 4, "warmup": 1, "peak_rate": 1e-9, "tokens_per_batch": 100, "seed": 5}}'
+
+
+@pytest.mark.parametrize("package", STAGES)
+def test_a_training_starts_from_anothers_weights_and_vocabulary(run, data, tmp_path, package):
+    """With next to no learning the weights stay those of the first; words of either training are known."""
+    first, further = tmp_path / "first", tmp_path / "further"
+    assert run(*arguments(data, first, "--slim"), package=package)[0] == 0
+    (tmp_path / "course.json").write_text(COURSE)
+    (tmp_path / "pairs.txt").write_text("A zebra sleeps!\tUn zèbre dort !\n" * 4, encoding="utf-8")
+    words = [
+        "train",
+        "--data",
+        tmp_path / "pairs.txt",
+        "--out",
+        further,
+        "--config",
+        tmp_path / "course.json",
+    ]
+    code, _, err = run(*words, "--start-from", first, package=package)
+    assert code == 0, err
+    begun, found = load(first), load(further)
+    assert found.config == begun.config
+    assert found.tokenizer.to_json() == begun.tokenizer.to_json()
+    for name, weight in begun.state.items():
+        assert np.allclose(found.state[name], weight, atol=1e-7), name
+    assert found.training.step == 4
+    assert found.seen.count("zebra") == 4
+    known = next(word for word in found.seen.counts.split() if begun.seen.count(word))
+    assert found.seen.count(known) == begun.seen.count(known)
+
+
+def test_what_a_training_cannot_start_from(run, refused, data, tmp_path):
+    first, out = tmp_path / "first", tmp_path / "m"
+    assert run(*arguments(data, first, "--steps", 1))[0] == 0
+    line = refused(*arguments(data, out, "--start-from", first))
+    assert "the configuration shapes a model or a tokenizer; expected training alone" in line
+    line = refused("train", "--data", data, "--out", out, "--start-from", first, "--model", "recurrent")
+    assert "the checkpoint to start from is of transformer; expected one of recurrent" in line
+    line = refused("train", "--data", data, "--out", out, "--start-from", tmp_path / "none")
+    assert "none does not exist; expected a checkpoint" in line
+    line = refused("train", "--data", data, "--out", first, "--resume", "--start-from", first)
+    assert "--start-from is given with --resume" in line
+    assert not out.exists()
+
+
 def test_training_depends_on_the_seed(run, data, tmp_path):
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         assert run(*arguments(data, tmp_path / name, "--steps", 2, "--seed", seed))[0] == 0

@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from step01_numpy.common.text.as_typed import PLAIN, plain, with_hurried
+from step01_numpy.common.text.as_typed import PLAIN, plain, with_calm, with_hurried
 from step01_numpy.common.text.tokenizer import UNK, Tokenizer
 from step01_numpy.common.training.configuration import TokenizerConfig, TrainingConfig
 from step01_numpy.common.training.tasks import CAUSAL, TRANSFORMER
@@ -71,6 +71,25 @@ def test_training_data_hold_the_hurried(tmp_path):
     read = TRANSFORMER.training_data(path)
     assert TRANSFORMER.training_data(path, 30) == with_hurried(read, 30) != read
     assert CAUSAL.training_data(path, 30) == CAUSAL.training_data(path)  # there is no source to hurry
+
+
+def test_exclamations_are_learned_with_a_full_stop_too():
+    pairs = [("Hello!", "Salut !"), ("Stop !!", "Stop !"), ("I see.", "Je vois."), ("Well?!", "Eh bien ?!")]
+    added = [("Hello.", "Salut !"), ("Stop.", "Stop !")]
+    assert with_calm(pairs) == [pairs[0], added[0], pairs[1], added[1], *pairs[2:]]
+    assert with_calm([("!", "!")]) == [("!", "!")]
+
+
+def test_training_data_hold_the_calm(tmp_path):
+    path = tmp_path / "pairs.txt"
+    path.write_text("Hello!\tSalut !\n" * 3, encoding="utf-8")
+    assert TRANSFORMER.training_data(path, 0, True) == [("Hello!", "Salut !"), ("Hello.", "Salut !")] * 3
+    assert TRANSFORMER.training_data(path, 0) == [("Hello!", "Salut !")] * 3
+
+
+def test_calm_is_true_or_false():
+    with pytest.raises(ValueError, match="calm is 1"):
+        TrainingConfig(calm=1)
 
 
 @pytest.mark.parametrize("hurried", [-1, 101, 2.5, True, "10"])

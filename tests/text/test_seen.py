@@ -42,6 +42,15 @@ def test_the_nearest_spelling_is_of_a_learned_word():
     assert seen.nearest("☃") is None
 
 
+def test_two_trainings_know_the_words_of_both():
+    early, late = seen_in(["a cat", "a dog a dog"] * 2), seen_in(["a cat sleeps so long today"] * AS_LONG)
+    joined = late.joined(early)
+    assert [joined.count(word) for word in ("a", "cat", "dog", "sleeps")] == [20, 20, 4, 20]
+    assert joined.longest == late.longest == 6
+    assert early.joined(late) == joined
+    assert early.joined(early) == early
+
+
 def test_what_is_packed_comes_back():
     seen = seen_in(SENTENCES)
     assert Seen.from_dict(seen.to_dict()) == seen

@@ -22,8 +22,9 @@ from step01_numpy.common.commands.train_help import defaults, models
 from step01_numpy.common.configuration.recurrent import SCORES
 from step01_numpy.common.display.curve import Course
 from step01_numpy.common.support.files import check_writable
+from step01_numpy.common.training.checkpoints import load
 from step01_numpy.common.training.configuration import RunConfig, read_configuration
-from step01_numpy.common.training.tasks import RECURRENT, TASKS, TRANSFORMER
+from step01_numpy.common.training.tasks import RECURRENT, TASKS, TRANSFORMER, task_of
 from step01_numpy.common.training.trainer import Trainer
 
 HELP = """Train a model on a text, to translate or to predict tokens, and keep it in one file.
@@ -90,6 +91,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="attention of --model recurrent (default: the configuration's, additive)",
     )
     parser.add_argument("--config", metavar="FILE", type=file_path, help="JSON file, see below")
+    parser.add_argument(
+        "--start-from",
+        metavar="FILE",
+        type=file_path,
+        help="checkpoint whose weights and vocabulary to begin with, as to fine-tune a model",
+    )
     _add_course(parser)
     parser.add_argument(
         "--plot",
@@ -184,6 +191,7 @@ def train(trainer: Trainer, arguments: argparse.Namespace, course: Course) -> di
 def _open(arguments, context, trainer) -> Trainer:
     """Check everything that can be wrong before the first update is made."""
     fresh = {"--config": arguments.config, "--seed": arguments.seed, "--score": arguments.score}
+    fresh["--start-from"] = arguments.start_from
     if arguments.resume and any(x is not None for x in fresh.values()):
         names = " and ".join(name for name, x in fresh.items() if x is not None)
         raise ValueError(f"{names} is given with --resume; expected none: all is in the checkpoint")
@@ -192,15 +200,19 @@ def _open(arguments, context, trainer) -> Trainer:
         return trainer.resumed(
             context.backend, arguments.data, arguments.out, task=arguments.model, steps=arguments.steps
         )
-    return trainer.new(context.backend, arguments.data, _configuration(arguments))
+    if arguments.start_from is None:
+        return trainer.new(context.backend, arguments.data, _configuration(arguments, arguments.model))
+    checkpoint = load(arguments.start_from)
+    config = _configuration(arguments, arguments.model or task_of(checkpoint.config).name)
+    return trainer.started_from(context.backend, arguments.data, checkpoint, config)
 
 
-def _configuration(arguments) -> RunConfig:
-    """Return the configuration in the file, changed by the options that are given."""
+def _configuration(arguments, task) -> RunConfig:
+    """Return the configuration in the file, of a task if one is named, changed by the options given."""
     if arguments.config is None:
-        config = RunConfig.from_dict({"task": arguments.model or TRANSFORMER.name})
+        config = RunConfig.from_dict({"task": task or TRANSFORMER.name})
     else:
-        config = read_configuration(arguments.config, arguments.model)
+        config = read_configuration(arguments.config, task)
     changes = {"steps": arguments.steps, "seed": arguments.seed}
     changes = {name: x for name, x in changes.items() if x is not None}
     model = config.model

@@ -45,6 +45,29 @@ def with_hurried(pairs: Pairs, percent: int) -> Pairs:
     return result
 
 
+def with_calm(pairs: Pairs) -> Pairs:
+    """
+    Add pairs whose source ends in a full stop instead of an exclamation mark: "Hello." beside "Hello!".
+
+    Parameters
+    ----------
+    pairs : list of (source, target)
+
+    Returns
+    -------
+    list of (source, target)
+        All pairs, each exclamation followed by its calm form; what is said stays the same, and so does how
+        it is translated.
+    """
+    result = []
+    for source, target in pairs:
+        result.append((source, target))
+        calm = source.rstrip("!").rstrip()
+        if calm != source and calm[-1:].isalnum():  # not "Well?!", which asks
+            result.append((calm + ".", target))
+    return result
+
+
 def _hurried(sentence, kind):
     if kind < 2:
         sentence = sentence.lower()

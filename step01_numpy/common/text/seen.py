@@ -48,6 +48,11 @@ class Seen:
         learned = [known for known, n in pairs if int(n) > SELDOM and known[0] == word.casefold()[0]]
         return next(iter(get_close_matches(word.casefold(), learned, n=1, cutoff=0.75)), None)
 
+    def joined(self, earlier: "Seen") -> "Seen":
+        """Return what two trainings of one model have seen: of a word, the larger of its two counts."""
+        counts = _as_counter(earlier.counts) | _as_counter(self.counts)  # | takes the larger
+        return Seen(_as_text(counts), max(self.longest, earlier.longest))
+
     def to_dict(self) -> dict:
         """Return what `from_dict` takes, for a JSON file."""
         packed = base64.b64encode(zlib.compress(self.counts.encode(), 9)).decode()
@@ -76,6 +81,14 @@ def seen_in(sentences: Iterable[str]) -> Seen:
     counts = Counter(word for sentence in words for word in sentence)
     lengths = sorted(map(len, words), reverse=True)
     return Seen(
-        " ".join(["", *(f"{word} {n}" for word, n in sorted(counts.items())), ""]),
+        _as_text(counts),
         lengths[min(AS_LONG, len(lengths)) - 1] if lengths else 0,
     )
+
+
+def _as_text(counts):
+    return " ".join(["", *(f"{word} {n}" for word, n in sorted(counts.items())), ""])
+
+
+def _as_counter(text):
+    return Counter({word: int(n) for word, n in re.findall(r" (\S+) ([0-9]+)(?= )", text)})

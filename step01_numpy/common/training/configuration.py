@@ -39,6 +39,8 @@ class TrainingConfig(Configuration):
         Of the one generator that draws weights, dropout and batches.
     hurried : int
         A translator's: of 100 pairs, so many are learned a second time from a source as typed in a hurry.
+    calm : bool
+        A translator's: exclamations are learned a second time from a source that ends in a full stop.
     """
 
     steps: int = 1550
@@ -52,6 +54,7 @@ class TrainingConfig(Configuration):
     betas: tuple[float, float] = (0.9, 0.98)
     seed: int = 0
     hurried: int = 0
+    calm: bool = False
 
     def __post_init__(self):
         for name in ("steps", "tokens_per_batch"):
@@ -62,6 +65,7 @@ class TrainingConfig(Configuration):
             checks.above_zero(name, getattr(self, name))
         checks.one_of("schedule", self.schedule, SCHEDULES)
         checks.at_most("hurried", self.hurried, "a hundred", 100)
+        checks.is_bool("calm", self.calm)
         checks.rate("label_smoothing", self.label_smoothing)
         if not (checks.is_finite(self.weight_decay) and self.weight_decay >= 0):
             raise ValueError(f"weight_decay is {self.weight_decay!r}; expected a number of at least 0")

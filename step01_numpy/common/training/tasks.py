@@ -7,7 +7,7 @@ from pathlib import Path
 
 from step01_numpy.common.configuration.model import Configuration, ModelConfig
 from step01_numpy.common.configuration.recurrent import RecurrentConfig
-from step01_numpy.common.text.as_typed import with_hurried
+from step01_numpy.common.text.as_typed import with_calm, with_hurried
 from step01_numpy.common.text.batches import Batches, Shuffled
 from step01_numpy.common.text.language_batches import CausalBatches, MaskedBatches
 from step01_numpy.common.text.parallel import Pairs, read_parallel
@@ -63,11 +63,24 @@ class Task:
         same = all(getattr(config, name, None) == value for name, value in self.fixed.items())
         return isinstance(config, self.configuration) and same
 
-    def training_data(self, paths: str | Path | Sequence[str | Path], hurried: int = 0) -> list:
-        """Read what to train on, of one corpus or of several, and so many of 100 pairs hurried as well."""
+    def training_data(
+        self, paths: str | Path | Sequence[str | Path], hurried: int = 0, calm: bool = False
+    ) -> list:
+        """
+        Read what to train on, of one corpus or of several.
+
+        Parameters
+        ----------
+        paths : str or Path, or several
+        hurried : int
+            A translator's: so many of 100 pairs are added as typed in a hurry.
+        calm : bool
+            A translator's: exclamations are added with a full stop.
+        """
         paths = [paths] if isinstance(paths, str | Path) else list(paths)
         if self.translates:
-            return with_hurried(read_together(paths), hurried)
+            pairs = with_hurried(read_together(paths), hurried)
+            return with_calm(pairs) if calm else pairs
         return list(chain.from_iterable(self.read(path, "train") for path in paths))
 
     def model_config(self, vocab_size: int, given: dict) -> Configuration:

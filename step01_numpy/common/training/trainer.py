@@ -18,7 +18,7 @@ from step01_numpy.common.text.seen import seen_in
 from step01_numpy.common.text.tokenizer import Tokenizer
 from step01_numpy.common.training.backend import Backend
 from step01_numpy.common.training.checkpoints import Checkpoint, Training, load, save
-from step01_numpy.common.training.configuration import RunConfig, TrainingConfig
+from step01_numpy.common.training.configuration import RunConfig, TokenizerConfig, TrainingConfig
 from step01_numpy.common.training.tasks import TASKS, task_of
 
 
@@ -63,7 +63,7 @@ class Trainer:
     def new(cls, backend: Backend, data: str | Path | Sequence[str | Path], config: RunConfig) -> "Trainer":
         """Start: read the data as the task does, learn the vocabulary from them, and draw the weights."""
         task, wanted = TASKS[config.task], config.tokenizer
-        read = task.training_data(data, config.training.hurried)
+        read = task.training_data(data, config.training.hurried, config.training.calm)
         tokenizer = Tokenizer.train(
             task.texts(read),
             wanted.vocab_size,
@@ -72,6 +72,45 @@ class Trainer:
             mask=task.masks,
         )
         return cls(backend, read, tokenizer, config.model_config(tokenizer.vocab_size), config.training)
+
+    @classmethod
+    def started_from(
+        cls,
+        backend: Backend,
+        data: str | Path | Sequence[str | Path],
+        checkpoint: Checkpoint,
+        config: RunConfig,
+    ) -> "Trainer":
+        """
+        Start from a checkpoint's weights and vocabulary, with a course, an optimizer and data of its own.
+
+        Parameters
+        ----------
+        backend : Backend
+        data : str or Path, or several
+            As the checkpoint's task reads it.
+        checkpoint : Checkpoint
+            One without the state of its training will do.
+        config : RunConfig
+            Of the checkpoint's task. Its `training` is used; the other parts are the checkpoint's own.
+
+        Raises
+        ------
+        ValueError
+            For a configuration of another task, or one that shapes a model or a vocabulary.
+        """
+        task = task_of(checkpoint.config)
+        if config.task != task.name:
+            raise ValueError(f"the checkpoint to start from is of {task.name}; expected one of {config.task}")
+        if config.model or config.tokenizer != TokenizerConfig():
+            raise ValueError(
+                "the configuration shapes a model or a tokenizer; expected training alone: the others are "
+                "those of the checkpoint to start from"
+            )
+        read = task.training_data(data, config.training.hurried, config.training.calm)
+        trainer = cls(backend, read, checkpoint.tokenizer, checkpoint.config, config.training)
+        _begin_with(trainer, checkpoint)
+        return trainer
 
     @classmethod
     def resumed(
@@ -114,7 +153,7 @@ class Trainer:
             )
         kept = checkpoint.training
         config = kept.config if steps is None else dataclasses.replace(kept.config, steps=steps)
-        read = found.training_data(data, config.hurried)
+        read = found.training_data(data, config.hurried, config.calm)
         trainer = cls(backend, read, checkpoint.tokenizer, checkpoint.config, config)
         try:
             trainer.model.load_state_dict(checkpoint.state)
@@ -192,6 +231,12 @@ def digest(data: list) -> str:
     for i in range(0, len(data), 1000):
         found.update(json.dumps(data[i : i + 1000]).encode())
     return found.hexdigest()
+
+
+def _begin_with(trainer, checkpoint):
+    trainer.model.load_state_dict(checkpoint.state)
+    if trainer.seen is not None and checkpoint.seen is not None:
+        trainer.seen = trainer.seen.joined(checkpoint.seen)
 
 
 def _check_data(path, kept, found):
