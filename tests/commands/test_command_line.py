@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from step01_numpy.common.commands import lines, train, translate
-from step01_numpy.common.commands.command_line import main
+from step01_numpy.common.commands.command_line import COMMANDS, available, main
 from step01_numpy.common.inference.translation import Translator
 from step01_numpy.common.parity import comparison as parity
 from step01_numpy.common.pretrained.directory import Pretrained
@@ -609,6 +609,19 @@ def test_as_a_program(package, model):
     assert done.stdout.decode().splitlines() == expected_translations([ENGLISH[0]])
     told = said(done.stderr.decode())
     assert told == "" or (package == "step03_gpu" and told.count("\n") == 1)
+
+
+def test_a_command_brings_in_no_other():
+    """Importing all of them takes a tenth of the time of a short translation."""
+    assert list(available(["describe", "--help"])) == ["describe"]
+    assert list(available(["--help"])) == list(available([])) == list(COMMANDS)
+    script = (
+        "import sys, step01_numpy; from step01_numpy.common.commands.command_line import main\n"
+        "main(step01_numpy, ['describe', '--config', 'gpt2'])\n"
+        "print(*sorted(x.rpartition('.')[2] for x in sys.modules if '.commands.' in x))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=60, text=True)
+    assert done.stdout.splitlines()[-1] == "command_line context describe process", done.stderr
 
 
 def test_an_error_as_a_program(tmp_path):

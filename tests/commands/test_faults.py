@@ -17,7 +17,7 @@ import pytest
 
 import step01_numpy
 from step01_numpy.common.commands import command_line, context, lines, process, translate
-from step01_numpy.common.commands.command_line import COMMANDS, main
+from step01_numpy.common.commands.command_line import COMMANDS, available, main
 from step01_numpy.common.training.checkpoints import load, save
 from tests import hostile
 from tests.pretrained import directories
@@ -66,7 +66,7 @@ def run(capsys, tmp_path, monkeypatch, unchecked):
 def options(command):
     """Yield each option of a command that takes a value, with the values that are to be tried."""
     parser = argparse.ArgumentParser()
-    COMMANDS[command].add_arguments(parser)
+    available([command])[command].add_arguments(parser)
     for action in parser._actions:
         name = action.option_strings[-1:]
         if action.type in KINDS:

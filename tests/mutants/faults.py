@@ -11,6 +11,7 @@ def fault(name, target, old, new, test, file="test_faults.py"):
 
 FAULTS = [
     fault("a mistake of ours hidden", "commands.command_line:main", "if isinstance(error, RuntimeError) and not lacks_memory(error):", "if False:", "test_a_mistake_of_ours_is_not_hidden"),
+    fault("every command imported", "commands.command_line:available", "words[:1] if words and words[0] in COMMANDS else COMMANDS", "COMMANDS", "test_a_command_brings_in_no_other", "test_command_line.py"),
     fault("memory that ran out a traceback", "commands.command_line:lacks_memory", "return said or", "return", "test_no_memory"),
     fault("work ended by a closed standard error", "commands.process:Aside.write", "contextlib.suppress(OSError)", "contextlib.suppress()", "test_standard_error_that_nobody_reads"),
     fault("numbers beyond 64 bits", "commands.context:_number", "least <= value < LIMIT[kind]", "least <= value", "test_what_is_said"),

@@ -4,33 +4,25 @@ import argparse
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from types import ModuleType
 
-from step01_numpy.common.commands import (
-    describe,
-    embed,
-    evaluate,
-    generate,
-    parity,
-    process,
-    search,
-    tour,
-    train,
-    translate,
-)
+from step01_numpy.common.commands import process
 from step01_numpy.common.commands.context import Context
 
-COMMANDS = {
-    "tour": tour,
-    "translate": translate,
-    "generate": generate,
-    "embed": embed,
-    "search": search,
-    "train": train,
-    "evaluate": evaluate,
-    "parity": parity,
-    "describe": describe,
-}
+# As --help lists them; each is a module beside this one, imported when it is asked for: that is a tenth of a
+# short translation's time.
+COMMANDS = (
+    "tour",
+    "translate",
+    "generate",
+    "embed",
+    "search",
+    "train",
+    "evaluate",
+    "parity",
+    "describe",
+)
 EXTRAS = {"torch": "torch", "scipy": "text", "matplotlib": "viz"}  # optional packages that no command names
 NO_MEMORY = ("can't allocate memory", "out of memory")  # said by PyTorch, on either device
 LONGEST = 2000  # characters of an error
@@ -75,12 +67,12 @@ def main(
         130 after Ctrl-C, 143 after SIGTERM, 141 where nobody reads on.
     """
     process.open_streams()
-    context, commands = Context(stage, tuple(below), models), COMMANDS | dict(commands or {})
+    context, words = Context(stage, tuple(below), models), sys.argv[1:] if arguments is None else arguments
     said = [f"python -m {stage.__name__}"]
     try:
         with process.signals(), warnings.catch_warnings():
             warnings.showwarning = _show_warning
-            code = _run(arguments, commands, context, said)
+            code = _run(words, available(words) | dict(commands or {}), context, said)
             process.flush()
             return code
     except KeyboardInterrupt as stop:
@@ -95,6 +87,12 @@ def main(
         return USER_ERROR
 
 
+def available(words: Sequence[str]) -> dict[str, ModuleType]:
+    """Import the common command that was typed, or all of them where the first word is none."""
+    names = words[:1] if words and words[0] in COMMANDS else COMMANDS
+    return {name: import_module(f"step01_numpy.common.commands.{name}") for name in names}
+
+
 def _run(arguments, commands, context, said):
     """Run the command that was typed; its name goes into `said`, before what is said of a mistake."""
     try:
@@ -105,15 +103,15 @@ def _run(arguments, commands, context, said):
     return commands[chosen.command].run(chosen, context)
 
 
-def build_parser(program: str, available: Mapping[str, ModuleType] = COMMANDS) -> Parser:
-    """Build the parser of all commands."""
+def build_parser(program: str, modules: Mapping[str, ModuleType]) -> Parser:
+    """Build the parser of the commands whose modules are given by name."""
     parser = Parser(
         prog=f"python -m {program}",
         description="Attention, step by step: look at it, translate and write with it, train it, check it.",
         epilog=f"'python -m {program} COMMAND --help' explains a command, with examples.",
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
-    for name, module in available.items():
+    for name, module in modules.items():
         summary, _, rest = module.HELP.format(program=f"python -m {program}").partition("\n\n")
         command = commands.add_parser(
             name,

@@ -219,14 +219,7 @@ class Trainer:
 
 
 def digest(data: list) -> str:
-    """
-    Return what tells data from all others, in content or in order: 32 hexadecimal digits.
-
-    Parameters
-    ----------
-    data : list
-        Pairs of lines, or lines, as `Task.training_data` returns them.
-    """
+    """Return what tells pairs of lines, or lines, from all others and other orders: 32 hexadecimal digits."""
     found = blake2b(digest_size=16)
     for i in range(0, len(data), 1000):
         found.update(json.dumps(data[i : i + 1000]).encode())
