@@ -129,7 +129,8 @@ def translated(
     tokenizer = OwnTokenizer(checkpoint.tokenizer, "encoder_decoder")
     work = Translator(backend, Pretrained(model, checkpoint.config, tokenizer, seen=checkpoint.seen))
     (found,) = work.search([source])
-    return source, found[: limit - 1], work.doubts(text, source, found)
+    found = found[: limit - 1]
+    return source, found, work.doubts(text, source, found, *work.sureness([source], [found]))
 
 
 def read_and_written(asking: Sequence[str]) -> list[str]:

@@ -2,8 +2,12 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
+from step01_numpy.common.decoding.search import log_probabilities
 from step01_numpy.common.text.seen import SELDOM, Seen, words_of
 
+UNSURE = 0.65  # mean probability below which translations are more often wrong than not (docs/translator.md)
 TIMES, PERIOD = 3, 4  # so often the same, of so many tokens at most, is no sentence
 
 
@@ -35,6 +39,18 @@ def not_learned(seen: Seen, text: str) -> list[str]:
     if len(words) > seen.longest:
         result.append(f"{len(words)} words, where hardly a sentence in training had more than {seen.longest}")
     return result
+
+
+def mean_probability(logits: np.ndarray, tokens: Sequence[int]) -> float:
+    """
+    Return the geometric mean of the probabilities that a model gives to tokens.
+
+    Parameters
+    ----------
+    logits : (L, vocab_size) array
+    tokens : L whole numbers
+    """
+    return float(np.exp(log_probabilities(logits)[np.arange(len(tokens)), list(tokens)].mean()))
 
 
 def repeats_itself(tokens: Sequence[int]) -> bool:

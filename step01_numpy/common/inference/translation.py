@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from step01_numpy.common.decoding.search import beam_search, greedy
-from step01_numpy.common.inference.doubts import not_learned, repeats_itself
+from step01_numpy.common.inference.doubts import UNSURE, mean_probability, not_learned, repeats_itself
 from step01_numpy.common.pretrained.directory import Pretrained
 from step01_numpy.common.support import checks
 from step01_numpy.common.support.host import one_thread
@@ -94,9 +94,11 @@ class Translator:
         order = sorted((i for i in range(len(lines)) if sources[i]), key=lambda i: len(sources[i]))
         rows = max(1, ROWS // self.beam)
         for chunk in (order[i : i + rows] for i in range(0, len(order), rows)):
-            for i, tokens in zip(chunk, self.search([sources[i] for i in chunk]), strict=True):
+            found = self.search([sources[i] for i in chunk])
+            sure = self.sureness([sources[i] for i in chunk], found) if doubted else [None] * len(chunk)
+            for i, tokens, probability in zip(chunk, found, sure, strict=True):
                 translations[i] = self.tokenizer.decode(tokens)
-                reasons[i] = self.doubts(lines[i], sources[i], tokens) if doubted else []
+                reasons[i] = self.doubts(lines[i], sources[i], tokens, probability) if doubted else []
             if done is not None:
                 done(len(chunk))
         for number, found in enumerate(reasons, first_line):
@@ -104,9 +106,37 @@ class Translator:
                 doubted(number, found)
         return translations
 
-    def doubts(self, text: str, source: Sequence[int], found: Sequence[int]) -> list[str]:
-        """Return why what was found for the tokens of a text may be wrong; nothing where nothing says so."""
+    def sureness(
+        self, sources: Sequence[Sequence[int]], found: Sequence[Sequence[int]]
+    ) -> list[float | None]:
+        """
+        Return the mean probability that the model gives to the tokens of each translation and to its end.
+
+        None for a model that does not say what it was trained on: what is usual for it is not known.
+        """
+        if self.seen is None:
+            return [None] * len(found)
+        said = [[*map(int, tokens), self.markers.eos[0]][: self.max_positions] for tokens in found]
+        read = [[self.markers.first, *tokens[:-1]] for tokens in said]
+        logits = self.backend.logits(self.model, pad(sources, self.pad)[0], pad(read, self.pad)[0])
+        return [mean_probability(logits[i, : len(x)], x) for i, x in enumerate(said)]
+
+    def doubts(
+        self, text: str, source: Sequence[int], found: Sequence[int], probability: float | None = None
+    ) -> list[str]:
+        """
+        Return why what was found for the tokens of a text may be wrong; nothing where nothing says so.
+
+        Parameters
+        ----------
+        text : str
+        source, found : sequence of int
+        probability : float, optional
+            The translation's `sureness`.
+        """
         result = [] if self.seen is None else not_learned(self.seen, text)
+        if probability is not None and probability < UNSURE:
+            result.append(f"the model is unsure: the mean probability of its tokens is under {UNSURE}")
         if len(found) >= self._longest(len(source)) - 1:  # in the last place some models are made to end
             result.append("the translation does not come to an end")
         return [*result, *(["the translation repeats itself"] if repeats_itself(found) else [])]
