@@ -11,9 +11,10 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-from step01_numpy.common.display.curve import STYLE, write
+from step01_numpy.common.display.svg import STYLE, as_svg
 from step01_numpy.common.inference.translation import Translator
 from step01_numpy.common.pretrained.directory import load_model
+from step01_numpy.common.support.files import write_atomically
 from step01_numpy.common.text.parallel import read_parallel
 from step01_numpy.common.training.backend import Backend
 from step01_numpy.common.training.checkpoints import load
@@ -85,7 +86,7 @@ def draw(results: dict[str, list[tuple[int, int]]], path: Path) -> None:
         axes.set_ylim(10 * min(9, int(lowest) // 10), 100)
         axes.grid(axis="y", color="0.9")
         axes.legend(title="attention", frameon=False, loc="lower left")
-        write(figure, path)
+        write_atomically(path, as_svg(figure))
         pyplot.close(figure)
 
 

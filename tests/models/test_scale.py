@@ -262,7 +262,7 @@ def test_what_describe_refuses(describe, tmp_path):
         (("--config", "gpt2", "--context", 0), "'0' is given; expected an integer of at least 1"),
         (("--model", tmp_path / "none"), "none does not exist"),
         (("--config", "gpt2", "--model", "x"), "not allowed with argument"),
-        ((), "one of the arguments --config --model is required"),
+        ((), "one of the arguments --config --model --compare is required"),
     ]:
         code, out, err = describe(*arguments)
         assert (code, out, err.count("\n")) == (2, "", 1), err

@@ -2,10 +2,12 @@
 
 import argparse
 
-from step01_numpy.common.commands.context import Context, add_json
+from step01_numpy.common.commands.context import Context, add_json, file_path
+from step01_numpy.common.display.parity_page import parity_page
 from step01_numpy.common.parity.comparison import check
 from step01_numpy.common.parity.package import find_package
 from step01_numpy.common.parity.table import Rows, as_json
+from step01_numpy.common.support.files import check_writable, write_atomically
 
 HELP = """Compare this stage with the ones below it, or a package with this stage, operation by operation.
 
@@ -18,6 +20,7 @@ Exit code 1 if an operation is out of tolerance, missing or raised, or if there 
 examples:
   {program} parity
   {program} parity --only attention --json
+  {program} parity --html build/parity.html
   {program} parity --stage mine --only attention softmax
 """
 
@@ -33,14 +36,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         help="these operations alone, or families of them, such as attention, flash, softmax, heads",
     )
+    parser.add_argument("--html", metavar="FILE", type=file_path, help="page of the table, for a browser")
     add_json(parser)
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
     """Compare, and print the table."""
+    if arguments.html is not None:
+        check_writable(arguments.html)
     stage, references = context.stage, context.below or (context.stage.__name__,)
     if arguments.stage is not None:
         stage, references = find_package(arguments.stage), (context.stage.__name__,)
     rows = Rows(row for name in references for row in check(stage, name, only=arguments.only))
     print(as_json(rows) if arguments.json else rows)
+    if arguments.html is not None:
+        write_atomically(arguments.html, parity_page(rows).encode())
     return 0 if rows.passed else 1

@@ -21,6 +21,7 @@ from step01_numpy.common.commands.context import (
 )
 from step01_numpy.common.display.alignment import alignment, with_alignment
 from step01_numpy.common.display.heat_map import WIDTH, beside, heat_map, legend, shorten, side_by_side
+from step01_numpy.common.display.map_figures import check_folder, write_maps
 from step01_numpy.common.display.page import page
 from step01_numpy.common.display.tour import Operation, Tour, tour
 from step01_numpy.common.parity.comparison import check
@@ -46,6 +47,7 @@ default text: "{TEXT}"
 examples:
   {{program}} tour
   {{program}} tour "They arrived late." --out build/tour.html
+  {{program}} tour "They arrived late." --svg build/maps
 """
 PAGE = Path("build/tour.html")
 
@@ -62,6 +64,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=file_path,
         help=f"page to write (default: {PAGE} for the last stage, else none)",
     )
+    parser.add_argument(
+        "--svg",
+        metavar="DIR",
+        type=file_path,
+        help="folder for figures of every head: an SVG for each kind of attention and block",
+    )
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
@@ -70,6 +78,8 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         check_writable(out)
+    if arguments.svg is not None:
+        check_folder(arguments.svg)
     models = [read_translator(arguments.model)]
     if arguments.model is None:
         models.append((SHIPPED_RECURRENT, load(SHIPPED_RECURRENT)))
@@ -85,6 +95,8 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     if out is not None:
         write_atomically(out, page(tours, rows or ()).encode())
         print(f"\nThe maps of every block and head: {out}")
+    if arguments.svg is not None:
+        print(f"\nFigures of them: {len(write_maps(tours[0], arguments.svg))} in {arguments.svg}")
     return 0 if rows is None or rows.passed else 1
 
 

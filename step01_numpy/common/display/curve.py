@@ -1,19 +1,12 @@
 """Draw how a training went: loss, learning rate and speed over the updates."""
 
 import time
-from io import StringIO
 from pathlib import Path
 from typing import NamedTuple
 
+from step01_numpy.common.display.svg import STYLE, as_svg
 from step01_numpy.common.support.files import check_writable, write_atomically
 
-STYLE = {
-    "svg.hashsalt": "attention-step-by-step",  # else its ids are random
-    "svg.fonttype": "none",
-    "font.family": "sans-serif",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-}
 MOST = 200  # points of a curve
 
 
@@ -103,14 +96,4 @@ def draw(points: list[Point], path: Path) -> None:
             part.grid(axis="y", color="0.9")
         axes[-1].set_xlabel("updates")
         figure.align_ylabels(axes)
-        write(figure, path)
-
-
-def write(figure, path: Path) -> None:
-    """Write a figure without a date, and without blanks at the ends of lines."""
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-
-    text = StringIO()
-    FigureCanvasSVG(figure).print_svg(text, metadata={"Date": None, "Creator": None})
-    lines = (line.rstrip() for line in text.getvalue().splitlines())
-    write_atomically(path, ("\n".join(lines) + "\n").encode())
+        write_atomically(path, as_svg(figure))

@@ -9,8 +9,9 @@ from string import Template
 import numpy as np
 
 from step01_numpy.common.display.alignment import ALIGNMENT
+from step01_numpy.common.display.tables import html_table, parity_table
 from step01_numpy.common.display.tour import CROSS, Tour
-from step01_numpy.common.parity.table import cells, pivot, verdict
+from step01_numpy.common.parity.table import verdict
 from step01_numpy.common.parity.verdict import Row
 
 HIDDEN = -1  # for a weight of exactly 0, which is masked; others are rounded
@@ -41,7 +42,7 @@ def page(tours: Sequence[Tour], rows: Sequence[Row]) -> str:
         stage=escape(first.stage),
         verdict=escape(proof_in_words(tours, rows)),
         stages=stages_table(tours),
-        parity=parity_table(rows) if rows else "",
+        parity=parity_table(rows) + f"<p>{escape(verdict(rows))}</p>" if rows else "",
         data=embedded_json(maps_data(first)),
     )
 
@@ -101,27 +102,3 @@ def stages_table(tours: Sequence[Tour]) -> str:
     for name in tours[0].translations:
         body += [(f"Translation by {name}", tour.stage, tour.translations[name], "") for tour in tours]
     return html_table(("Operation", "Stage", "First numbers of its output", "Largest difference"), body)
-
-
-def parity_table(rows: Sequence[Row]) -> str:
-    """Return the parity table."""
-    comparisons, operations = pivot(rows)
-    head = [
-        f"{stage} / {reference}: {x}" for stage, reference in comparisons for x in ("forward", "gradient")
-    ]
-    body = [
-        (name, *(x for comparison in comparisons for x in cells(found.get(comparison))))
-        for name, found in operations.items()
-    ]
-    return html_table(("Operation", *head), body) + f"<p>{escape(verdict(rows))}</p>"
-
-
-def html_table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    """Return a table with a row header in its first column; all text is escaped."""
-    columns = "".join(f'<th scope="col">{escape(x)}</th>' for x in head)
-    lines = []
-    for first, *rest in body:
-        cells = "".join(f"<td>{escape(x)}</td>" for x in rest)
-        lines.append(f'<tr><th scope="row">{escape(first)}</th>{cells}</tr>')
-    table = f"<thead><tr>{columns}</tr></thead>\n<tbody>\n{chr(10).join(lines)}\n</tbody>"
-    return f'<div class="wide" tabindex="0"><table class="plain">{table}</table></div>'

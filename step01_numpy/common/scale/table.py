@@ -29,7 +29,7 @@ def as_text(name: str, model: KnownModel, context: int) -> str:
     c, found = model.config, groups(model.config, context)
     widths = max(len(part) for group in found for part in group.parts) + 4, 22
     heading = f"{'part':{widths[0]}}{'×':>5}{'parameters of one':>22}{'in all':>22}"
-    lines = [f"{name}: {_shape(c)}"]
+    lines = [f"{name}: {shape(c)}"]
     lines += [f"{label}: {x}" for label, x in (("source", model.source), ("note", model.note)) if x]
     lines += ["", heading + "".join(f"{kind:>11}" for kind in BYTES) + f"{'FLOP/token':>13}"]
     for group in found:
@@ -69,20 +69,21 @@ def si(x: int) -> str:
     return f"{float(digits) * 10**tens:.{2 - tens}f} {PREFIXES[thousands - 1]}"
 
 
-def _row(name, count, cost, widths):
-    whole = cost * count
-    sizes = "".join(f"{si(size * whole.parameters) + 'B':>11}" for size in BYTES.values())
-    numbers = f"{count:>5}{cost.parameters:>{widths[1]},}{whole.parameters:>{widths[1]},}"
-    return f"{name:{widths[0]}}{numbers}{sizes}{si(whole.flop):>13}".rstrip()
-
-
-def _shape(c: ModelConfig):
+def shape(c: ModelConfig) -> str:
+    """Tell a model's architecture and sizes in a line."""
     heads = f"{c.n_heads} heads" + (f" ({c.n_kv_heads} of keys and values)" if c.n_kv_heads else "")
     blocks = f"{c.n_layers} blocks" + (" each" if c.architecture == "encoder_decoder" else "")
     return (
         f"{ARCHITECTURES[c.architecture]} of {blocks}, d_model {c.d_model:,}, {heads}, "
         f"d_ff {c.d_ff:,}, {c.vocab_size:,} tokens"
     )
+
+
+def _row(name, count, cost, widths):
+    whole = cost * count
+    sizes = "".join(f"{si(size * whole.parameters) + 'B':>11}" for size in BYTES.values())
+    numbers = f"{count:>5}{cost.parameters:>{widths[1]},}{whole.parameters:>{widths[1]},}"
+    return f"{name:{widths[0]}}{numbers}{sizes}{si(whole.flop):>13}".rstrip()
 
 
 def _cache(c, context):
