@@ -8,7 +8,7 @@ JOBS ?= 2
 # How long `make fuzz` draws.
 MINUTES ?= 5
 
-.PHONY: tour test proof fuzz lint bench mutants minilm triton gpu-check clean
+.PHONY: tour test proof fuzz lint site bench mutants minilm triton gpu-check clean
 
 tour: $(READY)
 	$(BIN)/python -m step03_gpu tour $(if $(TEXT),"$(TEXT)")
@@ -28,6 +28,10 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
+
+# The documentation and its lessons, into build/site; a warning, a broken link or a cell that fails ends it.
+site: .venv/docs
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m sphinx -b html -W --keep-going -q docs build/site
 
 mutants: $(READY)
 	$(BIN)/python -m tests.mutants --jobs $(JOBS)
@@ -50,5 +54,9 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[text,torch,test]"
 	touch $@
 
+.venv/docs: $(READY)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[docs]"
+	touch $@
+
 clean:
-	rm -rf .venv build dist *.egg-info
+	rm -rf .venv build docs/reference/step0* dist *.egg-info

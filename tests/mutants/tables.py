@@ -7,6 +7,7 @@ from tests.mutants.emulator import EMULATOR
 from tests.mutants.faults import FAULTS
 from tests.mutants.hostile_files import HOSTILE_FILES
 from tests.mutants.kernels import KERNELS
+from tests.mutants.lessons import LESSONS
 from tests.mutants.loading import LOADING
 from tests.mutants.operators import OPERATORS
 from tests.mutants.options import OPTIONS
@@ -43,5 +44,6 @@ TABLES = {
     "torch": TORCH,
     "options": OPTIONS,
     "hostile files": HOSTILE_FILES,
+    "lessons": LESSONS,
 }
 MUTANTS = [mutant for table in TABLES.values() for mutant in table]

@@ -1,0 +1,32 @@
+"""Links that leave the documentation: on the site they name the file of the repository instead."""
+
+import re
+from pathlib import Path
+
+from sphinx.util import logging
+
+from docs._ext.cells import ROOT
+
+LINK = re.compile(r"\[([^\]]+)\]\((\.\./[^)#\s]+)(?:#[^)\s]*)?\)")
+LOGGER = logging.getLogger(__name__)
+
+
+def name_files(app, page, source):
+    """Replace what leads out of the documentation by the file's name; a missing file is a warning."""
+    folder = (Path(app.srcdir) / page).parent
+
+    def named(match):
+        path = (folder / match[2]).resolve()
+        if path.is_relative_to(app.srcdir):
+            return match[0]
+        if not path.exists():
+            LOGGER.warning("a link to %s, which does not exist", match[2], location=page)
+            return match[1]
+        return f"{match[1]} (`{path.relative_to(ROOT)}`)"
+
+    source[0] = LINK.sub(named, source[0])
+
+
+def setup(app):
+    app.connect("source-read", name_files)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
