@@ -8,10 +8,13 @@ JOBS ?= 2
 # How long `make fuzz` draws.
 MINUTES ?= 5
 
-.PHONY: tour test proof fuzz lint site bench mutants minilm triton gpu-check clean
+.PHONY: tour explore test proof fuzz lint site bench mutants minilm triton gpu-check clean
 
 tour: $(READY)
 	$(BIN)/python -m step03_gpu tour $(if $(TEXT),"$(TEXT)")
+
+explore: $(READY)
+	$(BIN)/python -m step01_numpy explore
 
 test: $(READY)
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal

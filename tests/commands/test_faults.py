@@ -27,6 +27,7 @@ ROOT = Path(__file__).parent.parent.parent
 STAGES = ("step01_numpy", "step02_torch", "step03_gpu")
 BASES = {  # a call of each command that ends soon, whatever stands in one of its places
     "tour": ["--model", "none", "x"],
+    "explore": ["--model", "none"],
     "translate": ["--model", "none", "x"],
     "generate": ["--model", "none", "x"],
     "embed": ["--model", "none", "x"],
@@ -128,6 +129,7 @@ def test_utf8_where_the_locale_knows_ascii_alone(monkeypatch):
 
 FILES = {
     "tour": [["--model"], ["--out"]],
+    "explore": [["--model"], ["--out"]],
     "translate": [["--model"]],
     "generate": [["--model"]],
     "embed": [["--out", "--model"], ["--model"]],

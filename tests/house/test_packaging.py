@@ -58,7 +58,7 @@ def wheel(tmp_path_factory):
 
 
 def test_the_wheel_holds_every_file(wheel):
-    kept = (".py", ".safetensors", ".json", ".html", ".cu", ".cuh", ".h", ".md")
+    kept = (".py", ".safetensors", ".json", ".html", ".cu", ".cuh", ".h", ".md", ".css", ".js", ".txt")
     expected = {
         str(p.relative_to(ROOT))
         for package in PACKAGES

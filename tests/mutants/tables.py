@@ -4,6 +4,7 @@ from tests.mutants import flash, transformers
 from tests.mutants.distributed import DISTRIBUTED
 from tests.mutants.embedding import EMBEDDING
 from tests.mutants.emulator import EMULATOR
+from tests.mutants.explorer import EXPLORER_TABLE
 from tests.mutants.faults import FAULTS
 from tests.mutants.hostile_files import HOSTILE_FILES
 from tests.mutants.kernels import KERNELS
@@ -43,6 +44,7 @@ TABLES = {
     "oracle": ORACLE,
     "torch": TORCH,
     "options": OPTIONS,
+    "explorer": EXPLORER_TABLE,
     "hostile files": HOSTILE_FILES,
     "lessons": LESSONS,
 }

@@ -42,6 +42,12 @@ def test_the_nearest_spelling_is_of_a_learned_word():
     assert seen.nearest("☃") is None
 
 
+def test_a_number_is_no_count():
+    """Met 3 times, "0" stands before "00" in the list: that is nothing about the word "3"."""
+    seen = seen_in(["0 0 0 00", "3 3"])
+    assert [seen.count(word) for word in ("0", "00", "3", "1", "2")] == [3, 1, 2, 0, 0]
+
+
 def test_two_trainings_know_the_words_of_both():
     early, late = seen_in(["a cat", "a dog a dog"] * 2), seen_in(["a cat sleeps so long today"] * AS_LONG)
     joined = late.joined(early)

@@ -14,6 +14,7 @@ from step01_numpy.common.commands.context import Context
 # short translation's time.
 COMMANDS = (
     "tour",
+    "explore",
     "translate",
     "generate",
     "embed",

@@ -118,7 +118,8 @@ class Translator:
             return [None] * len(found)
         said = [[*map(int, tokens), self.markers.eos[0]][: self.max_positions] for tokens in found]
         read = [[self.markers.first, *tokens[:-1]] for tokens in said]
-        logits = self.backend.logits(self.model, pad(sources, self.pad)[0], pad(read, self.pad)[0])
+        with one_thread():
+            logits = self.backend.logits(self.model, pad(sources, self.pad)[0], pad(read, self.pad)[0])
         return [mean_probability(logits[i, : len(x)], x) for i, x in enumerate(said)]
 
     def doubts(

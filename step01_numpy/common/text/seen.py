@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cached_property
 
 from step01_numpy.common.text.as_typed import plain
 
@@ -37,20 +38,25 @@ class Seen:
     counts: str
     longest: int
 
+    @cached_property
+    def table(self) -> dict[str, int]:
+        """The counts by word."""
+        found = self.counts.split()
+        return dict(zip(found[::2], map(int, found[1::2]), strict=True))
+
     def count(self, word: str) -> int:
         """Return how often a word was met, in whatever case."""
-        found = re.search(f" {re.escape(word.casefold())} ([0-9]+) ", self.counts)
-        return int(found[1]) if found else 0
+        return self.table.get(word.casefold(), 0)
 
     def nearest(self, word: str) -> str | None:
         """Return the learned word whose spelling is nearest to this one, or None where all are far."""
-        pairs = re.findall(r" (\S+) ([0-9]+)(?= )", self.counts)
-        learned = [known for known, n in pairs if int(n) > SELDOM and known[0] == word.casefold()[0]]
+        first = word.casefold()[0]
+        learned = [known for known, n in self.table.items() if n > SELDOM and known[0] == first]
         return next(iter(get_close_matches(word.casefold(), learned, n=1, cutoff=0.75)), None)
 
     def joined(self, earlier: "Seen") -> "Seen":
         """Return what two trainings of one model have seen: of a word, the larger of its two counts."""
-        counts = _as_counter(earlier.counts) | _as_counter(self.counts)  # | takes the larger
+        counts = Counter(earlier.table) | Counter(self.table)  # | takes the larger
         return Seen(_as_text(counts), max(self.longest, earlier.longest))
 
     def to_dict(self) -> dict:
@@ -88,7 +94,3 @@ def seen_in(sentences: Iterable[str]) -> Seen:
 
 def _as_text(counts):
     return " ".join(["", *(f"{word} {n}" for word, n in sorted(counts.items())), ""])
-
-
-def _as_counter(text):
-    return Counter({word: int(n) for word, n in re.findall(r" (\S+) ([0-9]+)(?= )", text)})

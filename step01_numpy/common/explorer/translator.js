@@ -1,0 +1,58 @@
+// One sentence through the translator, and all that can be seen on the way. No part of the page is touched here.
+
+import {UNSURE, UNSURE_NOTE, buildSeen, notLearned, repeatsItself} from "./seen.js";
+import {beamSearch, fiveBest, greedy, meanProbability} from "./search.js";
+import {BOS, EOS, buildTokenizer, decodeText, encodePieces, strip} from "./tokenizer.js";
+import {NOTHING, buildModel, decode, encode} from "./transformer.js";
+import {readWeights} from "./weights.js";
+
+export const BEAMS = 4;
+
+// data: what the page carries; base64: the weights
+export function buildTranslator(data, base64) {
+  return {
+    config: data.model,
+    model: buildModel(data.model, readWeights(data.arrays, data.halves, base64)),
+    tokenizer: buildTokenizer(data.tokenizer),
+    seen: data.seen && buildSeen(data.seen),
+  };
+}
+
+// The tokens of a text with <eos>, or a sentence that says why there are none to translate.
+export function sourceOf({config, tokenizer}, text) {
+  const pieces = encodePieces(tokenizer, strip(text)), ids = [...pieces.flatMap(x => x.ids), EOS];
+  if (ids.length === 1) return {pieces, ids, refusal: "Type a sentence in English."};
+  if (ids.length <= config.max_positions) return {pieces, ids, refusal: ""};
+  const most = config.max_positions;
+  return {pieces, ids, refusal: `The text has ${ids.length} tokens, <eos> included; the model takes at most ${most}.`};
+}
+
+const longest = (config, ids) => Math.min(2 * ids.length + 10, config.max_positions);
+
+// The mean probability of a translation's tokens and of its end.
+export const sureness = (tokens, logits) => meanProbability(logits, [...tokens, EOS]);
+
+// Read once; greedy() and beams() then search, look(tokens) shows a translation's maps and five best, and
+// doubts(tokens, look(tokens)) says why it may be wrong.
+export function read(translator, text) {
+  const {config, model, tokenizer, seen} = translator, source = sourceOf(translator, text);
+  if (source.refusal) return source;
+  const {maps, memory} = encode(model, source.ids), limit = longest(config, source.ids);
+  return {
+    ...source,
+    greedy: () => greedy(model, memory, limit),
+    beams: () => beamSearch(model, memory, BEAMS, limit),
+    textOf: tokens => decodeText(tokenizer, tokens),
+    doubts: (tokens, {logits}) => [
+      ...(seen ? notLearned(seen, text) : []),
+      ...(seen && sureness(tokens, logits) < UNSURE ? [UNSURE_NOTE] : []),
+      ...(tokens.length >= limit - 1 ? ["the translation does not come to an end"] : []),
+      ...(repeatsItself(tokens) ? ["the translation repeats itself"] : []),
+    ],
+    look: tokens => {
+      const target = [BOS, ...tokens.slice(0, config.max_positions - 1)];
+      const {logits, parts: [{maps: written}]} = decode(model, memory, [{cache: NOTHING, ids: target}]);
+      return {target, logits, maps: {self: maps, ...written}, best: fiveBest(logits)};
+    },
+  };
+}
