@@ -21,8 +21,8 @@ def from_numpy(x, device=None) -> Array:
 
 
 def to_numpy(x) -> np.ndarray:
-    """Hand an array of this stage to NumPy."""
-    return np.asarray(x)
+    """Hand an array of this stage to NumPy, which may not read one of a device: it is copied by its `get`."""
+    return x.get() if hasattr(x, "get") else np.asarray(x)
 
 
 def widen(x) -> Array:

@@ -16,11 +16,7 @@ def lookup_backward(
     """Differentiate `table[indices]`: a row that was taken twice collects two gradients."""
     gradients.array("d_rows", d_rows, (*indices.shape, table.shape[-1]), table.dtype)
     d_table, indices, d_rows = np.zeros_like(table), indices.reshape(-1), d_rows.reshape(-1, table.shape[-1])
-    if isinstance(table, np.ndarray):
-        np.add.at(d_table, indices, d_rows)
-    else:  # `ufunc.at` does not dispatch; a product with one-hot rows does, and adds up the same
-        one_hot = indices[None, :] == np.arange(len(table), like=indices)[:, None]
-        d_table += one_hot.astype(d_rows.dtype) @ d_rows
+    np.add.at(d_table, indices, d_rows)
     return d_table
 
 

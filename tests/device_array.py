@@ -3,11 +3,13 @@ A test double: an array as strict as CuPy's, so that a hidden way over the host 
 
 What CuPy does, by its source (`cupy/_core/core.pyx`): it refuses to become NumPy's array unasked; it meets
 arrays of its own kind and numbers, and NumPy's arrays only where they are compared and have no axes; it takes
-no `where=`. Stricter than CuPy: of ufuncs no other method than the call.
+no `where=`. Of ufuncs it knows the call and `add.at`, which adds up what meets in one place; CuPy knows more.
 """
 
 import sys
+import warnings
 from functools import partial
+from types import SimpleNamespace
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -24,6 +26,69 @@ ATTENTIONS = {
 }
 
 
+class Device:
+    """A GPU: while it is entered, what is allocated lies there."""
+
+    entered = [0]  # noqa: RUF012
+    compute_capability = "90"
+
+    def __init__(self, index=None):
+        self.id = self.entered[-1] if index is None else index
+
+    def __enter__(self):
+        self.entered.append(self.id)
+
+    def __exit__(self, *_):
+        self.entered.pop()
+
+
+class Stream:
+    """A stream: while it is entered, what is launched waits there."""
+
+    entered = []  # noqa: RUF012
+
+    def __init__(self, pointer):
+        self.ptr = pointer
+
+    @classmethod
+    def from_external(cls, stream):
+        """Take a stream of another library's, by the protocol for them: a version and an address."""
+        version, pointer = stream.__cuda_stream__()
+        assert version == 0
+        return cls(pointer)
+
+    def __enter__(self):
+        self.entered.append(self.ptr)
+
+    def __exit__(self, *_):
+        self.entered.pop()
+
+
+def external_stream(pointer, device_id=-1):
+    """Warn as CuPy does since 14.0, which pytest takes for an error."""
+    warnings.warn("ExternalStream is deprecated; use Stream.from_external", DeprecationWarning, stacklevel=2)
+    return Stream(pointer)
+
+
+class RawModule:
+    """Kernels that compute nothing, and look whether what they are given lies on the GPU that they run on."""
+
+    launched = []  # noqa: RUF012
+
+    def __init__(self, code, options, name_expressions):
+        self.names = name_expressions
+
+    def get_function(self, name):
+        """Return a kernel of the module."""
+        assert name in self.names
+        return partial(self._launch, name)
+
+    def _launch(self, name, grid, block, args, shared_mem=0):
+        where = {x.device.id for x in args if isinstance(x, DeviceArray)}
+        assert where == {Device.entered[-1]}, f"{name} on GPU {Device.entered[-1]} got arrays of {where}"
+        self.launched.append(name)
+
+
 class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
     """
     An array as strict as CuPy's: it meets its like and numbers; NumPy's only in `np.array(…, like=)`.
@@ -33,7 +98,14 @@ class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
 
     def __init__(self, host):
         self.host = np.asarray(host)
+        self.owner = KNOWN.get(id(self.host.base))  # a view lies where its memory does
+        self.device = Device() if self.owner is None else self.owner.device
         KNOWN[id(self.host)] = self
+
+    @property
+    def data(self):
+        """The memory, as CuPy tells of it."""
+        return SimpleNamespace(ptr=self.host.ctypes.data)
 
     @property
     def base(self):
@@ -52,6 +124,8 @@ class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
         return self.host.copy()
 
     def __array_ufunc__(self, ufunc, method, *inputs, out=(), **options):
+        if (ufunc, method) == (np.add, "at"):
+            return np.add.at(*off_device(inputs))
         if method != "__call__" or options:
             return NotImplemented  # CuPy has no `where=`, and other methods for few functions
         if ufunc.__name__ in COMPARISONS:
@@ -111,10 +185,15 @@ def back_on_device(x):
 class CuPy:
     """The module: NumPy's functions, which take and make arrays of the device alone."""
 
-    ndarray = DeviceArray
+    ndarray, RawModule = DeviceArray, RawModule
+    cuda = SimpleNamespace(
+        Device=Device, Stream=Stream, ExternalStream=external_stream, is_available=lambda: True
+    )
 
     def __getattr__(self, name):
-        found = getattr(np, name)
+        found = getattr(
+            np, name.replace("empty", "zeros")
+        )  # memory that nothing was written to: 0, not by chance
         if not callable(found) or isinstance(found, type):
             return found
         return lambda *args, **kwargs: back_on_device(found(*off_device(args), **off_device(kwargs)))

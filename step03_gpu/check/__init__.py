@@ -1,30 +1,46 @@
-"""`check`: the tests of this stage on the GPU at hand, then the benchmark, in one report."""
+"""`check`: this stage on the GPU at hand, in parts that fail alone; the report is written after each."""
 
 import argparse
+import sys
+import time
 from pathlib import Path
 
-from step01_numpy.common.commands.context import Context
+from step01_numpy.common.commands.context import Context, positive_number
 
-HELP = """Run this stage's tests on the GPU, then the benchmark, and write docs/benchmarks/<gpu>.md.
+HELP = """Try this stage on the GPU, part by part, and write docs/benchmarks/<gpu>.md after each.
 
-For each case all that can compute it take turns: the rungs of the ladder, the array operations, Triton, and
-PyTorch's scaled_dot_product_attention with each backend pinned, since left to itself it may pick one half as
-fast as another. Times are medians; TFLOP/s counts what the mathematics needs; "vs" is how many times as fast
-as that backend; the error is the largest of the last head, against float64. It takes some 8 minutes and no
-network. Exit code 1 if a test fails.
+A part is a process of its own with a time limit. One that fails, hangs, is killed or runs out of memory
+leaves a line that says so, and the others run. First every rung computes once (a minute), then comes the
+ladder's table, within 8 minutes in all, then long sequences, Triton, and this stage's tests, a file a part.
+
+For each case all that can compute it take turns. Times are medians by the GPU's clock, its queue filled
+before; TFLOP/s counts what the mathematics needs; "vs" is how many times as fast as that backend of PyTorch's
+attention; the error is the largest of the last head, against float64, and fails a part where it is over 4
+times PyTorch's own. The first run, with its compiling, is a column of its own. Exit code 1 if a part failed.
 
 examples:
   {program} check
-  {program} check --no-tests
-  {program} check --rehearse      tiny, on the CPU, the kernels on the emulator: its times mean nothing
+  {program} check --part first               every rung once
+  {program} check --part ladder --part tests  the table, then all tests
+  {program} check --minutes 8                what fits into 8 minutes
+  {program} check --rehearse                 tiny, on the CPU, kernels on the emulator: its times mean nothing
 """
 
-TEST_SECONDS = 270  # s, of the 8 minutes in all
+MINUTES = 30.0  # of all parts
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("--no-tests", action="store_true", help="the benchmark alone")
+    parser.add_argument(
+        "--part", metavar="NAME", action="append", help="run this part alone; may be given several times"
+    )
+    parser.add_argument(
+        "--minutes",
+        metavar="M",
+        type=positive_number,
+        default=MINUTES,
+        help=f"for all parts; default: {MINUTES:g}",
+    )
     parser.add_argument("--rehearse", action="store_true", help="tiny, without a GPU, written nowhere")
     parser.add_argument(
         "--out", metavar="DIR", type=Path, default=Path("docs/benchmarks"), help="default: docs/benchmarks"
@@ -32,37 +48,70 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
-    """Test, measure, print, write."""
-    from step03_gpu.check import benchmark, report
-    from step03_gpu.check.suite import run_tests
+    """Run the parts, print, and write after each."""
+    from step03_gpu.check.parts import device_part, parts
 
-    card = None if arguments.rehearse else _card()
-    passed, said = True, []
+    device = "cpu" if arguments.rehearse else "cuda"
+    chosen = chosen_parts(parts(device), arguments.part)
+    return run_all(
+        device_part(device), chosen, arguments.minutes, None if arguments.rehearse else arguments.out
+    )
 
-    def say(text):
-        said.append(text)
-        print(f"{text}\n", flush=True)
 
-    say(report.heading(card or "Rehearsal"))
-    if not arguments.no_tests:
-        passed, summary = run_tests(TEST_SECONDS)
-        say(f"## Tests on the device\n\n{summary}")
-    pieces = benchmark.benchmark("cuda", benchmark.parts())
-    if card is None:
-        pieces = benchmark.benchmark("cpu", benchmark.rehearsal(), product=256)
-    for piece in pieces:
-        say(piece)
-    if card is not None:
-        print(f"written: {report.write(chr(10).join(said), arguments.out, card)}")
+def chosen_parts(available: list, names: list | None) -> list:
+    """Return the parts of these names, or whose names begin so; all when there are none."""
+    if names is None:
+        return available
+    for name in names:
+        if not any(_is(part, name) for part in available):
+            known = ", ".join(part.name for part in available)
+            raise ValueError(f"--part is {name!r}; expected one of {known}, or tests for all of theirs")
+    return [part for part in available if any(_is(part, name) for name in names)]
+
+
+def _is(part, name):
+    return part.name == name or part.name.startswith(f"{name}-")
+
+
+def run_all(first, chosen: list, minutes: float, out: Path | None) -> int:
+    """
+    Run parts until the time is over; return 0, or 1 if one failed.
+
+    Parameters
+    ----------
+    first : Part
+        Names the device; without one nothing else is run.
+    chosen : list of Part
+    minutes : float
+    out : Path, optional
+        Folder of the report, which is written after each part. Parts of an earlier report that are not run
+        keep their place in it.
+    """
+    from step03_gpu.check import report
+    from step03_gpu.check.runner import run_part
+
+    end = time.monotonic() + 60 * minutes
+    named = run_part(first, end - time.monotonic(), _print)
+    if named.card is None:
+        raise ValueError("; ".join(named.failed).removeprefix("ValueError: ") or "no device has a name")
+    head, passed = report.heading(named.card), not named.failed
+    path = None if out is None else report.path_of(out, named.card)
+    texts = report.sections(path.read_text()) if path is not None and path.exists() else {}
+    _print(head)
+    for part in chosen:
+        left = end - time.monotonic()
+        if left <= 0:
+            print(f"## {part.title}\n\nnot run: the {minutes:g} minutes are over\n", flush=True)
+            continue
+        _print(f"## {part.title}")
+        outcome = run_part(part, left, _print)
+        texts[part.name], passed = outcome.text, passed and not outcome.failed
+        if out is not None:
+            report.write(report.joined(head, texts), out, named.card)
+    if path is not None:
+        print(f"written: {path}", file=sys.stderr)
     return 0 if passed else 1
 
 
-def _card() -> str:
-    """Return the GPU's name."""
-    import torch
-
-    from step03_gpu.arrays import default_device
-
-    if not (torch.cuda.is_available() and default_device() == "gpu"):
-        raise ValueError("check needs a GPU that both PyTorch and CuPy see; --rehearse does without one")
-    return torch.cuda.get_device_name()
+def _print(text):
+    print(f"{text}\n", flush=True)

@@ -33,7 +33,7 @@ class Contestant(NamedTuple):
 
 def contestants(dtype: str) -> dict[str, Contestant]:
     """Return all that take `dtype`, by name."""
-    found = {f"SDPA {name}": of_tensors(partial(_sdpa, name)) for name in BACKENDS}
+    found = {f"SDPA {name}": of_sdpa(name) for name in BACKENDS}
     found["array operations"] = of_arrays(scaled_dot_product_attention, attention_backward)
     for n, rung in RUNGS.items():
         if dtype in rung.dtypes:
@@ -78,6 +78,11 @@ def of_arrays(attention, attention_backward):
         return tuple(as_tensor(x) for x in attention_backward(as_array(d_out), *saved, causal=causal))
 
     return Contestant(forward, backward)
+
+
+def of_sdpa(backend: str) -> Contestant:
+    """Time PyTorch's own attention, pinned to a backend."""
+    return of_tensors(partial(_sdpa, backend))
 
 
 def _sdpa(backend, q, k, v, causal):

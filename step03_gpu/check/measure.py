@@ -2,17 +2,22 @@
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
 
 from step02_torch import attention as exact
-from step03_gpu.check.contestants import Contestant, contestants
+from step03_gpu.check.contestants import Contestant, contestants, of_sdpa
+from step03_gpu.check.device import Host
+from step03_gpu.check.telling import Lost, reason
 
 BUDGET = 1.0  # s of repetitions for each contestant, direction and case
 AT_LEAST, AT_MOST = 3, 20  # repetitions
 TOO_SLOW = 4.0  # s: what takes longer in its first, cold run is measured by that one
+ALLOWED = (
+    4  # times the error of PyTorch's own attention in the same dtype, or the dtype's eps if that is more
+)
 
 
 class Case(NamedTuple):
@@ -40,49 +45,120 @@ class Case(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One line of the table: a time in ms, and the largest error, absolute, of one head against float64."""
+    """
+    One line of the table.
+
+    Attributes
+    ----------
+    contestant, case, direction
+        Who computed what.
+    ms : float
+        The median time.
+    error, allowed : float
+        The largest error of one head against float64, and how large it may be; absolute.
+    first : float
+        What the first run took, in s: with it come the compilers.
+    """
 
     contestant: str
     case: Case
     direction: str
     ms: float
     error: float
+    allowed: float = float("inf")
+    first: float = 0.0
 
     @property
     def tflops(self) -> float:
         """TFLOP/s."""
         return self.case.flop(self.direction) / (self.ms * 1e9)
 
+    @property
+    def right(self) -> bool:
+        """Whether the error is small enough; that of NaN is not."""
+        return self.error <= self.allowed
+
+
+class Measured(NamedTuple):
+    """What one case gave: its rows, and why who is missing, the excused (`refused`) and those that failed."""
+
+    rows: list[Row]
+    refused: dict[str, str]
+    failed: dict[str, str]
+
 
 def measure(
-    case: Case, device: str, wanted: Callable = lambda name: True
-) -> tuple[list[Row], dict[str, str]]:
+    case: Case,
+    device: Host,
+    wanted: Callable = lambda name: True,
+    *,
+    timed: bool = True,
+    at: Callable = lambda name: None,
+) -> Measured:
     """
-    Time every contestant of a case that is `wanted` and can serve it.
+    Run every contestant of a case that is `wanted`, see how wrong it is, and time all of them turn by turn.
 
-    Returns
-    -------
-    rows : list of Row
-    refused : dict
-        Why a contestant is missing, by name.
+    Parameters
+    ----------
+    case : Case
+    device : Host
+        Or a Gpu.
+    wanted : callable
+        name -> bool.
+    timed : bool
+        Or run once each, for the errors alone.
+    at : callable
+        Is told whose turn it is.
+
+    Raises
+    ------
+    Lost
+        Naming a contestant behind which the device answers no more.
     """
-    inputs = draw(case, device)
+    inputs = draw(case, device.kind)
     chosen = {name: x for name, x in contestants(case.dtype).items() if wanted(name)}
     expected = reference(inputs, case.causal)
-    runs, errors, refused = {}, {}, {}
+    limits, runs, found = allowed(inputs, case, expected), {}, Measured([], {}, {})
     for name, contestant in chosen.items():
-        try:
-            for direction, run, found in prepare(contestant, inputs, case.causal):
+        at(f"{case.dtype} {case.shape}, {name}")
+        with Excused(name, found, device):
+            for direction, run, result, first in prepare(contestant, inputs, case.causal, device):
                 runs[name, direction] = run
-                errors[name, direction] = error(found, expected[direction])
-        except (RuntimeError, ValueError, TypeError) as reason:
-            refused[name] = str(reason).strip().splitlines()[0]
-            runs = {key: run for key, run in runs.items() if key[0] != name}
-    times = interleave(runs, device)
-    rows = [Row(name, case, way, times[name, way], errors[name, way]) for name, way in runs]
+                wrong = error(result, expected[direction])
+                found.rows.append(Row(name, case, direction, 1e3 * first, wrong, limits[direction], first))
+    times = interleave(runs, device, found) if timed else {}
+    rows = [row for row in found.rows if row.contestant not in {**found.refused, **found.failed}]
+    rows = [row._replace(ms=times.get((row.contestant, row.direction), row.ms)) for row in rows]
     runs.clear()  # with them goes what their backward needs
-    release(device)
-    return rows, refused
+    device.release()
+    return found._replace(rows=rows)
+
+
+class Excused:
+    """Where a contestant raises, write down why and let the others run on, if the device still does."""
+
+    def __init__(self, name: str, found: Measured, device: Host):
+        self.name, self.found, self.device = name, found, device
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        if error is None or not isinstance(error, Exception):
+            return False
+        place = self.found.refused if may_refuse(self.name, error) else self.found.failed
+        place[self.name] = reason(error)
+        try:
+            self.device.wait()
+        except RuntimeError as lost:
+            raise Lost(self.name) from lost
+        return True
+
+
+def may_refuse(name: str, error: Exception) -> bool:
+    """Tell whether it is no fault of ours: PyTorch's, a call that is not covered, or too little memory."""
+    memory = isinstance(error, MemoryError | torch.OutOfMemoryError)
+    return name.startswith("SDPA") or memory or isinstance(error, ValueError)
 
 
 def draw(case: Case, device: str) -> tuple[torch.Tensor, ...]:
@@ -92,15 +168,34 @@ def draw(case: Case, device: str) -> tuple[torch.Tensor, ...]:
     return tuple(torch.randn(shape, generator=generator, device=device).to(dtype) for _ in range(4))
 
 
-def prepare(contestant: Contestant, inputs, causal: bool):
-    """Yield for each direction its name, a function that runs it, and what it computed for the last head."""
+def prepare(contestant: Contestant, inputs, causal: bool, device: Host):
+    """Yield for each direction its name, what runs it, what it found for the last head, its first run's s."""
     *qkv, d_out = inputs
+    start = time.perf_counter()
     out, saved = contestant.forward(*qkv, causal)
+    device.wait()
+    first = time.perf_counter() - start
     if "forward" in contestant.directions:
-        yield "forward", lambda: contestant.forward(*qkv, causal), [last_head(out)]
+        yield "forward", lambda: contestant.forward(*qkv, causal), [last_head(out)], first
     if "backward" in contestant.directions:
+        start = time.perf_counter()
         gradients = [last_head(x) for x in contestant.backward(d_out, saved)]
-        yield "backward", lambda: contestant.backward(d_out, saved), gradients
+        device.wait()
+        first = time.perf_counter() - start
+        yield "backward", lambda: contestant.backward(d_out, saved), gradients, first
+
+
+def allowed(inputs, case: Case, expected: dict) -> dict[str, float]:
+    """Return how large an error may be, by direction: by that of PyTorch's own formula, on the last head."""
+    *qkv, d_out = (x[-1:, -1:] for x in inputs)
+    peer, limits = of_sdpa("math"), {}
+    out, saved = peer.forward(*qkv, case.causal)
+    found = {"forward": [last_head(out)], "backward": [last_head(x) for x in peer.backward(d_out, saved)]}
+    for direction, known in expected.items():
+        size = max(x.abs().max().item() for x in known)
+        eps = torch.finfo(getattr(torch, case.dtype)).eps
+        limits[direction] = ALLOWED * max(error(found[direction], known), eps * size)
+    return limits
 
 
 def reference(inputs, causal: bool) -> dict[str, list[torch.Tensor]]:
@@ -122,49 +217,34 @@ def error(found, expected) -> float:
     return worst if worst == worst else float("inf")
 
 
-def interleave(runs: dict, device: str) -> dict:
+def interleave(runs: dict, device: Host, found: Measured) -> dict:
     """Run turn by turn, so that a change of clock meets all, and return each one's median in ms."""
-    clock = on_gpu if device == "cuda" else on_host
-    first = {key: min(clock(run), clock(run)) for key, run in runs.items()}
-    rounds = {key: min(max(int(BUDGET * 1e3 / ms), AT_LEAST), AT_MOST) for key, ms in first.items()}
+    first = {key: min(_time(key, run, device, found, 2)) for key, run in runs.items()}
+    rounds = {
+        key: min(max(int(BUDGET * 1e3 / max(ms, 1e-6)), AT_LEAST), AT_MOST) for key, ms in first.items()
+    }
     rounds |= {key: 0 for key, ms in first.items() if ms > 1e3 * TOO_SLOW}
     times = {key: [ms] if rounds[key] == 0 else [] for key, ms in first.items()}
     for turn in range(max(rounds.values(), default=0)):
         for key, run in runs.items():
             if turn < rounds[key]:
-                times[key].append(clock(run))
+                times[key] += _time(key, run, device, found, 1)
     return {key: statistics.median(x) for key, x in times.items()}
 
 
-def release(device: str) -> None:
-    """Give back the memory that either library keeps for itself: the other may need it next."""
-    if device == "cuda":
-        import cupy
-
-        cupy.get_default_memory_pool().free_all_blocks()
-        torch.cuda.empty_cache()
-
-
-def on_gpu(run: Callable) -> float:
-    """Time a run by the GPU's own clock, in ms."""
-    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-    start.record()
-    run()
-    end.record()
-    end.synchronize()
-    return start.elapsed_time(end)
+def _time(key: Sequence, run: Callable, device: Host, found: Measured, times: int) -> list[float]:
+    """Time a run; one that fails is out."""
+    name, _ = key
+    if name not in found.refused and name not in found.failed:
+        with Excused(name, found, device):
+            return [device.time(run) for _ in range(times)]
+    return [float("inf")]
 
 
-def on_host(run: Callable) -> float:
-    """Time a run by the wall's clock, in ms."""
-    start = time.perf_counter()
-    run()
-    return 1e3 * (time.perf_counter() - start)
-
-
-def product_rate(device: str, dtype: str, n: int) -> float:
+def product_rate(device: Host, dtype: str, n: int) -> float:
     """Return the rate of an n × n × n matrix product of random numbers, in TFLOP/s: what the card gives."""
-    generator = torch.Generator(device).manual_seed(9)
-    a, b = (torch.randn(n, n, generator=generator, device=device).to(getattr(torch, dtype)) for _ in range(2))
-    (ms,) = interleave({"product": lambda: a @ b}, device).values()
+    kind = device.kind
+    generator = torch.Generator(kind).manual_seed(9)
+    a, b = (torch.randn(n, n, generator=generator, device=kind).to(getattr(torch, dtype)) for _ in range(2))
+    (ms,) = interleave({("product", ""): lambda: a @ b}, device, Measured([], {}, {})).values()
     return 2 * n**3 / (ms * 1e9)

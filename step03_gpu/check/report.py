@@ -12,14 +12,16 @@ from step03_gpu.check.measure import Row
 from step03_gpu.tensors.operators import BACKENDS
 
 PACKAGES = ("torch", "cupy-cuda13x", "cupy-cuda12x", "triton", "numpy")
-COLUMNS = ["", "direction", "ms", "TFLOP/s", "% of product"] + [f"vs {name}" for name in BACKENDS] + ["error"]
+COLUMNS = ["", "direction", "ms", "TFLOP/s", "% of product"] + [f"vs {name}" for name in BACKENDS]
+COLUMNS += ["error", "allowed", "first run, s"]
+MARK = "<!-- part {} -->"  # before a part's section, so that a later run of that part alone takes its place
 
 # What was promised for bfloat16, 64 heads, D = 128, L = 8192: (contestant, direction, ratio to, at least).
 GOALS = [
     ("rung 5", "forward", "SDPA flash", 0.6),
     ("rung 5", "backward", "SDPA flash", 0.5),
-    ("Triton", "forward", "SDPA flash", 0.8),
 ]
+GOALS_TRITON = [("Triton", "forward", "SDPA flash", 0.8)]
 GOALS_FLOAT32 = [("rung 3", "forward", "array operations", 2.0)]
 
 
@@ -37,9 +39,21 @@ def table(rows: Sequence[Row], rates: dict[str, float]) -> str:
     for row in rows:
         share = 100 * row.tflops / rates[row.case.dtype]
         ratios = [_ratio(rows, row, f"SDPA {name}") for name in BACKENDS]
-        numbers = [f"{row.ms:.3g}", f"{row.tflops:.3g}", f"{share:.1f}", *ratios, f"{row.error:.1e}"]
-        lines.append([row.contestant, row.direction, *numbers])
+        numbers = [f"{row.ms:.3g}", f"{row.tflops:.3g}", f"{share:.1f}", *ratios]
+        lines.append([row.contestant, row.direction, *numbers, *_errors(row)])
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def errors(rows: Sequence[Row]) -> str:
+    """Write the errors of one case as a Markdown table."""
+    lines = [["", "direction", *COLUMNS[-3:]], [":--", ":--", "--:", "--:", "--:"]]
+    lines += [[row.contestant, row.direction, *_errors(row)] for row in rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _errors(row):
+    wrong = f"{row.error:.1e}" if row.right else f"**{row.error:.1e}**"
+    return [wrong, f"{row.allowed:.1e}", f"{row.first:.2f}"]
 
 
 def _ratio(rows, row, name) -> str:
@@ -61,6 +75,8 @@ def verdicts(rows: Sequence[Row], goals: Sequence[tuple]) -> list[str]:
         goal = f"{name} {direction}: at least {least:g} times the speed of {other}"
         if ours is None or theirs is None:
             said.append(f"- {goal}: not measured")
+        elif not ours.right:
+            said.append(f"- {goal}: **wrong**, so its time counts for nothing")
         else:
             ratio = theirs.ms / ours.ms
             said.append(f"- {goal}: {ratio:.2f}, {'reached' if ratio >= least else '**missed**'}")
@@ -78,9 +94,25 @@ def heading(device: str) -> str:
     return f"# {device}\n\n{date.today().isoformat()}, {', '.join(versions)}"
 
 
+def sections(text: str) -> dict[str, str]:
+    """Return the parts of a report, by name, as `joined` puts them together."""
+    pieces = re.split(re.escape(MARK).replace(r"\{\}", r"([\w.-]+)"), text)
+    return {name: piece.strip() for name, piece in zip(pieces[1::2], pieces[2::2], strict=True)}
+
+
+def joined(head: str, parts: dict[str, str]) -> str:
+    """Put a report together."""
+    return "\n\n".join([head, *(f"{MARK.format(name)}\n\n{text}" for name, text in parts.items())]) + "\n"
+
+
+def path_of(folder: Path, device: str) -> Path:
+    """Return where a device's report is: `<folder>/<device>.md`."""
+    return folder / (re.sub(r"[^a-z0-9]+", "-", device.lower()).strip("-") + ".md")
+
+
 def write(text: str, folder: Path, device: str) -> Path:
-    """Write the report to `<folder>/<device>.md`, whole or not at all, and return where it is."""
+    """Write the report, whole or not at all, and return where it is."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / (re.sub(r"[^a-z0-9]+", "-", device.lower()).strip("-") + ".md")
+    path = path_of(folder, device)
     write_atomically(path, text.encode())
     return path

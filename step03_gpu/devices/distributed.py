@@ -15,12 +15,10 @@ from step01_numpy.common.support import checks
 from step01_numpy.common.support.options import positions
 from step02_torch.arrays import Array, widen
 from step02_torch.attention import scale_or_default
-from step02_torch.flash_attention import flash_attention, flash_attention_backward
 from step02_torch.merge import merge_attention
 from step03_gpu.devices.ring import Ring, patience, rank_and_size
 from step03_gpu.devices.sequence import CONTIGUOUS, ORDERS, check_lengths, sequence_chunks
-
-BLOCKS = Attend(flash_attention, flash_attention_backward)
+from step03_gpu.tensors.attend import KERNELS
 
 
 def ring_attention(
@@ -37,7 +35,7 @@ def ring_attention(
     softcap: float | None = None,
     order: str = CONTIGUOUS,
     group=None,
-    attend: Attend = BLOCKS,
+    attend: Attend = KERNELS,
 ) -> tuple[Float[Array, "*heads L D_v"], Float[Array, "*heads L"]]:
     """
     Compute `flash_attention` over the sequence of all ranks; each calls this with its own part of it.
@@ -56,7 +54,8 @@ def ring_attention(
     group : ProcessGroup, optional
         The ranks; all when not given.
     attend : Attend
-        What computes a block, and its gradients from an out and lse over all keys, on tensors.
+        What computes a block, and its gradients from an out and lse over all keys, on tensors: the kernels
+        where they cover CUDA tensors, else step02's code.
 
     Returns
     -------
@@ -70,7 +69,8 @@ def ring_attention(
     TypeError, ValueError
         Naming the argument, what was expected and what came.
     RuntimeError
-        When another rank failed or stayed away; how long it is waited for is the group's `timeout`.
+        When another rank failed or stayed away; how long it is waited for is the group's `timeout`. Under
+        "nccl" only with TORCH_NCCL_BLOCKING_WAIT=1 in the environment; else PyTorch ends the process.
 
     Notes
     -----

@@ -16,7 +16,7 @@ from step02_torch.cache import KVCache
 from step02_torch.multi_head_attention import MultiHeadAttention
 from step02_torch.parameters import Linear, linear
 from step02_torch.rotary import Rotary
-from step03_gpu.devices.ring import patience, rank_and_size
+from step03_gpu.devices.ring import device_of_messages, patience, rank_and_size
 
 
 class HeadParallelAttention(MultiHeadAttention):
@@ -29,6 +29,9 @@ class HeadParallelAttention(MultiHeadAttention):
         As there, for all ranks together. n divides n_heads and n_kv_heads. Rank 0 draws the weights.
     group : ProcessGroup, optional
         The ranks; all when not given.
+    device : torch.device or str, optional
+        Where this rank's weights are. When not given, what the group's messages come from: the current GPU
+        under "nccl", which sends nothing else, and the CPU under others.
 
     Notes
     -----
@@ -54,11 +57,14 @@ class HeadParallelAttention(MultiHeadAttention):
         attend: Attend = STANDARD,
         rng=None,
         group=None,
+        device=None,
     ):
         super().__init__(d_model, n_heads, n_kv_heads, bias=bias, rotary=rotary, attend=attend, rng=rng)
         rank, size = rank_and_size(group)
         checks.divides("the number of ranks", size, "n_heads", self.n_heads)
         checks.divides("the number of ranks", size, "n_kv_heads", self.n_kv_heads)
+        device = device_of_messages(device, group)
+        self.to(device)
         with patience(group):
             for x in self.state_dict().values():
                 dist.broadcast(x, group=group, group_src=0)
@@ -69,7 +75,7 @@ class HeadParallelAttention(MultiHeadAttention):
         self.w_q = Linear(d_model, d_own, bias=bias)
         self.w_k, self.w_v = Linear(d_model, d_kv, bias=bias), Linear(d_model, d_kv, bias=bias)
         self.w_o = SummedLinear(d_own, d_model, bias=bias, group=group)
-        self.load_state_dict(own)
+        self.to(device).load_state_dict(own)
 
     def forward(
         self,

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import NamedTuple
 
+import torch
 import torch.distributed as dist
 
 from step03_gpu.devices.sequence import local_slices
@@ -98,9 +99,34 @@ def rank_and_size(group=None) -> tuple[int, int]:
     return rank, dist.get_world_size(group)
 
 
+def device_of_messages(device=None, group=None) -> torch.device:
+    """
+    Return where tensors lie that a group's ranks send each other.
+
+    Parameters
+    ----------
+    device : torch.device or str, optional
+        Where they are wanted. When not given: the current GPU under "nccl", the CPU under other backends.
+    group : ProcessGroup, optional
+    """
+    by_gpus = "nccl" in dist.get_backend(group)
+    if device is None:
+        device = f"cuda:{torch.cuda.current_device()}" if by_gpus else "cpu"
+    device = torch.device(device)
+    if by_gpus and device.type == "cpu":
+        raise ValueError("device is cpu; expected a GPU: the group's backend, nccl, sends from there alone")
+    return device
+
+
 @contextmanager
 def patience(group=None) -> Iterator[None]:
-    """Say who waited for the others where a message does not come within the group's timeout."""
+    """
+    Say who waited for the others where a message does not come within the group's timeout.
+
+    For NCCL's messages the GPU waits, not Python, and no error comes of them here: once the timeout is over
+    PyTorch ends the process, with a message of its own. With `TORCH_NCCL_BLOCKING_WAIT=1` in the environment
+    before `init_process_group`, Python waits, and the error is raised as under gloo.
+    """
     try:
         yield
     except RuntimeError as error:

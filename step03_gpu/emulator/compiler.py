@@ -22,6 +22,8 @@ HEADER_FOLDERS = ("CPATH", "CPLUS_INCLUDE_PATH")  # where a compiler looks for h
 INCLUDED = re.compile(r"^[ \t]*#[ \t]*include[ \t]*<([\w.]+)>", re.MULTILINE)
 
 DYNAMIC = re.compile(r"extern\s+__shared__\s+([^;\[]*?)\s*\b(\w+)\s*\[\s*\]\s*;")
+ALIGNMENT = re.compile(r"(?:alignas|__align__)\s*\(\s*(\d+)\s*\)")
+LEAST_ALIGNMENT = 16  # bytes, of dynamic shared memory that asks for no more
 STATIC = re.compile(r"__shared__\s+([^;]*);")
 COMMENT = re.compile(r'"(?:\\.|[^"\\])*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
 BRACKETS = re.compile(r"<[^<>]*>|\[[^\[\]]*\]|\([^()]*\)")
@@ -50,6 +52,14 @@ def _dynamic(match):
     element = re.sub(r"(alignas|__align__)\s*\([^()]*\)", "", match[1])
     lines = "\n" * (match[0].count("\n") - element.count("\n") * 2)
     return f"{element}* {match[2]} = reinterpret_cast<{element}*>(emulator::dynamic_shared);{lines}"
+
+
+def _alignment(code):
+    """Return what dynamic shared memory is aligned to: what a declaration asks for, and no further."""
+    asked = [
+        int(n) for match in DYNAMIC.finditer(COMMENT.sub(_comment, code)) for n in ALIGNMENT.findall(match[1])
+    ]
+    return max([LEAST_ALIGNMENT, *asked])
 
 
 def _static(match):
@@ -110,7 +120,8 @@ def compile_kernels(code: str, names: tuple, options: tuple = (), checked: bool 
     """
     path, version = compiler(os.environ.get("CXX"))
     kernels = " ".join(f"EMULATOR_KERNEL({name})" for name in names)
-    text = f'#include "cuda.cuh"\n#line 1 "kernel.cu"\n{translate(code)}\n'
+    text = f"#define EMULATOR_ALIGNMENT {_alignment(code)}\n"
+    text += f'#include "cuda.cuh"\n#line 1 "kernel.cu"\n{translate(code)}\n'
     text += f'#line 1 "name_expressions"\nEMULATOR_KERNELS({kernels})\n'
     command = [path, *FLAGS, *(PROGRAM if checked else LIBRARY), *(taken := _taken(options))]
     language = "c++"

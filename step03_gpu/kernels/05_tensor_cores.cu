@@ -35,8 +35,9 @@ __device__ __forceinline__ float sum_of_row(float x) {
     return x + __shfl_xor_sync(0xffffffffu, x, 2);
 }
 
-// Weights are 2^(score · unit - reference). The reference is a row's largest score, but an old one serves as long as no
-// weight exceeds 2^8: then nothing has to be rescaled, which after the first tiles is the rule.
+// Weights are 2^((score - reference) · unit). The difference comes first, and is exact near the largest score: score · unit
+// alone, where it is large, loses more digits than 2^x can bear. The reference is a row's largest score, but an old one
+// serves as long as no weight exceeds 2^8: then nothing has to be rescaled, which after the first tiles is the rule.
 template <int D>
 __device__ __forceinline__ void raise_reference(RowNumbers& reference, RowNumbers& total, float (&sum)[ROWS][D / 8][4],
                                                 const Scores& scores, float unit) {
@@ -50,10 +51,10 @@ __device__ __forceinline__ void raise_reference(RowNumbers& reference, RowNumber
 #pragma unroll
             for (int n = 0; n < KEYS / 8; ++n)
                 largest = fmaxf(largest, fmaxf(scores[m][n][2 * half], scores[m][n][2 * half + 1]));
-            largest = largest_of_row(largest) * unit;
-            bool too_large = largest > before + 8;
+            largest = largest_of_row(largest);
+            bool too_large = (largest - before) * unit > 8;
             if (too_large) reference[m][half] = largest;
-            rescale[m][half] = exp2_approximate(before - zero_if_hidden(reference[m][half]));
+            rescale[m][half] = exp2_approximate((before - zero_if_hidden(reference[m][half])) * unit);
             raised |= too_large;
         }
     if (!__any_sync(0xffffffffu, raised)) return;
@@ -78,14 +79,14 @@ __device__ __forceinline__ void weigh(Scores& scores, const RowNumbers& referenc
             for (int n = 0; n < KEYS / 8; ++n)
 #pragma unroll
                 for (int i = 2 * half; i < 2 * half + 2; ++i)
-                    total[m][half] += scores[m][n][i] = exp2_approximate(fmaf(scores[m][n][i], unit, -zero));
+                    total[m][half] += scores[m][n][i] = exp2_approximate((scores[m][n][i] - zero) * unit);
         }
 }
 
 template <typename T, int D>
 __global__ void __launch_bounds__(THREADS, 2)
 attend(const T* q, const T* k, const T* v, const unsigned char* mask, T* out, float* lse, Problem p) {
-    extern __shared__ float4 memory[];
+    extern __shared__ __align__(128) float4 memory[];  // as Tile wants it
     const Tile<D> queries{shared_address(memory)}, keys = queries.below(QUERIES), values = keys.below(KEYS);
     const int head = blockIdx.y, batch = blockIdx.z;
     const int first = (gridDim.x - 1 - blockIdx.x) * QUERIES, last = min(first + QUERIES, p.n_queries) - 1;
@@ -130,7 +131,8 @@ attend(const T* q, const T* k, const T* v, const unsigned char* mask, T* out, fl
             float row_total = sum_of_row(total[m][half]);
             int row = own + row_of(m, half);
             inverse[half] = 1 / (row_total == 0 ? 1 : row_total);
-            if (lane() % 4 == 0 && row < p.n_queries) lse[top + row] = (reference[m][half] + log2f(row_total)) * LN_2;
+            if (lane() % 4 == 0 && row < p.n_queries)
+                lse[top + row] = reference[m][half] * float(p.scale) + log2f(row_total) * LN_2;
         }
         store_rows<T, D>(out + top * D, sum[m], inverse[0], inverse[1], own + 16 * m, p.n_queries);
     }

@@ -39,7 +39,7 @@ __global__ void __launch_bounds__(128, 2)
 query_gradients(const T* d_out, const T* q, const T* k, const T* v, const unsigned char* mask, const float2* terms, T* d_q,
                 Problem p) {
     constexpr int ROWS = 2, N = KEYS, THREADS = 128;  // a warp keeps 32 queries
-    extern __shared__ float4 memory[];
+    extern __shared__ __align__(128) float4 memory[];  // as Tile wants it
     const Tile<D> queries{shared_address(memory)}, d_outs = queries.below(KEPT), taken = d_outs.below(KEPT);
     const int head = blockIdx.y, batch = blockIdx.z;
     const int first = (gridDim.x - 1 - blockIdx.x) * KEPT, last = min(first + KEPT, p.n_queries) - 1;
@@ -96,7 +96,7 @@ __global__ void __launch_bounds__(256, 1)
 key_gradients(const T* d_out, const T* q, const T* k, const T* v, const unsigned char* mask, const float2* terms, T* d_k,
               T* d_v, Problem p) {
     constexpr int N = QUERIES<D>, THREADS = 256;  // a warp keeps 16 keys
-    extern __shared__ float4 memory[];
+    extern __shared__ __align__(128) float4 memory[];  // as Tile wants it
     const Tile<D> keys{shared_address(memory)}, values = keys.below(KEPT), taken = values.below(KEPT);
     const Shared shared_terms = taken.below(4 * N).start;
     const float2* taken_terms = (const float2*)((const char*)memory + (2 * KEPT + 4 * N) * taken.ROW);

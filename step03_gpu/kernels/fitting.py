@@ -11,6 +11,7 @@ import numpy as np
 
 from step03_gpu.arrays import array_module
 from step03_gpu.attention import scale_or_default
+from step03_gpu.kernels.launch import on_device
 from step03_gpu.kernels.rungs import ALIGNMENT, HEAD_SIZES, LARGEST_GRID, RUNGS, state_problem, wide
 
 
@@ -25,10 +26,11 @@ def forward(rung: int, q, k, v, mask, *, scale=None, **visible):
     q, k, v, mask, scale
         As in `flash_attention`, and so are `causal`, `window` and `offset`.
     """
-    fitted, mask = [_fit(x, _size(q, v)) for x in (q, k, v)], fit_mask(mask, q)
-    problem = state_problem(*fitted[:2], mask, scale=scale_or_default(scale, q), **visible)
-    out, lse = attend(rung, *fitted, mask, problem)
-    return _cut(out, (*q.shape[:-1], v.shape[-1])), lse.reshape(q.shape[:-1])
+    with on_device(q):
+        fitted, mask = [_fit(x, _size(q, v)) for x in (q, k, v)], fit_mask(mask, q)
+        problem = state_problem(*fitted[:2], mask, scale=scale_or_default(scale, q), **visible)
+        out, lse = attend(rung, *fitted, mask, problem)
+        return _cut(out, (*q.shape[:-1], v.shape[-1])), lse.reshape(q.shape[:-1])
 
 
 def backward(rung: int, d_out, q, k, v, out, lse, mask, *, scale=None, **visible):
@@ -44,12 +46,13 @@ def backward(rung: int, d_out, q, k, v, out, lse, mask, *, scale=None, **visible
     out, lse
         What the forward returned.
     """
-    d_out, out = (x.astype(q.dtype, copy=False) for x in (d_out, out))
-    fitted, mask = [_fit(x, _size(q, v)) for x in (d_out, q, k, v, out)], fit_mask(mask, q)
-    lse = _fit(lse.astype(wide(q.dtype), copy=False)[..., None], 1)[..., 0]
-    problem = state_problem(*fitted[1:3], mask, scale=scale_or_default(scale, q), **visible)
-    gradients = attend_backward(rung, *fitted, lse, mask, problem)
-    return tuple(_cut(d, x.shape) for d, x in zip(gradients, (q, k, v), strict=True))
+    with on_device(q):
+        d_out, out = (x.astype(q.dtype, copy=False) for x in (d_out, out))
+        fitted, mask = [_fit(x, _size(q, v)) for x in (d_out, q, k, v, out)], fit_mask(mask, q)
+        lse = _fit(lse.astype(wide(q.dtype), copy=False)[..., None], 1)[..., 0]
+        problem = state_problem(*fitted[1:3], mask, scale=scale_or_default(scale, q), **visible)
+        gradients = attend_backward(rung, *fitted, lse, mask, problem)
+        return tuple(_cut(d, x.shape) for d, x in zip(gradients, (q, k, v), strict=True))
 
 
 def attend(rung: int, q, k, v, mask, problem):
@@ -71,13 +74,15 @@ def attend(rung: int, q, k, v, mask, problem):
         Naming the array and what it should be: a kernel itself checks nothing.
     """
     check(rung, q, {"k": k, "v": v}, mask)
-    return RUNGS[rung].forward(q, k, v, mask, problem)
+    with on_device(q):
+        return RUNGS[rung].forward(q, k, v, mask, problem)
 
 
 def attend_backward(rung: int, d_out, q, k, v, out, lse, mask, problem):
     """Check arrays as kernels need them, and run a rung's backward on them; see `attend`."""
     check(rung, q, {"k": k, "v": v, "d_out": d_out, "out": out}, mask, lse)
-    return RUNGS[rung].backward(d_out, q, k, v, out, lse, mask, problem)
+    with on_device(q):
+        return RUNGS[rung].backward(d_out, q, k, v, out, lse, mask, problem)
 
 
 def check(rung: int, q, others: dict, mask=None, lse=None) -> None:

@@ -1,6 +1,6 @@
 """One way to a kernel on either device: `cupy.RawModule` for CuPy's arrays, the emulator's for NumPy's."""
 
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from pathlib import Path
 
@@ -43,6 +43,11 @@ def kernels(file: str, names: tuple, on_gpu: bool) -> dict:
     return {name: module.get_function(name) for name in names}
 
 
+def on_device(x) -> AbstractContextManager:
+    """Make the GPU of x the current one, where CuPy then allocates and launches; for the host's nothing."""
+    return nullcontext() if array_module(x) is np else x.device
+
+
 def launch(kernel, grid: tuple, n_threads: int, args: tuple, shared: int = 0) -> None:
     """
     Run a kernel on CuPy's current stream, or on the host.
@@ -62,7 +67,7 @@ def launch(kernel, grid: tuple, n_threads: int, args: tuple, shared: int = 0) ->
         Dynamic shared memory of a block, in bytes.
     """
     on_gpu = array_module(args[0]) is not np
-    with args[0].device if on_gpu else nullcontext():
+    with on_device(args[0]):
         if shared > FREE_SHARED:
             kernel.max_dynamic_shared_size_bytes = shared
         if on_gpu:

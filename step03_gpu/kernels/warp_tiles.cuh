@@ -22,7 +22,8 @@ __device__ __forceinline__ int column_of(int n, int e) { return 8 * n + lane() %
 
 // Rows of D numbers, one after another, but with the 16-byte chunks of each row permuted. Eight lanes read the same
 // chunk of eight rows at a time; side by side in memory these lie a row apart, in the same 4 of 32 banks where D is a
-// multiple of 64, and would come one after another. Chunk c of row r therefore lies where chunk c ^ turn(r) would.
+// multiple of 64, and would come one after another. Chunk c of row r therefore lies where chunk c ^ turn(r) would. Bits of
+// addresses are flipped, so a tile starts at a multiple of PERIOD bytes.
 template <int D>
 struct Tile {
     static constexpr int ROW = 2 * D;                       // bytes

@@ -25,9 +25,12 @@ from step03_gpu import flash_attention as attend_by_arrays
 from step03_gpu import flash_attention_backward as differentiate_by_arrays
 from step03_gpu.kernels.rungs import HEAD_SIZES, TYPES
 
-__all__ = ["BACKENDS", "as_array", "as_tensor", "covered", "flash_attention", "sdpa"]
+__all__ = ["BACKENDS", "as_array", "as_tensor", "covered", "flash_attention", "pytorchs_stream", "sdpa"]
 
 BACKENDS = ("flash", "cudnn", "efficient", "math")
+UNRECORDED = (
+    torch.Tag.cudagraph_unsafe,
+)  # CuPy allocates, where a CUDA graph would find other memory next time
 
 
 def flash_attention(
@@ -83,7 +86,7 @@ def flash_attention(
     return out, lse.detach()
 
 
-@torch.library.custom_op("attention_step_by_step::flash_attention", mutates_args=())
+@torch.library.custom_op("attention_step_by_step::flash_attention", mutates_args=(), tags=UNRECORDED)
 def _forward(
     q: Tensor,
     k: Tensor,
@@ -98,13 +101,13 @@ def _forward(
     rung: int | None,
 ) -> tuple[Tensor, Tensor]:
     options = _options(causal, windowed, left, right, offset, scale, rung)
-    with _stream(q):
+    with pytorchs_stream(q):
         found = attend_by_arrays(*(as_array(x) for x in (q, k, v, mask)), **options)
         out, lse = (as_tensor(x).contiguous() for x in found)
     return out, lse
 
 
-@torch.library.custom_op("attention_step_by_step::flash_attention_backward", mutates_args=())
+@torch.library.custom_op("attention_step_by_step::flash_attention_backward", mutates_args=(), tags=UNRECORDED)
 def _backward(
     d_out: Tensor,
     q: Tensor,
@@ -122,7 +125,7 @@ def _backward(
     rung: int | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     options = _options(causal, windowed, left, right, offset, scale, rung)
-    with _stream(q):
+    with pytorchs_stream(q):
         arrays = (as_array(x) for x in (d_out, q, k, v, out, lse, mask))
         found = differentiate_by_arrays(*arrays, **options)
         d_q, d_k, d_v = (as_tensor(x).contiguous() for x in found)
@@ -214,15 +217,15 @@ def as_tensor(array) -> Tensor:
 
 
 @contextmanager
-def _stream(tensor):
+def pytorchs_stream(tensor: Tensor):
     """Let CuPy work on PyTorch's current stream: left alone it takes the default one and would not wait."""
     if not tensor.is_cuda:
         yield
         return
     import cupy
 
-    index, stream = tensor.device.index, torch.cuda.current_stream(tensor.device).cuda_stream
-    with cupy.cuda.Device(index), cupy.cuda.ExternalStream(stream, index):
+    stream = torch.cuda.current_stream(tensor.device)
+    with cupy.cuda.Device(tensor.device.index), cupy.cuda.Stream.from_external(stream):
         yield
 
 

@@ -27,7 +27,10 @@ __all__ = ["triton_attention"]
 
 INTERPRETED = not isinstance(kernels.forward, triton.JITFunction)  # TRITON_INTERPRET=1: on the CPU, slowly
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
-SMALL = {torch.float32: (32, 32, 4, 2)}  # block of queries, block of keys, warps, stages
+SMALL = {  # by dtype and D: block of queries, block of keys, warps, stages
+    **{(torch.float32, size): (32, 32, 4, 2) for size in (32, 64)},
+    (torch.float32, 128): (16, 16, 4, 2),  # larger ones do not fit the registers
+}
 LONG = 1024  # queries and keys from which on the block sizes are tried out, once per head size and dtype
 
 
@@ -125,7 +128,7 @@ def _launcher(q, k, blocks):
     long = min(n.values()) >= LONG and q.dtype.itemsize == 2 and not INTERPRETED
     options = {"D": q.shape[-1]}
     if blocks is not None or not long:
-        block_q, block_k, warps, stages = SMALL.get(q.dtype, (64, 64, 4, 2))
+        block_q, block_k, warps, stages = SMALL.get((q.dtype, q.shape[-1]), (64, 64, 4, 2))
         block_q, block_k = (block_q, block_k) if blocks is None else blocks
         options |= {"BLOCK_Q": block_q, "BLOCK_K": block_k, "num_warps": warps, "num_stages": stages}
 

@@ -67,7 +67,7 @@ def _add_keys(sums, tiles, problem, scale, start, end,
     return out, total, largest
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["n_rows"])
 @no_type_check
 def row_sum(d_out, out, sums, n_rows, D: tl.constexpr, BLOCK: tl.constexpr):
     """Sum d_out · out along each row: Σ_j d_weights_j weights_j, without the weights."""

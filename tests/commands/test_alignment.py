@@ -17,6 +17,7 @@ from step01_numpy.common.display.page import page
 from step01_numpy.common.display.tour import CROSS, tour
 from step01_numpy.common.text.tokenizer import BOS
 from step01_numpy.common.training.checkpoints import load, save
+from step03_gpu import arrays
 from tests.commands.test_tour import BACKENDS, TEXT, Reader, few_cases  # noqa: F401
 from tests.tiny import tiny_checkpoint, tiny_recurrent
 
@@ -77,6 +78,16 @@ def test_it_is_what_the_models_decoder_saw_step_by_step(aligned, package):
     np.testing.assert_allclose(operation.weights, weights, rtol=0, atol=1e-12)
     contexts = weights @ backend.numpy(decoding.cache.memory.annotations)
     np.testing.assert_allclose(operation.out, contexts, rtol=0, atol=1e-12)
+
+
+@pytest.mark.usefixtures("cupy_double")
+def test_a_gpus_arrays_reach_the_tour(aligned, monkeypatch):
+    """On arrays that NumPy may not read: what is shown of them has been copied to the host."""
+    monkeypatch.setattr(arrays, "default_device", lambda: "gpu")
+    found = alignment(BACKENDS["step03_gpu"], tiny_recurrent(), TEXT)
+    np.testing.assert_allclose(
+        found.operations[0].weights, aligned["step01_numpy"].operations[0].weights, rtol=0, atol=1e-12
+    )
 
 
 def test_labels_and_weights(aligned):

@@ -11,10 +11,11 @@ from step01_numpy.attention import Attend
 from step01_numpy.common.training.configuration import RunConfig
 from step02_torch import MultiHeadAttention
 from step03_gpu.devices.data_parallel import DataParallel, ParallelTrainer
-from step03_gpu.devices.distributed import BLOCKS, ring_attention
+from step03_gpu.devices.distributed import ring_attention
 from step03_gpu.devices.head_parallel import HeadParallelAttention, join_heads_of_state, split_heads_of_state
 from step03_gpu.devices.ring import Ring
 from step03_gpu.devices.sequence import split_sequence
+from step03_gpu.tensors.attend import KERNELS, on_rung
 
 GROUPS = {}  # by size, the group of the first ranks
 
@@ -48,7 +49,7 @@ def whole(n_queries, n_keys, dtype, **options):
     return [x.detach() for x in (out, lse[..., None], q.grad, k.grad, v.grad)]
 
 
-def ring(size, n_queries, n_keys, dtype, order, attend=BLOCKS, **options):
+def ring(size, n_queries, n_keys, dtype, order, attend=KERNELS, **options):
     """Return this rank's out, lse, d_q, d_k, d_v; None on ranks outside the group."""
     group, rank = group_of(size), dist.get_rank()
     if rank >= size:
@@ -61,15 +62,15 @@ def ring(size, n_queries, n_keys, dtype, order, attend=BLOCKS, **options):
     return [x.detach() for x in (out, lse[..., None], q.grad, k.grad, v.grad)]
 
 
-def differences(size, cases):
+def differences(size, cases, rung=None):
     """
-    Compare the ring with one process, case by case.
+    Compare the ring with one process, case by case; the ring's blocks by a rung, if one is given.
 
     Returns the largest difference of each of out, lse, d_q, d_k, d_v, over max(1, max |expected|).
     """
     found = []
     for n_queries, n_keys, dtype, order, options in cases:
-        mine = ring(size, n_queries, n_keys, dtype, order, **options)
+        mine = ring(size, n_queries, n_keys, dtype, order, on_rung(rung), **options)
         if mine is None:
             return None
         expected = whole(n_queries, n_keys, dtype, **options)
@@ -94,7 +95,7 @@ def visible_pairs(size, length, order):
     def counting(q, k, v, *, offset, **options):
         keys = torch.arange(q.shape[-2]) + offset + 1  # that each query sees
         steps[-1] += keys.clamp(0, k.shape[-2]).sum().item()
-        return BLOCKS.forward(q, k, v, offset=offset, **options)
+        return KERNELS.forward(q, k, v, offset=offset, **options)
 
     blocks = Ring.blocks
 
@@ -105,7 +106,7 @@ def visible_pairs(size, length, order):
 
     Ring.blocks = marking
     try:
-        ring(size, length, length, torch.float32, order, Attend(counting, BLOCKS.backward), causal=True)
+        ring(size, length, length, torch.float32, order, Attend(counting, KERNELS.backward), causal=True)
     finally:
         Ring.blocks = blocks
     return steps[:size]

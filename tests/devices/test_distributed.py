@@ -1,6 +1,8 @@
 """Attention over ranks equals attention in one process: real processes, gloo, forward and backward."""
 
 import re
+import tempfile
+from inspect import signature
 
 import numpy as np
 import pytest
@@ -9,7 +11,10 @@ import torch
 from step02_torch import Rotary
 from step03_gpu.devices.distributed import ring_attention
 from step03_gpu.devices.head_parallel import HeadParallelAttention
+from step03_gpu.devices.ring import device_of_messages, patience
 from step03_gpu.devices.sequence import join_sequence, sequence_chunks, split_sequence
+from step03_gpu.tensors import attend
+from step03_gpu.tensors.attend import KERNELS
 from tests.devices import cases as cases
 
 ORDERS = ["contiguous", "zigzag"]
@@ -32,6 +37,24 @@ def test_ring_equals_one_process(ranks, size, order, dtype, tolerance):
     for rank, found in enumerate(ranks.run(cases.differences, size, each)[:size]):
         for case, difference in zip(each, found, strict=True):
             assert all(x <= tolerance for x in difference), f"rank {rank}, {case}: {difference}"
+
+
+def test_a_ring_attends_by_the_kernels(ranks, rng):
+    """Its blocks are offered to them unless told otherwise; a rung, on the emulator, serves them as well."""
+    assert signature(ring_attention).parameters["attend"].default is KERNELS
+    each = [(9, 13, torch.float64, "zigzag", options) for options in ({"causal": True}, {"window": (4, 2)})]
+    for found in ranks.run(cases.differences, 2, each, 4)[:2]:
+        assert all(x <= 1e-10 for difference in found for x in difference)
+
+
+def test_what_the_kernels_are_offered(monkeypatch):
+    """CUDA tensors, in the backward as in the forward: by what is known of a tensor on a GPU."""
+    asked = []
+    monkeypatch.setattr(attend, "covered", lambda *call: asked.append(call) or False)
+    q, lse = torch.zeros(1, 3, 4), torch.zeros(1, 3)
+    KERNELS.backward(q, q, q, q, q, lse)
+    assert len(asked) == 1
+    assert asked[0][0] is q
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -165,3 +188,38 @@ def test_heads_that_ranks_cannot_share(ranks, arguments, message):
 def test_head_parallel_without_a_process_group():
     with pytest.raises(ValueError, match=r"group is not there"):
         HeadParallelAttention(24, 12)
+
+
+@pytest.fixture
+def alone():
+    """This process is a group of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        torch.distributed.init_process_group(
+            "gloo", init_method=f"file://{folder}/store", rank=0, world_size=1
+        )
+        yield
+        torch.distributed.destroy_process_group()
+
+
+@pytest.mark.usefixtures("alone", "unchecked")
+def test_weights_are_sent_from_where_messages_come(monkeypatch):
+    """NCCL sends nothing that lies on a CPU; "meta" stands in for its GPU."""
+    sent = []
+    monkeypatch.setattr(torch.distributed, "broadcast", lambda x, **_: sent.append(x.device.type))
+    layer = HeadParallelAttention(8, 2, device="meta")
+    assert set(sent) == {x.device.type for x in layer.state_dict().values()} == {"meta"}
+    assert {x.device.type for x in HeadParallelAttention(8, 2).state_dict().values()} == {"cpu"}
+
+
+@pytest.mark.usefixtures("alone", "unchecked")
+def test_nccls_ranks_have_their_weights_on_a_gpu(monkeypatch):
+    monkeypatch.setattr(torch.distributed, "get_backend", lambda group: "nccl")
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 3)
+    assert device_of_messages() == torch.device("cuda", 3)
+    with pytest.raises(ValueError, match="device is cpu; expected a GPU: the group's backend, nccl"):
+        HeadParallelAttention(8, 2, device="cpu")
+
+
+@pytest.mark.parametrize("told", [ring_attention, patience])
+def test_what_nccl_does_when_a_rank_stays_away_is_told(told):
+    assert "TORCH_NCCL_BLOCKING_WAIT=1" in told.__doc__

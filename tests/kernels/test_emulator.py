@@ -213,6 +213,16 @@ def test_translation_keeps_lines_and_text():
     assert "z" not in found
 
 
+@pytest.mark.parametrize(("asked", "found"), [("", 16), ("__align__(8)", 16), ("alignas(128)", 128)])
+def test_shared_memory_is_aligned_no_further_than_it_asks(asked, found):
+    """A kernel that relies on more works by chance, on one GPU and not on the next."""
+    code = f"""extern "C" __global__ void f(unsigned long long* x) {{
+    extern __shared__ {asked} float4 memory[]; x[0] = (unsigned long long)memory; }}"""
+    x = np.zeros(1, np.uint64)
+    RawModule(code=code).get_function("f")((1,), (1,), (x,), shared_mem=64)
+    assert int(x[0]) % (2 * found) == found
+
+
 def test_compiled_once(monkeypatch, tmp_path):
     monkeypatch.setenv("ATTENTION_STEP_BY_STEP_CACHE", str(tmp_path / "cache"))
     for _ in range(2):

@@ -11,6 +11,7 @@ from step01_numpy.common.configuration.model import ModelConfig
 from step03_gpu.tensors import operators
 from step03_gpu.tensors.operators import BACKENDS, as_array, as_tensor, flash_attention, sdpa
 from tests.attention.test_attention import allowed, torch_attention
+from tests.device_array import Device, Stream
 from tests.tolerances import assert_all_equal64, assert_earned, assert_equal64
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -121,6 +122,13 @@ def test_operators_keep_pytorchs_rules(rng, mask):
         inputs,
         test_utils=("test_schema", "test_faketensor"),
     )
+
+
+@pytest.mark.parametrize("name", ["flash_attention", "flash_attention_backward"])
+def test_no_cuda_graph_records_an_operator(name):
+    """`mode="reduce-overhead"` leaves out what is tagged: replayed, CuPy's memory would be another's."""
+    operator = getattr(torch.ops.attention_step_by_step, name).default
+    assert torch.Tag.cudagraph_unsafe in operator.tags
 
 
 def on_rung_3(*args, **options):
@@ -248,6 +256,17 @@ def test_no_such_backend():
         ValueError, match="backend is 'fastest'; expected one of flash, cudnn, efficient, math"
     ):
         sdpa("fastest", q, q, q)
+
+
+@pytest.mark.usefixtures("cupy_double", "unchecked")
+def test_cupy_works_on_pytorchs_stream_and_device(monkeypatch):
+    """By doubles of both: CuPy's older way to a stream warns, which would fail every test on a GPU."""
+    tensor = SimpleNamespace(is_cuda=True, device=torch.device("cuda", 1))
+    streams = {tensor.device: SimpleNamespace(__cuda_stream__=lambda: (0, 77), cuda_stream=77)}
+    monkeypatch.setattr(torch.cuda, "current_stream", streams.get)
+    with operators.pytorchs_stream(tensor):
+        assert (Device.entered[-1], Stream.entered) == (1, [77])
+    assert (Device.entered, Stream.entered) == ([0], [])
 
 
 @pytest.mark.skipif(DEVICE == "cpu", reason="streams are a GPU's")

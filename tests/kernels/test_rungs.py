@@ -38,6 +38,12 @@ def run(rung, d_out, arrays, mask=None, **options):
     return tuple(to_numpy(x) for x in (out, lse, *gradients))
 
 
+def forward(rung, *arrays, **options):
+    """Return out and lse, computed on the GPU if there is one."""
+    found = flash_attention(*(from_numpy(x) for x in arrays), **options, rung=rung)
+    return tuple(to_numpy(x) for x in found)
+
+
 def check(rng, rung, arrays, mask=None, **options):
     """Compare everything with step01's attention, for a random upstream gradient."""
     q, _, v = arrays
@@ -167,9 +173,9 @@ def test_scores_of_any_size(rng, rung):
 @every_rung
 def test_nan_reaches_the_queries_that_see_it_and_no_other(rng, rung):
     q, k, v = qkv(rng)
-    expected, _ = flash_attention(q, k, v, causal=True, rung=rung)
+    expected, _ = forward(rung, q, k, v, causal=True)
     k[0, 1, 50, 3] = np.nan  # heads 2 and 3; seen from query 50 - (S - L) = 18 on
-    out, lse = flash_attention(q, k, v, causal=True, rung=rung)
+    out, lse = forward(rung, q, k, v, causal=True)
     reached = np.zeros((2, 4, L), bool)
     reached[0, 2:, 18:] = True
     assert np.isnan(out[reached]).all()
@@ -215,8 +221,8 @@ def test_lower_precision(rng, rung, dtype, causal):
 def test_results_of_16_bits_are_those_of_float32_rounded_once(rng, rung, dtype):
     """To nearest, ties to even, as NumPy and ml_dtypes round: everything before is the same arithmetic."""
     arrays = [x.astype(DTYPES[dtype]) for x in qkv(rng, 70, 130, (1, 4), (1, 2), size=64)]
-    out, lse = flash_attention(*arrays, rung=rung)
-    wide_out, wide_lse = flash_attention(*(x.astype(np.float32) for x in arrays), rung=rung)
+    out, lse = forward(rung, *arrays)
+    wide_out, wide_lse = forward(rung, *(x.astype(np.float32) for x in arrays))
     assert (out == wide_out.astype(DTYPES[dtype])).all()
     assert (lse == wide_lse).all()
 
@@ -236,9 +242,16 @@ def test_the_order_of_warps_changes_no_bit(rng, rung, dtype):
 def test_a_backward_may_follow_another_rung(rng):
     arrays = qkv(rng)
     d_out = rng.normal(size=arrays[0].shape)
-    out, lse = flash_attention(*arrays, causal=True)
-    expected = flash_attention_backward(d_out, *arrays, out, lse, causal=True)
-    assert_all_equal64(flash_attention_backward(d_out, *arrays, out, lse, causal=True, rung=4), expected)
+    placed = [from_numpy(x) for x in arrays]
+    saved = flash_attention(*placed, causal=True, rung=0)
+    first, other = (
+        [
+            to_numpy(x)
+            for x in flash_attention_backward(from_numpy(d_out), *placed, *saved, causal=True, rung=rung)
+        ]
+        for rung in (0, 4)
+    )
+    assert_all_equal64(other, first)
 
 
 @every_rung

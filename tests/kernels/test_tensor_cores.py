@@ -163,11 +163,11 @@ def arrays(rng, dtype, size, n_queries, n_keys, heads=(1, 1), batch=1, spread=1.
     return [x.astype(DTYPES[dtype]) for x in (q * spread, k, v, d_out)]
 
 
-def check(inputs, dtype, mask=None, scale=None, device="host", **options):
-    """Compare out, lse and gradients with float64, as close as PyTorch's own in the same dtype."""
+def check(inputs, dtype, mask=None, scale=None, **options):
+    """Compare out, lse and gradients with float64, as close as PyTorch's in the same dtype."""
     q, k, v, d_out = inputs
-    placed = [from_numpy(x, device) for x in inputs]
-    options |= {"mask": None if mask is None else from_numpy(mask, device), "scale": scale, "rung": 5}
+    placed = [from_numpy(x) for x in inputs]
+    options |= {"mask": None if mask is None else from_numpy(mask), "scale": scale, "rung": 5}
     out, lse = flash_attention(*placed[:3], **options)
     found = [out, *flash_attention_backward(placed[3], *placed[:3], out, lse, **options)]
     known = {name: options[name] for name in ("causal", "window", "offset") if name in options}
@@ -181,7 +181,7 @@ def check(inputs, dtype, mask=None, scale=None, device="host", **options):
     hidden = ~np.broadcast_to(see, (*q.shape[:2], *see.shape[-2:])).any(axis=-1)
     assert not to_numpy(out)[hidden].any()
     assert not to_numpy(found[1])[hidden].any()
-    return out, lse, *found[1:]
+    return tuple(to_numpy(x) for x in (out, lse, *found[1:]))
 
 
 def check_lse(lse, q, k, see, scale):
@@ -249,6 +249,30 @@ def test_scores_that_outgrow_the_reference(rng, scale):
     check([q, k, v, d_out], "float16", scale=scale)
 
 
+@pytest.mark.parametrize(("dtype", "size"), [("bfloat16", 133120), ("bfloat16", 3e4), ("float16", 1e4)])
+def test_scores_beyond_what_2_to_their_power_can_hold(rng, dtype, size):
+    """q = k = v, all alike (pytorch/pytorch#121558): every weight is 1/n, however large the scores are."""
+    x = np.full((1, 2, 40, 64), size, DTYPES[dtype])
+    placed = [from_numpy(x)] * 3
+    for options in ({}, {"causal": True}):
+        out, lse = (to_numpy(y) for y in flash_attention(*placed, rung=5, **options))
+        np.testing.assert_array_equal(out, x)
+        expected = float(x[0, 0, 0, 0]) ** 2 * 8
+        np.testing.assert_allclose(lse, expected, rtol=64 * 2.0**-24)  # of the sum over D = 64
+
+
+@pytest.mark.parametrize("spread", [30, 3000])
+def test_large_scores_that_differ(rng, spread):
+    """One key or a few win: as close to float64 as PyTorch's own attention in this dtype."""
+    q, k, v, d_out = arrays(rng, "float16", 64, 70, 130, spread=spread)
+    found = to_numpy(flash_attention(*(from_numpy(x) for x in (q, k, v)), rung=5)[0])
+    see = allowed(n_queries=70, n_keys=130)
+    reference, peer = (
+        torch_attention(q, k, v, d_out, see, None, None, t)[0] for t in (torch.float64, torch.float16)
+    )
+    assert_earned(found, peer, reference, "float16", 2, "out")
+
+
 @pytest.mark.parametrize("order", [("reverse", 0), ("random", 1), ("random", 2)])
 def test_no_barrier_is_missing(rng, order):
     """Whichever warp goes first, the bits are the same."""
@@ -264,7 +288,8 @@ def test_no_barrier_is_missing(rng, order):
 def test_nan_goes_its_way(rng):
     q, k, v, _ = arrays(rng, "bfloat16", 64, 70, 130)
     k[..., 100, 0] = np.nan
-    out, lse = flash_attention(q, k, v, window=(None, 0), offset=40, rung=5)
+    placed = [from_numpy(x) for x in (q, k, v)]
+    out, lse = (to_numpy(x) for x in flash_attention(*placed, window=(None, 0), offset=40, rung=5))
     assert np.isnan(lse[..., 60:]).all()
     assert np.isnan(out[..., 60:, :].astype(np.float32)).all()
     assert not np.isnan(lse[..., :60]).any()

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from step01_numpy import lookup_backward
 from step03_gpu.arrays import array_module, from_numpy, to_numpy
 from tests.device_array import DeviceArray
 
@@ -21,6 +22,7 @@ X = np.arange(6.0).reshape(2, 3)
         lambda x: np.exp(x, where=x > 0),
         lambda x: x.__setitem__(0, X[0]),
         lambda x: x[np.array([0, 1])],
+        lambda x: np.add.at(x, np.array([0, 1]), x),
     ],
 )
 def test_host_and_device_do_not_meet(mixed):
@@ -39,6 +41,23 @@ def test_numbers_and_its_own_kind_are_met():
     ):
         assert isinstance(found, DeviceArray)
         assert (found.get() == expected).all()
+
+
+def test_rows_that_were_looked_up_twice_add_up_in_place(monkeypatch):
+    """By no product with one-hot rows: of a large vocabulary these take more memory than its weights."""
+    calls, original = [], DeviceArray.__array_ufunc__
+
+    def seen(self, ufunc, method, *inputs, **options):
+        calls.append((ufunc.__name__, method))
+        return original(self, ufunc, method, *inputs, **options)
+
+    monkeypatch.setattr(DeviceArray, "__array_ufunc__", seen)
+    found = lookup_backward(
+        DeviceArray(X), DeviceArray(np.array([4, 4])), DeviceArray(np.zeros((9, 3)))
+    ).get()
+    assert calls == [("add", "at")]
+    assert (found[4] == X.sum(axis=0)).all()
+    assert not np.delete(found, 4, axis=0).any()
 
 
 @pytest.mark.usefixtures("cupy_double")

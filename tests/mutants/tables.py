@@ -10,6 +10,7 @@ from tests.mutants.hostile_files import HOSTILE_FILES
 from tests.mutants.kernels import KERNELS
 from tests.mutants.lessons import LESSONS
 from tests.mutants.loading import LOADING
+from tests.mutants.on_gpu import ON_GPU
 from tests.mutants.operators import OPERATORS
 from tests.mutants.options import OPTIONS
 from tests.mutants.oracle import ORACLE
@@ -46,6 +47,7 @@ TABLES = {
     "options": OPTIONS,
     "explorer": EXPLORER_TABLE,
     "hostile files": HOSTILE_FILES,
+    "on a GPU": ON_GPU,
     "lessons": LESSONS,
 }
 MUTANTS = [mutant for table in TABLES.values() for mutant in table]

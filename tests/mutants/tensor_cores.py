@@ -77,5 +77,13 @@ TENSOR_CORES = [
         "key <= query + p.offset + p.right",
         "test_lengths_around_tile_edges",
     ),
+    rung5(
+        "large scores scaled before their difference",
+        FORWARD,
+        "(scores[m][n][i] - zero) * unit",
+        "fmaf(scores[m][n][i], unit, -(zero * unit))",
+        "test_scores_beyond_what_2_to_their_power_can_hold",
+    ),
+    rung5("tiles aligned as numbers are", FORWARD, "__align__(128) float4", "float4", SIZES),
     rung5("row sum forgotten on tensor cores", BACKWARD, "(d_weight - terms.y)", "d_weight", SIZES),
 ]

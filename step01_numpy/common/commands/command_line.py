@@ -3,7 +3,8 @@
 import argparse
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from importlib import import_module
 from types import ModuleType
 
@@ -24,6 +25,7 @@ COMMANDS = (
     "parity",
     "describe",
 )
+ATTENDING = ("translate", "generate", "embed", "search", "train")  # commands whose models attend as one likes
 EXTRAS = {"torch": "torch", "scipy": "text", "matplotlib": "viz"}  # optional packages that no command names
 NO_MEMORY = ("can't allocate memory", "out of memory")  # said by PyTorch, on either device
 LONGEST = 2000  # characters of an error
@@ -45,6 +47,7 @@ def main(
     below: Sequence[str] = (),
     models: ModuleType | None = None,
     commands: Mapping[str, ModuleType] | None = None,
+    attentions: tuple[Sequence[str], Callable] | None = None,
 ) -> int:
     """
     Run one command of a stage.
@@ -60,6 +63,9 @@ def main(
         Where the stage's models come from when it writes none itself.
     commands : mapping, optional
         Commands that this stage has beyond the common ones.
+    attentions : (names, function), optional
+        What `--attention` takes, where the stage has several; the function turns one, or None where none is
+        given, into what models attend with.
 
     Returns
     -------
@@ -73,7 +79,7 @@ def main(
     try:
         with process.signals(), warnings.catch_warnings():
             warnings.showwarning = _show_warning
-            code = _run(words, available(words) | dict(commands or {}), context, said)
+            code = _run(words, available(words) | dict(commands or {}), context, said, attentions)
             process.flush()
             return code
     except KeyboardInterrupt as stop:
@@ -94,18 +100,25 @@ def available(words: Sequence[str]) -> dict[str, ModuleType]:
     return {name: import_module(f"step01_numpy.common.commands.{name}") for name in names}
 
 
-def _run(arguments, commands, context, said):
+def _run(arguments, commands, context, said, attentions):
     """Run the command that was typed; its name goes into `said`, before what is said of a mistake."""
+    names, attend = attentions or ((), None)
     try:
-        chosen = build_parser(context.stage.__name__, commands).parse_args(arguments)
+        chosen = build_parser(context.stage.__name__, commands, names).parse_args(arguments)
     except SystemExit as stop:  # --help or a mistake, already told
         return stop.code
     said.append(chosen.command)
+    if hasattr(chosen, "attention"):
+        context = replace(context, attend=attend(chosen.attention))
     return commands[chosen.command].run(chosen, context)
 
 
-def build_parser(program: str, modules: Mapping[str, ModuleType]) -> Parser:
-    """Build the parser of the commands whose modules are given by name."""
+def build_parser(program: str, modules: Mapping[str, ModuleType], attentions: Sequence[str] = ()) -> Parser:
+    """
+    Build the parser of the commands whose modules are given by name.
+
+    Where there are several attentions, some commands take `--attention`.
+    """
     parser = Parser(
         prog=f"python -m {program}",
         description="Attention, step by step: look at it, translate and write with it, train it, check it.",
@@ -122,6 +135,11 @@ def build_parser(program: str, modules: Mapping[str, ModuleType]) -> Parser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add_arguments(command)
+        if attentions and name in ATTENDING:
+            about = "what the model attends with (default: the best that the device has)"
+            command.add_argument(
+                "--attention", choices=attentions, metavar="NAME", help=f"{about}: %(choices)s"
+            )
     return parser
 
 

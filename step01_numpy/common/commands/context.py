@@ -35,16 +35,19 @@ class Context:
         Packages of the stages below, in order.
     models : module or None
         Where the stage's models come from when it writes none itself.
+    attend : optional
+        What its models attend with, where the user has a choice.
     """
 
     stage: ModuleType
     below: tuple[str, ...] = ()
     models: ModuleType | None = None
+    attend: object | None = None
 
     @property
     def backend(self) -> Backend:
         """The stage's own models."""
-        return Backend(self.stage, self.models)
+        return Backend(self.stage, self.models, self.attend)
 
     @property
     def spans_all(self) -> bool:

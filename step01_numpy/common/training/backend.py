@@ -21,16 +21,19 @@ class Backend:
     models : module, optional
         Where its models come from when it writes none itself, as step03: they are given the stage's attention
         and moved to its device.
+    attend : optional
+        What models attend with that are not told otherwise: the stage's `STANDARD` when not given.
     """
 
-    def __init__(self, package: ModuleType, models: ModuleType | None = None):
+    def __init__(self, package: ModuleType, models: ModuleType | None = None, attend=None):
         self.package, self.models = package, package if models is None else models
-        self.name = package.__name__
+        self.name, self.attend = package.__name__, attend
 
     def model(self, config: Configuration, *, attend=None, rng=None):
         """Build the model of a configuration, with this stage's attention or another, in float32."""
         build, options = getattr(self.models, config.family), {"rng": rng}
         if "attend" in signature(build).parameters:  # a recurrent model's attention is of its own kind
+            attend = self.attend if attend is None else attend
             options["attend"] = self.package.STANDARD if attend is None else attend
         return self._on_device(build(config, **options))
 

@@ -68,7 +68,8 @@ inline Order order;
 inline uint64_t random_state;
 inline const char* kernel_name;
 inline char message[1024];  // of the fault; empty: none
-alignas(1024) inline unsigned char dynamic_shared[MAX_DYNAMIC_SHARED];
+alignas(1024) inline unsigned char dynamic_memory[MAX_DYNAMIC_SHARED + 1024];
+inline unsigned char* const dynamic_shared = dynamic_memory + EMULATOR_ALIGNMENT % 1024;  // aligned no further
 
 struct Fault {};
 
