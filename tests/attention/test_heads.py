@@ -179,6 +179,13 @@ def test_left_padded_rows_with_positions_equal_the_unpadded(stage, rng):
     assert_equal64(out[:, 2:], layer.forward(x, causal=True))
 
 
+def test_rows_that_change_places_with_their_positions_keep_their_results(stage, rng):
+    layer = stage.layer("MultiHeadAttention", 12, 3, rotary=stage.package.Rotary(4))
+    x, positions, order = rng.normal(size=(2, 5, 12)), np.array([[0, 3, 4, 9, 7]]), [3, 0, 4, 1, 2]
+    out = layer.forward(x, positions=positions)
+    assert_equal64(layer.forward(x[:, order], positions=positions[:, order]), out[:, order])
+
+
 @pytest.mark.parametrize("options", [{}, {"rotary": True}, {"bias": False}, {"d_head": 5}])
 def test_gradients_equal_step02s(stage, rng, options):
     import step02_torch

@@ -10,7 +10,7 @@ import numpy
 import torch
 from threadpoolctl import threadpool_info
 
-from tests.benchmarks import attention, decoding, embedding, start_up, training
+from tests.benchmarks import attention, batches, decoding, embedding, start_up, training
 from tests.benchmarks.timing import HEADER
 
 BENCHMARKS = {
@@ -20,6 +20,7 @@ BENCHMARKS = {
     "training": training.run,
     "embedding": embedding.run,
     "decoding": decoding.run,
+    "homework": batches.run,
 }
 WITH_DATA = ("training", "embedding")
 ONLY_BY_NAME = ("attention-one-thread",)

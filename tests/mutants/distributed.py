@@ -16,6 +16,7 @@ DISTRIBUTED = [
         "share * widen(out) + other_share * widen(other_out)",
         "0.5 * widen(out) + 0.5 * widen(other_out)",
         "tests/attention/test_merge.py::test_three_sets_of_keys_in_any_order",
+        "Each set counts half in your result. Its lse says what share it has: how large is its sum?",
     ),
     Mutant(
         "merging forgets the gradient of lse",

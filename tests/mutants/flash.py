@@ -5,10 +5,10 @@
 from tests.mutants.mutant import Mutant
 
 
-def paper(name, function, old, new, test):
+def paper(name, function, old, new, test, says=""):
     target = f"step01_numpy.flash_attention:{function}"
     file = "" if "::" in test else "test_flash_attention.py::"
-    return Mutant(name, target, old, new, f"tests/attention/{file}{test}")
+    return Mutant(name, target, old, new, f"tests/attention/{file}{test}", says)
 
 
 def engine(name, target, old, new, test):
@@ -22,32 +22,32 @@ def threads(name, function, old, new, test):
 
 
 PAPER = [
-    paper("step01: sum not rescaled", "_attend", "total * fade", "total", "test_largest_score_moves_from_tile_to_tile"),
-    paper("step01: out not rescaled", "_attend", "out * fade", "out", "test_largest_score_moves_from_tile_to_tile"),
-    paper("step01: rescaled the wrong way", "_attend", "np.exp(previous - shift)", "np.exp(np.where(np.isfinite(previous), shift - previous, 0))", "test_largest_score_moves_from_tile_to_tile"),
-    paper("step01: maximum of the last tile alone", "_attend", "np.maximum(largest, scores.max(axis=-1, keepdims=True))", "scores.max(axis=-1, keepdims=True)", "test_scores_of_any_size"),
+    paper("step01: sum not rescaled", "_attend", "total * fade", "total", "test_largest_score_moves_from_tile_to_tile", says="The running sum keeps what it added under an older, smaller maximum. What has to happen to it when the maximum grows?"),
+    paper("step01: out not rescaled", "_attend", "out * fade", "out", "test_largest_score_moves_from_tile_to_tile", says="The running output keeps what it added under an older, smaller maximum. What has to happen to it when the maximum grows?"),
+    paper("step01: rescaled the wrong way", "_attend", "np.exp(previous - shift)", "np.exp(np.where(np.isfinite(previous), shift - previous, 0))", "test_largest_score_moves_from_tile_to_tile", says="What was summed before is made larger when the maximum grows. Which of the two maxima is the greater, and what sign should the exponent have?"),
+    paper("step01: maximum of the last tile alone", "_attend", "np.maximum(largest, scores.max(axis=-1, keepdims=True))", "scores.max(axis=-1, keepdims=True)", "test_scores_of_any_size", says="Your maximum is that of the newest tile. It has to be the largest so far, of all tiles."),
     paper("step01: no maximum taken off", "_attend", "np.isfinite(largest)", "largest == 0", "test_scores_of_any_size"),
     paper("step01: NaN before the first visible key", "_attend", "np.where(np.isfinite(largest), largest, 0)", "largest", "test_hidden_queries_in_every_precision"),
-    paper("step01: lse without the maximum", "_attend", "shift + np.log(total)", "np.log(total)", "test_lengths_around_tile_edges"),
-    paper("step01: lse in bits", "_attend", "np.log(total)", "np.log2(total)", "test_lengths_around_tile_edges"),
-    paper("step01: lse of a row without a key", "_attend", "-np.inf, shift", "0, shift", "test_queries_before_the_first_key"),
-    paper("step01: out not divided by the sum", "_attend", "out / total", "out", "test_lengths_around_tile_edges"),
-    paper("step01: last tile lost", "_slices", "range(first, last, step)", "range(first, max(last - step, first + 1), step)", "test_lengths_around_tile_edges"),
-    paper("step01: tile's mask not moved along the keys", "_Rule.scores", "rows.start - keys.start", "rows.start", "test_lengths_around_tile_edges"),
-    paper("step01: tile's mask not moved along the queries", "_Rule.scores", "self.offset + rows.start", "self.offset", "test_lengths_around_tile_edges"),
-    paper("step01: mask of the first tile for all", "_Rule.scores", "self.mask[..., rows, keys]", "self.mask[..., : rows.stop - rows.start, : keys.stop - keys.start]", "test_mask_of_any_broadcastable_shape"),
-    paper("step01: bias of the first tile for all", "_Rule.scores", "self.bias[..., rows, keys]", "self.bias[..., : rows.stop - rows.start, : keys.stop - keys.start]", "test_bias_of_any_broadcastable_shape"),
-    paper("step01: bias under the softcap", "_Rule.scores", "scores = cap(raw, self.softcap)", "scores = raw if self.bias is not None else cap(raw, self.softcap)", "test_all_that_hides_at_once"),
+    paper("step01: lse without the maximum", "_attend", "shift + np.log(total)", "np.log(total)", "test_lengths_around_tile_edges", says="Your lse lacks the maximum that the sum is relative to. It has to come back at the end."),
+    paper("step01: lse in bits", "_attend", "np.log(total)", "np.log2(total)", "test_lengths_around_tile_edges", says="Your lse is in bits. It is asked for in nats."),
+    paper("step01: lse of a row without a key", "_attend", "-np.inf, shift", "0, shift", "test_queries_before_the_first_key", says="For a query that sees no key your lse is a finite number. The logarithm of an empty sum is -inf."),
+    paper("step01: out not divided by the sum", "_attend", "out / total", "out", "test_lengths_around_tile_edges", says="Your outputs are sums of values whose weights do not sum to 1. Something is left to do after the last tile."),
+    paper("step01: last tile lost", "_slices", "range(first, last, step)", "range(first, max(last - step, first + 1), step)", "test_lengths_around_tile_edges", says="Your loop leaves the last tile out. Look at where it ends when the tiles do not divide the length."),
+    paper("step01: tile's mask not moved along the keys", "_Rule.scores", "rows.start - keys.start", "rows.start", "test_lengths_around_tile_edges", says="Every tile of keys is hidden as if it were the first. Where does a tile's first key stand among all keys?"),
+    paper("step01: tile's mask not moved along the queries", "_Rule.scores", "self.offset + rows.start", "self.offset", "test_lengths_around_tile_edges", says="Every block of queries is hidden as if it were the first. Where does a block's first query stand?"),
+    paper("step01: mask of the first tile for all", "_Rule.scores", "self.mask[..., rows, keys]", "self.mask[..., : rows.stop - rows.start, : keys.stop - keys.start]", "test_mask_of_any_broadcastable_shape", says="Every tile is hidden by the mask of the first. Cut the mask where you cut the keys."),
+    paper("step01: bias of the first tile for all", "_Rule.scores", "self.bias[..., rows, keys]", "self.bias[..., : rows.stop - rows.start, : keys.stop - keys.start]", "test_bias_of_any_broadcastable_shape", says="Every tile gets the bias of the first. Cut the bias where you cut the keys."),
+    paper("step01: bias under the softcap", "_Rule.scores", "scores = cap(raw, self.softcap)", "scores = raw if self.bias is not None else cap(raw, self.softcap)", "test_all_that_hides_at_once", says="Your soft cap acts on the bias as well. Look at the order: cap, bias, mask."),
     paper("step01: window's last tile lost", "_Rule.tiles", "rows.stop + self.offset + self.right", "rows.start + self.offset + self.right", "test_window"),
     paper("step01: tiles before a window are read", "_Rule.tiles", "rows.start + self.offset - self.left", "0", "test_tiles_that_no_query_sees_are_not_read"),
-    paper("step01: weights from unnormalised scores", "_attend_backward", "scores - norm", "scores - 0 * norm", "test_lengths_around_tile_edges"),
+    paper("step01: weights from unnormalised scores", "_attend_backward", "scores - norm", "scores - 0 * norm", "test_lengths_around_tile_edges", says="In the backward your weights do not sum to 1. The forward kept one number a row by which they are made again."),
     paper("step01: large lse taken as it is", "_attend_backward", "(abs(norm) > 16).any()", "False", "test_flash_range.py::test_scores_of_any_size"),
     paper("step01: any lse is of these keys alone", "_attend_backward", "* abs(norm)", "* np.inf", "test_flash_range.py::test_keys_that_are_not_all_find_their_own_share"),
-    paper("step01: row sum forgotten", "_attend_backward", "d_weights - row_sum", "d_weights", "test_lengths_around_tile_edges"),
-    paper("step01: d_q of the last tile alone", "_attend_backward", "d_q += ", "d_q = ", "test_lengths_around_tile_edges"),
-    paper("step01: d_k of the last queries alone", "_attend_backward", "d_k[..., keys, :] +=", "d_k[..., keys, :] =", "test_lengths_around_tile_edges"),
-    paper("step01: softcap's slope forgotten", "_attend_backward", "if rule.softcap is not None", "if False", "test_scale_and_softcap"),
-    paper("step01: softcap's slope at the capped score", "_attend_backward", "cap_backward(d_scores, raw,", "cap_backward(d_scores, scores,", "test_scale_and_softcap"),
+    paper("step01: row sum forgotten", "_attend_backward", "d_weights - row_sum", "d_weights", "test_lengths_around_tile_edges", says="Your gradient treats each weight alone. Raising one score lowers all other weights of its row: look at softmax's backward."),
+    paper("step01: d_q of the last tile alone", "_attend_backward", "d_q += ", "d_q = ", "test_lengths_around_tile_edges", says="Your gradient of the queries is that of the last tile of keys. Every tile adds its share."),
+    paper("step01: d_k of the last queries alone", "_attend_backward", "d_k[..., keys, :] +=", "d_k[..., keys, :] =", "test_lengths_around_tile_edges", says="Your gradient of the keys is that of the last block of queries. Every block adds its share."),
+    paper("step01: softcap's slope forgotten", "_attend_backward", "if rule.softcap is not None", "if False", "test_scale_and_softcap", says="With a soft cap your gradients are those without one. The cap bends the scores, so it has a slope."),
+    paper("step01: softcap's slope at the capped score", "_attend_backward", "cap_backward(d_scores, raw,", "cap_backward(d_scores, scores,", "test_scale_and_softcap", says="The slope of the soft cap is taken at the capped score. Where was it applied in the forward?"),
     paper("step01: 16-bit sums in tiles", "flash_attention", "q, k, v = widen(q), widen(k), widen(v)", "pass", "test_lower_precision"),
 ]  # fmt: skip
 

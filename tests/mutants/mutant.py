@@ -17,6 +17,8 @@ class Mutant(NamedTuple):
         The text that is replaced, wherever the target has it, and what stands there instead.
     killer : str
         The test that must fail, as pytest names it.
+    says : str
+        The sentence for a student who makes this mistake in homework; empty where no student is likely to.
     """
 
     name: str
@@ -24,6 +26,7 @@ class Mutant(NamedTuple):
     old: str
     new: str
     killer: str
+    says: str = ""
 
     @property
     def in_kernel(self):
@@ -35,6 +38,8 @@ class Mutant(NamedTuple):
         """The package on which the killer runs: the one that is changed."""
         if self.in_kernel:
             return "tests.step03_rungs"
+        if self.target.startswith("tests."):
+            return "step01_numpy"  # whichever: the suite's own code is no stage
         engine = self.target.startswith("step01_numpy.engine.flash")
         return "tests.step01_engine" if engine else self.target.split(".")[0]
 

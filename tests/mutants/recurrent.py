@@ -5,12 +5,14 @@
 from tests.mutants.mutant import Mutant
 
 
-def gru(name, function, old, new, test, stage="step01_numpy"):
-    return Mutant(name, f"{stage}.recurrent:{function}", old, new, f"tests/models/test_recurrent.py::{test}")
+def gru(name, function, old, new, test, stage="step01_numpy", says=""):
+    killer = f"tests/models/test_recurrent.py::{test}"
+    return Mutant(name, f"{stage}.recurrent:{function}", old, new, killer, says)
 
 
-def attention(name, target, old, new, test, stage="step01_numpy"):
-    return Mutant(name, f"{stage}.{target}", old, new, f"tests/models/test_recurrent_attention.py::{test}")
+def attention(name, target, old, new, test, stage="step01_numpy", says=""):
+    killer = f"tests/models/test_recurrent_attention.py::{test}"
+    return Mutant(name, f"{stage}.{target}", old, new, killer, says)
 
 
 def translator(name, function, old, new, test, stage="step01_numpy"):
@@ -41,10 +43,10 @@ FORMULAS, DIFFERENCES = (
 SEEN = "test_it_is_what_the_models_decoder_saw_step_by_step"
 STAGES = "test_logits_and_every_gradient_equal_another_stages"
 RECURRENT = [
-    gru("update gate the wrong way round", "gru_step", "(1 - update) * candidate + update * state", "update * candidate + (1 - update) * state", STEP),
-    gru("reset gate forgotten", "gru_step", "reset * recalled", "recalled", STEP),
-    gru("reset before the product, as in Cho et al.", "gru_step", "reset * recalled", "((reset * state) @ weight.T + bias)[:, 2 * d :]", STEP),
-    gru("reset and update exchanged", "gru_step", "gate[:, :d], gate[:, d:]", "gate[:, d:], gate[:, :d]", STEP),
+    gru("update gate the wrong way round", "gru_step", "(1 - update) * candidate + update * state", "update * candidate + (1 - update) * state", STEP, says="Your update gate works the wrong way round: where it is 1 the old state should stay."),
+    gru("reset gate forgotten", "gru_step", "reset * recalled", "recalled", STEP, says="Your reset gate does nothing. What does it act on before the new candidate is made?"),
+    gru("reset before the product, as in Cho et al.", "gru_step", "reset * recalled", "((reset * state) @ weight.T + bias)[:, 2 * d :]", STEP, says="Your reset gate acts on the state before the product, as in the paper of 2014. Here, as in PyTorch, it acts on what the product offers."),
+    gru("reset and update exchanged", "gru_step", "gate[:, :d], gate[:, d:]", "gate[:, d:], gate[:, :d]", STEP, says="Your reset and update gates have exchanged their places. The order is r, z, n."),
     gru("state's own gradient forgotten", "gru_step_backward", "d_new * update + d_hidden", "d_hidden", STEP),
     gru("gradient of the reset gate forgotten", "gru_step_backward", "d_sum * recalled", "0 * recalled", STEP),
     gru("reset missing in the gradient", "gru_step_backward", "d_sum * reset]", "d_sum]", STEP),
@@ -56,7 +58,7 @@ RECURRENT = [
     gru("both directions' last states taken at the end", "summary", "annotations[:, 0, half:]", "annotations[:, -1, half:]", "test_summary_is_each_directions_last_state"),
     gru("reset gate forgotten in step02", "gru_step", "torch.addcmul(x, reset, recalled)", "(x + recalled)", STEP, "step02_torch"),
     gru("reversed states left reversed in step02", "GRU.forward", "states[::-1] if self.reverse else states", "states", SEQUENCE, "step02_torch"),
-    attention("additive without tanh", "recurrent_scores:additive_scores", "np.tanh(activation, out=activation)", "pass", FORMULAS),
+    attention("additive without tanh", "recurrent_scores:additive_scores", "np.tanh(activation, out=activation)", "pass", FORMULAS, says="Your scores are those of a sum, without the non-linearity between. Look at the formula in the docstring."),
     attention("additive score's tanh without the square", "recurrent_scores:additive_scores_backward", "1 - activation * activation", "1 - abs(activation)", DIFFERENCES),
     attention("general with W transposed", "recurrent_scores:GeneralScore.keys", "self.w_h(annotations)", "annotations @ self.w_h.weight.data", FORMULAS),
     attention("dot scaled", "recurrent_scores:dot_scores", "[:, :, 0]", "[:, :, 0] * keys.shape[-1] ** -0.5", "test_dot_is_scaled_dot_product_attention_without_the_scale"),

@@ -5,10 +5,9 @@
 from tests.mutants.mutant import Mutant
 
 
-def search(name, function, old, new, test, module="decoding.search"):
-    return Mutant(
-        name, f"step01_numpy.common.{module}:{function}", old, new, f"tests/decoding/test_search.py::{test}"
-    )
+def search(name, function, old, new, test, module="decoding.search", says=""):
+    target, killer = f"step01_numpy.common.{module}:{function}", f"tests/decoding/test_search.py::{test}"
+    return Mutant(name, target, old, new, killer, says)
 
 
 def sampling(name, function, old, new, test):
@@ -33,12 +32,12 @@ def rule(name, function, old, new, test="rules"):
 NARROW = "test_a_narrow_beam_finds_what_the_definition_says"
 LIBRARY = "tests/decoding/test_search_transformers.py::test_"
 SEARCHING = [
-    search("ends take the beams' places", "_Beams.extend", "np.where(ends, -np.inf, scores), beam", "np.where(ends, -np.inf, scores)[:, :beam], beam", NARROW),
+    search("ends take the beams' places", "_Beams.extend", "np.where(ends, -np.inf, scores), beam", "np.where(ends, -np.inf, scores)[:, :beam], beam", NARROW, says="A beam that has ended takes the place of one that could go on. The beginnings that go on should stay as many as the beams."),
     search("too few candidates for several ends", "_Beams.extend", "(1 + max(1, len(self.eos))) * beam", "2 * beam", "test_ends_of_several_kinds_leave_enough_to_go_on_with"),
-    search("an end further down counts", "_Beams.extend", "scores, -np.inf)[:, :beam]", "np.sort(scores)[:, ::-1], -np.inf)[:, -beam:]", NARROW),
+    search("an end further down counts", "_Beams.extend", "scores, -np.inf)[:, :beam]", "np.sort(scores)[:, ::-1], -np.inf)[:, -beam:]", NARROW, says="You keep an end that is not among the best of its step. Look at which candidates may end."),
     search("parents of another row", "_Beams.extend", "* parents_each)", "* beam)", NARROW),
-    search("the end is not counted", "_Beams._end", "self.penalty(self.length)", "self.penalty(max(1, self.length - 1))", NARROW),
-    search("stop at the best end", "_Beams._stop", "self.ended[:, 0]", "self.ended[:, -1]", NARROW),
+    search("the end is not counted", "_Beams._end", "self.penalty(self.length)", "self.penalty(max(1, self.length - 1))", NARROW, says="Your length penalty does not count the end. How long is a sequence with its last token?"),
+    search("stop at the best end", "_Beams._stop", "self.ended[:, 0]", "self.ended[:, -1]", NARROW, says="You stop as soon as one end beats every beginning. There have to be as many ends as beams first."),
     search("stop though longer could be better", "_Beams._stop", "max(self.penalty(self.length + 1), self.penalty(n))", "self.penalty(self.length)", "test_a_sequence_that_starts_worse_may_end_better"),
     search("stop by the length to come", "_Beams._stop", "most_probable / self.penalty(self.length)", "most_probable / self.penalty(self.length + 1)", NARROW),
     search("ends after the stop", "_Beams._end", "np.where(self.going[:, None], scores / self.penalty(self.length), -np.inf)", "scores / self.penalty(self.length)", NARROW),

@@ -6,6 +6,8 @@ from tests.mutants.embedding import EMBEDDING
 from tests.mutants.emulator import EMULATOR
 from tests.mutants.explorer import EXPLORER_TABLE
 from tests.mutants.faults import FAULTS
+from tests.mutants.grades import GRADES
+from tests.mutants.homework import HOMEWORK
 from tests.mutants.hostile_files import HOSTILE_FILES
 from tests.mutants.kernels import KERNELS
 from tests.mutants.lessons import LESSONS
@@ -41,13 +43,15 @@ TABLES = {
     "emulator": EMULATOR,
     "tensor cores": TENSOR_CORES,
     "operators": OPERATORS,
+    "on a GPU": ON_GPU,
     "distributed": DISTRIBUTED,
     "oracle": ORACLE,
     "torch": TORCH,
     "options": OPTIONS,
     "explorer": EXPLORER_TABLE,
     "hostile files": HOSTILE_FILES,
-    "on a GPU": ON_GPU,
+    "homework": HOMEWORK,
+    "grades": GRADES,
     "lessons": LESSONS,
 }
 MUTANTS = [mutant for table in TABLES.values() for mutant in table]

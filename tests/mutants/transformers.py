@@ -5,23 +5,22 @@
 from tests.mutants.mutant import Mutant
 
 
-def attention(name, old, new, test, function="scaled_dot_product_attention", stage="step01_numpy"):
-    return Mutant(
-        name, f"{stage}.attention:{function}", old, new, f"tests/attention/test_attention.py::{test}"
-    )
+def attention(name, old, new, test, function="scaled_dot_product_attention", stage="step01_numpy", says=""):
+    target, killer = f"{stage}.attention:{function}", f"tests/attention/test_attention.py::{test}"
+    return Mutant(name, target, old, new, killer, says)
 
 
 def flash(name, old, new, test, function="flash_attention"):
     return Mutant(name, f"step03_gpu.flash_attention:{function}", old, new, f"tests/{test}")
 
 
-def heads(name, old, new, test, method="forward", stage="step01_numpy"):
+def heads(name, old, new, test, method="forward", stage="step01_numpy", says=""):
     target = f"{stage}.multi_head_attention:{method}"
-    return Mutant(name, target, old, new, f"tests/attention/test_heads.py::{test}")
+    return Mutant(name, target, old, new, f"tests/attention/test_heads.py::{test}", says)
 
 
-def cache(name, old, new, test, function):
-    return Mutant(name, f"step01_numpy.{function}", old, new, f"tests/{test}")
+def cache(name, old, new, test, function, says=""):
+    return Mutant(name, f"step01_numpy.{function}", old, new, f"tests/{test}", says)
 
 
 SIMPLE = "test_the_simple_one_is_the_general_one_without_options"
@@ -30,28 +29,29 @@ SCALE = "1 / sqrt(q.shape[-1])"
 ATTENTION = [
     attention("no scale", SCALE, "1.0", "test_default_scale_is_one_over_root_of_head_size", "scale_or_default"),
     attention("scale 1/D", SCALE, "1 / q.shape[-1]", "test_plain", "scale_or_default"),
-    attention("scale by key length", "scale_or_default(scale, q)", "k.shape[-2] ** -0.5", "test_plain", "attention_scores"),
-    attention("softmax over queries", "softmax(hide(scores, visible))", "softmax(hide(scores, visible), -2)", "test_plain"),
+    attention("scale by key length", "scale_or_default(scale, q)", "k.shape[-2] ** -0.5", "test_plain", "attention_scores", says="Your scores are scaled by a length, the number of keys. The paper scales by a size: whose?"),
+    attention("softmax over queries", "softmax(hide(scores, visible))", "softmax(hide(scores, visible), -2)", "test_plain", says="Your weights sum to 1 over the queries. For each query it is the keys that share the attention: look at the axis of softmax."),
     attention(
-        "mask after softmax", "softmax(hide(scores, visible))", "np.where(visible, softmax(scores), 0)", "test_causal_for_any_lengths"
+        "mask after softmax", "softmax(hide(scores, visible))", "np.where(visible, softmax(scores), 0)", "test_causal_for_any_lengths",
+        says="Your weights are those of all keys, with the hidden ones set to 0 afterwards, so that rows sum to less than 1. Hide keys before the weights are normalised.",
     ),
-    attention("softcap after the mask", "softmax(hide(scores, visible))", "softmax(cap(hide(scores, visible), softcap))", "test_softcap_comes_before_bias_and_mask"),
-    attention("bias before the softcap", "scores + widen(bias)", "cap(scores + widen(bias), softcap)", "test_softcap_comes_before_bias_and_mask"),
-    attention("softcap without tanh", "softcap * np.tanh(scores / softcap)", "np.clip(scores, -softcap, softcap)", "test_softcap_comes_before_bias_and_mask", "cap"),
-    attention("heads tiled, not repeated", "np.repeat(x, q.shape[-3] // x.shape[-3], axis=-3)", "np.concatenate([x] * (q.shape[-3] // x.shape[-3]), axis=-3)", "test_grouped_heads", "repeat_heads"),
-    attention("groups summed crosswise", "reshape(*heads, -1, *d_x.shape[-2:]).sum(axis=-3)", "reshape(*heads[:-1], -1, heads[-1], *d_x.shape[-2:]).sum(axis=-4)", "test_grouped_heads", "repeat_heads_backward"),
-    attention("gradient without the row sum", "d_weights - row_sum", "d_weights", "test_plain", "attention_backward"),
-    attention("row sum over queries", "sum(axis=-1, keepdims=True)", "sum(axis=-2, keepdims=True).swapaxes(-1, -2)[..., :1, :]", "test_plain", "attention_backward"),
-    attention("gradient without the scale", "d_scores * scale_or_default(scale, q)", "d_scores * 1.0", "test_scale", "attention_backward"),
-    attention("d_v without transpose", "weights.swapaxes(-1, -2) @ d_out", "np.resize(weights, (*v.shape[:-1], q.shape[-2])) @ d_out", "test_plain", "attention_backward"),
-    attention("gradient forgets the softcap", "if softcap is not None", "if False", "test_gradients_equal_central_differences", "attention_backward"),
-    attention("tanh's derivative without the square", "np.tanh(scores / softcap) ** 2", "np.abs(np.tanh(scores / softcap))", "test_gradients_equal_central_differences", "cap_backward"),
+    attention("softcap after the mask", "softmax(hide(scores, visible))", "softmax(cap(hide(scores, visible), softcap))", "test_softcap_comes_before_bias_and_mask", says="Your soft cap comes after the hiding, and what was -inf becomes a finite score. Look at the order: cap, bias, mask."),
+    attention("bias before the softcap", "scores + widen(bias)", "cap(scores + widen(bias), softcap)", "test_softcap_comes_before_bias_and_mask", says="Your soft cap acts on the bias as well. Look at the order: cap, bias, mask."),
+    attention("softcap without tanh", "softcap * np.tanh(scores / softcap)", "np.clip(scores, -softcap, softcap)", "test_softcap_comes_before_bias_and_mask", "cap", says="Your soft cap cuts scores off at its bounds. It should bend them smoothly: look at its formula in the docstring."),
+    attention("heads tiled, not repeated", "np.repeat(x, q.shape[-3] // x.shape[-3], axis=-3)", "np.concatenate([x] * (q.shape[-3] // x.shape[-3]), axis=-3)", "test_grouped_heads", "repeat_heads", says="Your query heads take the key/value heads in turn. Query heads that share a key/value head stand next to each other: look at repeat_heads."),
+    attention("groups summed crosswise", "reshape(*heads, -1, *d_x.shape[-2:]).sum(axis=-3)", "reshape(*heads[:-1], -1, heads[-1], *d_x.shape[-2:]).sum(axis=-4)", "test_grouped_heads", "repeat_heads_backward", says="The gradients of a key/value head are summed over the wrong query heads. Those that shared it stand next to each other."),
+    attention("gradient without the row sum", "d_weights - row_sum", "d_weights", "test_plain", "attention_backward", says="Your gradient treats each weight alone. Raising one score lowers all other weights of its row: look at softmax's backward."),
+    attention("row sum over queries", "sum(axis=-1, keepdims=True)", "sum(axis=-2, keepdims=True).swapaxes(-1, -2)[..., :1, :]", "test_plain", "attention_backward", says="In the gradient of the scores you sum over the queries. Each query has a softmax of its own: over which axis?"),
+    attention("gradient without the scale", "d_scores * scale_or_default(scale, q)", "d_scores * 1.0", "test_scale", "attention_backward", says="Your gradients of q and k are too large or too small by one factor throughout. The forward multiplied the scores by something: what becomes of it on the way back?"),
+    attention("d_v without transpose", "weights.swapaxes(-1, -2) @ d_out", "np.resize(weights, (*v.shape[:-1], q.shape[-2])) @ d_out", "test_plain", "attention_backward", says="Your gradient of the values takes the weights as they stand in the forward. A value collects from all queries that looked at it: along which axis?"),
+    attention("gradient forgets the softcap", "if softcap is not None", "if False", "test_gradients_equal_central_differences", "attention_backward", says="With a soft cap your gradients are those without one. The cap bends the scores, so it has a slope."),
+    attention("tanh's derivative without the square", "np.tanh(scores / softcap) ** 2", "np.abs(np.tanh(scores / softcap))", "test_gradients_equal_central_differences", "cap_backward", says="With a soft cap your gradients are slightly off. Look at the derivative of tanh again."),
     attention("dtype lost in 16 bits", "weights.astype(q.dtype, copy=False)", "weights", "test_lower_precision"),
     Mutant("16-bit sums", "step01_numpy.arrays:widen", "x.dtype.itemsize == 2", "False", "tests/attention/test_attention.py::test_lower_precision"),
-    attention("simple attention without the scale", "matches / sqrt(q.shape[-1])", "matches", SIMPLE, "simple_attention"),
-    attention("simple attention over the queries", "softmax(scores)", "softmax(scores, -2)", SIMPLE, "simple_attention"),
-    attention("simple gradient without the scale", "d_scores / sqrt(q.shape[-1])", "d_scores", SIMPLE, "simple_attention_backward"),
-    attention("simple gradient of the keys from the keys", "d_matches.swapaxes(-1, -2) @ q", "d_matches.swapaxes(-1, -2) @ k[..., : q.shape[-2], :]", SIMPLE, "simple_attention_backward"),
+    attention("simple attention without the scale", "matches / sqrt(q.shape[-1])", "matches", SIMPLE, "simple_attention", says="The scores are not scaled: they grow with the head size, and softmax saturates. What does the paper divide q kᵀ by?"),
+    attention("simple attention over the queries", "softmax(scores)", "softmax(scores, -2)", SIMPLE, "simple_attention", says="Your weights sum to 1 over the queries. For each query it is the keys that share the attention: look at the axis of softmax."),
+    attention("simple gradient without the scale", "d_scores / sqrt(q.shape[-1])", "d_scores", SIMPLE, "simple_attention_backward", says="Your gradients of q and k are too large or too small by one factor throughout. The forward multiplied the scores by something: what becomes of it on the way back?"),
+    attention("simple gradient of the keys from the keys", "d_matches.swapaxes(-1, -2) @ q", "d_matches.swapaxes(-1, -2) @ k[..., : q.shape[-2], :]", SIMPLE, "simple_attention_backward", says="Your gradient of the keys is made of keys. A score is a product of a query and a key: what stands beside a key in it?"),
     attention("simple attention of step02 without the scale", "matches / sqrt(q.shape[-1])", "matches", SIMPLE, "simple_attention", "step02_torch"),
     attention("no scale in step02", SCALE, "1.0", "test_plain", "scale_or_default", "step02_torch"),
     attention("causal forgotten in step02", "causal=causal, ", "", "test_causal_for_any_lengths", stage="step02_torch"),
@@ -61,40 +61,40 @@ ATTENTION = [
 
 SOFTMAX = [
     Mutant("no maximum subtracted", "step01_numpy.softmax:softmax", "np.where(np.isfinite(largest), largest, 0)", "largest * 0", "tests/attention/test_softmax.py::test_large_scores_stay_in_range"),
-    Mutant("NaN in a hidden row", "step01_numpy.softmax:softmax", "np.maximum(total, 1)", "total", "tests/attention/test_softmax.py::test_hidden_row_gives_zero_weights_and_gradients"),
-    Mutant("softmax's gradient as a sigmoid's", "step01_numpy.softmax:softmax_backward", "(d_weights - row_sum)", "d_weights * (1 - wide)", "tests/attention/test_softmax.py::test_gradient_equals_central_differences"),
-    Mutant("row sum along the wrong axis", "step01_numpy.softmax:softmax_backward", "sum(axis=axis", "sum(axis=-2", "tests/attention/test_softmax.py::test_gradient_equals_central_differences"),
-    Mutant("log-sum-exp without the maximum", "step01_numpy.merge:log_sum_exp", "largest + np.log", "np.log", "tests/attention/test_softmax.py::test_log_sum_exp_equals_torch"),
-    Mutant("lse of a hidden row is finite", "step01_numpy.merge:log_sum_exp", "np.where(total == 0, -np.inf, lse)", "lse", "tests/attention/test_softmax.py::test_hidden_row_gives_zero_weights_and_gradients"),
+    Mutant("NaN in a hidden row", "step01_numpy.softmax:softmax", "np.maximum(total, 1)", "total", "tests/attention/test_softmax.py::test_hidden_row_gives_zero_weights_and_gradients", says="Where nothing is visible your result is NaN. It should be 0: look at what is divided there."),
+    Mutant("softmax's gradient as a sigmoid's", "step01_numpy.softmax:softmax_backward", "(d_weights - row_sum)", "d_weights * (1 - wide)", "tests/attention/test_softmax.py::test_gradient_equals_central_differences", says="Your gradient is that of independent sigmoids. In a softmax each score moves all the weights, not its own alone."),
+    Mutant("row sum along the wrong axis", "step01_numpy.softmax:softmax_backward", "sum(axis=axis", "sum(axis=-2", "tests/attention/test_softmax.py::test_gradient_equals_central_differences", says="Your gradient sums along another axis than the weights do. Look at the parameter axis."),
+    Mutant("log-sum-exp without the maximum", "step01_numpy.merge:log_sum_exp", "largest + np.log", "np.log", "tests/attention/test_softmax.py::test_log_sum_exp_equals_torch", says="Your log-sum-exp lacks the maximum that was taken off before exp. It has to come back at the end."),
+    Mutant("lse of a hidden row is finite", "step01_numpy.merge:log_sum_exp", "np.where(total == 0, -np.inf, lse)", "lse", "tests/attention/test_softmax.py::test_hidden_row_gives_zero_weights_and_gradients", says="Where every score is -inf, your log-sum-exp is a finite number. The logarithm of an empty sum is -inf."),
     Mutant("NaN in step02's hidden row", "step02_torch.softmax:softmax", "wide.masked_fill(empty, 0)", "wide", "tests/attention/test_softmax.py::test_hidden_row_gives_zero_weights_and_gradients"),
 ]  # fmt: skip
 
 MASKS = [
-    Mutant("mask of -1e4", "step01_numpy.masks:hide", "-np.inf", "-1e4", "tests/attention/test_attention.py::test_everything_hidden_is_zero_throughout"),
-    Mutant("inverted mask", "step01_numpy.masks:hide", "np.where(mask, scores, -np.inf)", "np.where(mask, -np.inf, scores)", "tests/attention/test_masks.py::test_hide"),
-    Mutant("hidden scores multiplied by 0", "step01_numpy.masks:hide", "np.where(mask, scores, -np.inf)", "scores * mask", "tests/attention/test_attention.py::test_mask_of_any_broadcastable_shape"),
-    Mutant("causal without the diagonal", "step01_numpy.masks:causal_mask", "key <= query", "key < query", "tests/attention/test_masks.py::test_causal_mask_of_a_square"),
-    Mutant("causal from the top left", "step01_numpy.masks:key_positions", "n_keys - n_queries if offset is None", "0 if offset is None", "tests/attention/test_attention.py::test_causal_for_any_lengths"),
-    Mutant("window one too wide", "step01_numpy.masks:sliding_window_mask", "ahead >= -left", "ahead >= -left - 1", "tests/attention/test_masks.py::test_sliding_window"),
-    Mutant("window open ahead", "step01_numpy.masks:sliding_window_mask", "ahead <= right", "ahead <= right + 1", "tests/attention/test_attention.py::test_causal_for_any_lengths"),
-    Mutant("masks combine with or", "step01_numpy.masks:combine_masks", "mask & band", "mask | band", "tests/attention/test_masks.py::test_combination_is_an_and"),
-    Mutant("padding hides one key too few", "step01_numpy.masks:padding_mask", "< lengths", "<= lengths", "tests/attention/test_masks.py::test_padding_mask"),
+    Mutant("mask of -1e4", "step01_numpy.masks:hide", "-np.inf", "-1e4", "tests/attention/test_attention.py::test_everything_hidden_is_zero_throughout", says="Your hidden scores are -10,000. A row that sees nothing then gets weights all the same, and larger negative scores lose to hidden ones: no finite number is low enough."),
+    Mutant("inverted mask", "step01_numpy.masks:hide", "np.where(mask, scores, -np.inf)", "np.where(mask, -np.inf, scores)", "tests/attention/test_masks.py::test_hide", says="Your mask is inverted: True means may attend."),
+    Mutant("hidden scores multiplied by 0", "step01_numpy.masks:hide", "np.where(mask, scores, -np.inf)", "scores * mask", "tests/attention/test_attention.py::test_mask_of_any_broadcastable_shape", says="Your hidden scores are 0, and a score of 0 is an ordinary one after exp. What score gives a weight of exactly 0?"),
+    Mutant("causal without the diagonal", "step01_numpy.masks:causal_mask", "key <= query", "key < query", "tests/attention/test_masks.py::test_causal_mask_of_a_square", says="In your causal mask a query does not see its own position. Its own key is the last one that it may see."),
+    Mutant("causal from the top left", "step01_numpy.masks:key_positions", "n_keys - n_queries if offset is None", "0 if offset is None", "tests/attention/test_attention.py::test_causal_for_any_lengths", says="With L ≠ S your queries are the first positions, not the last. Where does query 0 stand among the keys?"),
+    Mutant("window one too wide", "step01_numpy.masks:sliding_window_mask", "ahead >= -left", "ahead >= -left - 1", "tests/attention/test_masks.py::test_sliding_window", says="Your window reaches one key too far to the left. How many keys are there from position - left to the position itself?"),
+    Mutant("window open ahead", "step01_numpy.masks:sliding_window_mask", "ahead <= right", "ahead <= right + 1", "tests/attention/test_attention.py::test_causal_for_any_lengths", says="Your mask shows one key too many on the right. Look at the comparison: may the bound itself be seen?"),
+    Mutant("masks combine with or", "step01_numpy.masks:combine_masks", "mask & band", "mask | band", "tests/attention/test_masks.py::test_combination_is_an_and", says="Where there are two reasons to hide a key, you show it if one of them allows it. All of them have to."),
+    Mutant("padding hides one key too few", "step01_numpy.masks:padding_mask", "< lengths", "<= lengths", "tests/attention/test_masks.py::test_padding_mask", says="Your padding mask shows the first position behind the end. Positions are counted from 0."),
     Mutant("inverted mask in step03", "step03_gpu.masks:hide", "xp.where(mask, scores, -xp.inf)", "xp.where(mask, -xp.inf, scores)", "tests/attention/test_masks.py::test_hide"),
 ]  # fmt: skip
 
 HEADS = [
-    heads("view without transpose", "x.reshape(batch, length, n_heads, -1).swapaxes(1, 2)", "x.reshape(batch, n_heads, length, -1)", "test_multi_head_equals_torchs", "split_heads"),
-    heads("merge without transpose", "x.swapaxes(1, 2).reshape", "x.reshape", "test_multi_head_equals_torchs", "merge_heads"),
-    heads("scale by d_model", "mask, **options)", "mask, **options, scale=x.shape[-1] ** -0.5)", "test_multi_head_equals_torchs", "MultiHeadAttention.forward"),
-    heads("no output projection", "self.w_o(merge_heads(out))", "merge_heads(out)", "test_multi_head_equals_torchs", "MultiHeadAttention.forward"),
-    heads("values from the keys' weights", "self.w_v(context)", "self.w_k(context)", "test_multi_head_equals_torchs", "MultiHeadAttention._project"),
-    heads("queries from the keys' weights", "self.w_q(x), self.w_k(x)", "self.w_k(x), self.w_q(x)", "test_causal_multi_head_equals_torchs", "MultiHeadAttention.qkv"),
-    heads("context ignored", "if context is None", "if True", "test_multi_head_equals_torchs", "MultiHeadAttention._project"),
-    heads("gradient of x by the queries only", "d_x + d_context, None", "d_x, None", "test_gradients_equal_step02s", "MultiHeadAttention.backward"),
-    heads("rotary not turned back", "self.rotary.backward(d, positions)", "self.rotary.forward(d, positions)", "test_gradients_equal_step02s", "MultiHeadAttention.backward"),
+    heads("view without transpose", "x.reshape(batch, length, n_heads, -1).swapaxes(1, 2)", "x.reshape(batch, n_heads, length, -1)", "test_multi_head_equals_torchs", "split_heads", says="Your heads mix positions: the rows were cut as if the heads came first in memory. Cut each row into its pieces, then exchange the axes."),
+    heads("merge without transpose", "x.swapaxes(1, 2).reshape", "x.reshape", "test_multi_head_equals_torchs", "merge_heads", says="Your merged rows mix positions: the heads lie before the positions in memory. Exchange the axes first."),
+    heads("scale by d_model", "mask, **options)", "mask, **options, scale=x.shape[-1] ** -0.5)", "test_multi_head_equals_torchs", "MultiHeadAttention.forward", says="Your numbers are those of an attention scaled by d_model = H·D. The paper divides by √d_k: whose size is that?"),
+    heads("no output projection", "self.w_o(merge_heads(out))", "merge_heads(out)", "test_multi_head_equals_torchs", "MultiHeadAttention.forward", says="Your heads are merged and returned as they are. One projection is still missing: look at the layer's weights."),
+    heads("values from the keys' weights", "self.w_v(context)", "self.w_k(context)", "test_multi_head_equals_torchs", "MultiHeadAttention._project", says="Your values are made with the weights of the keys. Look at which projection each of the three goes through."),
+    heads("queries from the keys' weights", "self.w_q(x), self.w_k(x)", "self.w_k(x), self.w_q(x)", "test_causal_multi_head_equals_torchs", "MultiHeadAttention.qkv", says="Your queries and keys have exchanged their weights. Look at which projection each of the three goes through."),
+    heads("context ignored", "if context is None", "if True", "test_multi_head_equals_torchs", "MultiHeadAttention._project", says="With a context your keys and values still come from x. Where should a cross-attention look?"),
+    heads("gradient of x by the queries only", "d_x + d_context, None", "d_x, None", "test_gradients_equal_step02s", "MultiHeadAttention.backward", says="Your gradient of x is that of the queries alone. In self-attention x was used three times."),
+    heads("rotary not turned back", "self.rotary.backward(d, positions)", "self.rotary.forward(d, positions)", "test_gradients_equal_step02s", "MultiHeadAttention.backward", says="What is turned is turned the wrong way round. Try one pair and a quarter turn by hand."),
     heads("cached positions start at 0", "0 if cache is None else cache.length", "0", "test_cached_decoding_equals_the_full_forward", "MultiHeadAttention._positions"),
-    cache("cached keys forgotten", "np.concatenate([self.keys, k], axis=-2)", "k", "attention/test_heads.py::test_cached_decoding_equals_the_full_forward", "cache:KVCache.append"),
-    cache("a cache keeps one key too many", "k.shape[-2] - self.limit", "k.shape[-2] - self.limit - 1", SAME_CACHE, "cache:KVCache.append"),
+    cache("cached keys forgotten", "np.concatenate([self.keys, k], axis=-2)", "k", "attention/test_heads.py::test_cached_decoding_equals_the_full_forward", "cache:KVCache.append", says="Your cache returns the newest positions only. A query may see all positions kept so far as well."),
+    cache("a cache keeps one key too many", "k.shape[-2] - self.limit", "k.shape[-2] - self.limit - 1", SAME_CACHE, "cache:KVCache.append", says="Your cache keeps one position more than its limit. Count what is left after an append."),
     cache("cache not reordered", "self.keys[rows], self.values[rows]", "self.keys, self.values", "attention/test_heads.py::test_reordered_cache_continues_the_other_row", "cache:KVCache.reorder"),
     cache("new keys over the oldest", "[..., self.end : self.end + x.shape[-2], :] = x", "[..., self.first : self.first + x.shape[-2], :] = x", SAME_CACHE, "engine.growing:_Rows.append"),
     cache("keys lost when their buffer grows", "[..., :n_kept, :] = old", "[..., :n_kept, :] = old[..., :1, :]", SAME_CACHE, "engine.growing:_Rows._move"),
@@ -106,15 +106,15 @@ HEADS = [
     Mutant("keys from x in cross-attention", "step01_numpy.cross_attention:CrossAttention.forward", "self.w_k(context)", "self.w_k(context[..., ::-1, :])", "tests/attention/test_heads.py::test_one_head_is_projection_and_torchs_attention"),
     Mutant("queries and keys swapped", "step02_torch.self_attention:SelfAttention.forward", "self.attend(q, k, v, mask)", "self.attend(k, q, v, mask)", "tests/attention/test_heads.py::test_the_courses_example"),
     Mutant("gradients overwrite each other", "step01_numpy.common.support.layer:Parameter.accumulate", "self.grad + gradient", "gradient", "tests/attention/test_heads.py::test_gradients_add_up_until_they_are_forgotten"),
-    Mutant("weight's gradient transposed in size", "step01_numpy.parameters:linear_backward", "d_out.T @ x.reshape(-1, x.shape[-1])", "(x.reshape(-1, x.shape[-1]).T @ d_out).reshape(weight.shape)", "tests/attention/test_heads.py::test_multi_head_equals_torchs"),
+    Mutant("weight's gradient transposed in size", "step01_numpy.parameters:linear_backward", "d_out.T @ x.reshape(-1, x.shape[-1])", "(x.reshape(-1, x.shape[-1]).T @ d_out).reshape(weight.shape)", "tests/attention/test_heads.py::test_multi_head_equals_torchs", says="A weight's gradient has its axes exchanged. Weights are stored as (d_out, d_in)."),
 ]  # fmt: skip
 
 POSITIONS = [
     Mutant("rotation the wrong way back", "step01_numpy.rotary:rotate_backward", "-sin", "sin", "tests/attention/test_positions.py::test_rotation_of_some_coordinates_and_its_gradient"),
-    Mutant("rotation with a sign lost", "step01_numpy.rotary:rotate", "a * cos - b * sin", "a * cos + b * sin", "tests/attention/test_positions.py::test_rotation_by_complex_numbers"),
-    Mutant("pairs mixed up", "step01_numpy.rotary:_pairs", "if interleaved", "if not interleaved", "tests/attention/test_positions.py::test_rotation_by_complex_numbers"),
-    Mutant("one frequency for all", "step01_numpy.positions:frequencies", "1 / base ** (np.arange(0, d_model, 2, like=like) / d_model)", "np.full(d_model // 2, 1 / base, like=like)", "tests/attention/test_positions.py::test_sinusoids_as_in_the_paper"),
-    Mutant("cosine before sine", "step01_numpy.positions:sinusoids", "np.stack([sin, cos]", "np.stack([cos, sin]", "tests/attention/test_positions.py::test_sinusoids_as_in_the_paper"),
+    Mutant("rotation with a sign lost", "step01_numpy.rotary:rotate", "a * cos - b * sin", "a * cos + b * sin", "tests/attention/test_positions.py::test_rotation_by_complex_numbers", says="Your pairs are not turned: one sign is wrong, and their lengths change. Compare with the matrix of a rotation."),
+    Mutant("pairs mixed up", "step01_numpy.rotary:_pairs", "if interleaved", "if not interleaved", "tests/attention/test_positions.py::test_rotation_by_complex_numbers", says="You pair other coordinates than asked for. Look at the parameter interleaved: which two belong together?"),
+    Mutant("one frequency for all", "step01_numpy.positions:frequencies", "1 / base ** (np.arange(0, d_model, 2, like=like) / d_model)", "np.full(d_model // 2, 1 / base, like=like)", "tests/attention/test_positions.py::test_sinusoids_as_in_the_paper", says="All your pairs have one frequency. Each pair of columns has its own, from 1 down to nearly 1 / base."),
+    Mutant("cosine before sine", "step01_numpy.positions:sinusoids", "np.stack([sin, cos]", "np.stack([cos, sin]", "tests/attention/test_positions.py::test_sinusoids_as_in_the_paper", says="Your cosines and sines have exchanged their columns. Which of them stands in column 0?"),
     Mutant("ALiBi prefers far keys", "step01_numpy.positions:alibi_bias", "-slopes", "slopes", "tests/attention/test_positions.py::test_alibi_bias"),
     Mutant("repeated rows overwrite each other", "step01_numpy.layers:lookup_backward", "np.add.at(d_table, indices, d_rows)", "d_table[indices] += d_rows", "tests/attention/test_positions.py::test_learned_positions"),
 ]  # fmt: skip
@@ -130,8 +130,8 @@ FLASH = [
 ]  # fmt: skip
 
 
-def model(name, target, old, new, test):
-    return Mutant(name, target, old, new, f"tests/{test}")
+def model(name, target, old, new, test, says=""):
+    return Mutant(name, target, old, new, f"tests/{test}", says)
 
 
 LAYERS, FEED, BLOCKS, MODEL, LOSS, OPTIM, TRAIN = (
@@ -151,13 +151,13 @@ ORACLE = IN_MODEL + "test_logits_and_every_gradient_equal_pytorchs_transformer"
 PEER = IN_MODEL + "test_logits_and_every_gradient_equal_another_stages"
 MODELS = [
     model("repeated tokens overwrite each other", "step01_numpy.layers:lookup_backward", "np.add.at(d_table, indices, d_rows)", "d_table[indices] += d_rows", IN_LAYERS + "test_embedding_equals_torchs_and_repeated_tokens_add_up"),
-    model("layer norm's gradient is not orthogonal", f"{LAYERS}:layer_norm_backward", " - normalised * along", "", IN_LAYERS + "test_layer_equals_torchs"),
-    model("layer norm's gradient keeps its mean", f"{LAYERS}:layer_norm_backward", " - _mean(d_normalised)", "", IN_LAYERS + "test_layer_equals_torchs"),
-    model("layer norm's gradient forgets the weight", f"{LAYERS}:layer_norm_backward", "d_out * weight", "d_out * 1", IN_LAYERS + "test_layer_equals_torchs"),
-    model("layer norm without eps", f"{LAYERS}:_standardise", "centred) + eps", "centred)", IN_LAYERS + "test_norms_function_equals_torchs"),
-    model("eps outside the root", f"{LAYERS}:_standardise", "centred) + eps)", "centred)) / (1 + eps)", IN_LAYERS + "test_norms_function_equals_torchs"),
-    model("variance over n - 1", f"{LAYERS}:_standardise", "_mean(centred * centred)", "(centred * centred).sum(axis=-1, keepdims=True) / (x.shape[-1] - 1)", IN_LAYERS + "test_layer_equals_torchs"),
-    model("normalised over the positions", f"{LAYERS}:_standardise", "x - _mean(x)", "x - x.mean(axis=0, keepdims=True)", IN_LAYERS + "test_layer_equals_torchs"),
+    model("layer norm's gradient is not orthogonal", f"{LAYERS}:layer_norm_backward", " - normalised * along", "", IN_LAYERS + "test_layer_equals_torchs", says="Your gradient lacks the part that comes through the variance. Stretching a row changes nothing, so the gradient has no component along the normalised row."),
+    model("layer norm's gradient keeps its mean", f"{LAYERS}:layer_norm_backward", " - _mean(d_normalised)", "", IN_LAYERS + "test_layer_equals_torchs", says="Your gradient lacks the part that comes through the mean. Moving a row changes nothing, so the gradient of each row sums to 0."),
+    model("layer norm's gradient forgets the weight", f"{LAYERS}:layer_norm_backward", "d_out * weight", "d_out * 1", IN_LAYERS + "test_layer_equals_torchs", says="Your gradient of x passes over the weight. What was each normalised column multiplied by?"),
+    model("layer norm without eps", f"{LAYERS}:_standardise", "centred) + eps", "centred)", IN_LAYERS + "test_norms_function_equals_torchs", says="Your numbers are those with eps = 0. Where does the small number come in that keeps a constant row finite?"),
+    model("eps outside the root", f"{LAYERS}:_standardise", "centred) + eps)", "centred)) / (1 + eps)", IN_LAYERS + "test_norms_function_equals_torchs", says="Your eps stands in the wrong place. Is it added to the deviation or to the variance?"),
+    model("variance over n - 1", f"{LAYERS}:_standardise", "_mean(centred * centred)", "(centred * centred).sum(axis=-1, keepdims=True) / (x.shape[-1] - 1)", IN_LAYERS + "test_layer_equals_torchs", says="Your variance divides by one less than the number of columns. Which of the two variances does the paper take?"),
+    model("normalised over the positions", f"{LAYERS}:_standardise", "x - _mean(x)", "x - x.mean(axis=0, keepdims=True)", IN_LAYERS + "test_layer_equals_torchs", says="Your mean runs over the positions. Each row is normalised by itself, over its columns."),
     model("layer norm in sixteen bits", f"{LAYERS}:layer_norm", "widen(x)", "x", IN_LAYERS + "test_norms_sum_sixteen_bits_in_float32"),
     model("RMS norm in sixteen bits", f"{LAYERS}:rms_norm", "widen(x)", "x", IN_LAYERS + "test_norms_sum_sixteen_bits_in_float32"),
     model("RMS norm's gradient is not orthogonal", f"{LAYERS}:rms_norm_backward", " - normalised * along", "", IN_LAYERS + "test_layer_equals_torchs"),
@@ -197,22 +197,22 @@ MODELS = [
     model("source not masked in step02", "step02_torch.transformer:Transformer.encode", "source != self.config.pad", "source == source", IN_MODEL + "test_more_padding_changes_nothing"),
     model("final norm skipped in step02", "step02_torch.transformer:Stack.forward", "x if self.norm is None else self.norm(x)", "x", ORACLE),
     model("embedding of unknown tokens", f"{LAYERS}:Embedding.forward", 'checks.tokens("tokens", tokens, len(self.weight.data))', "pass", IN_BAD + "test_tokens"),
-    model("smoothing takes nothing from the target", f"{LOSS}:cross_entropy", "(1 - smoothing) * picked", "picked", IN_LOSS + "test_cross_entropy_equals_torchs"),
-    model("smoothing over the other tokens alone", f"{LOSS}:cross_entropy", "smoothing * logits.mean(axis=-1)", "smoothing * (logits.sum(axis=-1) - picked) / (logits.shape[-1] - 1)", IN_LOSS + "test_cross_entropy_equals_torchs"),
-    model("loss is summed", f"{LOSS}:cross_entropy", ").mean()", ").sum()", IN_LOSS + "test_cross_entropy_equals_torchs"),
-    model("gradient without smoothing", f"{LOSS}:cross_entropy_backward", " - smoothing / logits.shape[-1]", "", IN_LOSS + "test_cross_entropy_equals_torchs"),
-    model("gradient of the sum", f"{LOSS}:cross_entropy_backward", " / len(targets)", "", IN_LOSS + "test_cross_entropy_equals_torchs"),
-    model("gradient ignores what comes back", f"{LOSS}:cross_entropy_backward", "d_loss / len", "1 / len", IN_LOSS + "test_cross_entropy_equals_torchs"),
+    model("smoothing takes nothing from the target", f"{LOSS}:cross_entropy", "(1 - smoothing) * picked", "picked", IN_LOSS + "test_cross_entropy_equals_torchs", says="With label smoothing your target keeps its whole probability, and all probabilities sum to more than 1. Where does the share of the others come from?"),
+    model("smoothing over the other tokens alone", f"{LOSS}:cross_entropy", "smoothing * logits.mean(axis=-1)", "smoothing * (logits.sum(axis=-1) - picked) / (logits.shape[-1] - 1)", IN_LOSS + "test_cross_entropy_equals_torchs", says="Your smoothing is spread over all tokens but the target. Here, as in PyTorch, every token gets its share."),
+    model("loss is summed", f"{LOSS}:cross_entropy", ").mean()", ").sum()", IN_LOSS + "test_cross_entropy_equals_torchs", says="Your loss is the sum over the rows. It is asked for per token."),
+    model("gradient without smoothing", f"{LOSS}:cross_entropy_backward", " - smoothing / logits.shape[-1]", "", IN_LOSS + "test_cross_entropy_equals_torchs", says="With label smoothing your gradient is that without. What is the probability that a token which is not the target should have?"),
+    model("gradient of the sum", f"{LOSS}:cross_entropy_backward", " / len(targets)", "", IN_LOSS + "test_cross_entropy_equals_torchs", says="Your gradient is that of the sum over the rows. The loss is their mean."),
+    model("gradient ignores what comes back", f"{LOSS}:cross_entropy_backward", "d_loss / len", "1 / len", IN_LOSS + "test_cross_entropy_equals_torchs", says="Your gradient is the same whatever d_loss is. A loss may be one part of a larger one."),
     model("last block's weight gradient only", f"{LOSS}:linear_cross_entropy", "d_weight += ", "d_weight = ", IN_LOSS + "test_linear_cross_entropy_equals_torchs"),
     model("blocks count alike", f"{LOSS}:linear_cross_entropy", "len(logits) / n", "min(1, BLOCK / n)", IN_LOSS + "test_linear_cross_entropy_equals_torchs"),
     model("step02's ready gradient ignores what comes back", "step02_torch.loss:_LinearCrossEntropy.backward", "return d_loss * d_hidden, d_loss * d_weight", "return d_hidden, d_weight", IN_LOSS + "test_gradient_of_a_loss_that_is_scaled_afterwards"),
     model("all logits at once", f"{LOSS}:linear_cross_entropy", "BLOCK", "n", IN_LOSS + "test_the_logits_are_never_all_in_memory"),
-    model("no bias correction", f"{OPTIM}:AdamW._update", " / (1 - beta_2**self.steps)", "", IN_OPTIM + "test_adamw_equals_torchs"),
-    model("eps inside the root", f"{OPTIM}:AdamW._update", ") + self.eps", " + self.eps)", IN_OPTIM + "test_adamw_equals_torchs"),
-    model("weight decay through the gradient", f"{OPTIM}:AdamW._update", "gradient = parameter.grad", "gradient = parameter.grad + self.weight_decay * parameter.data; rate_decay = 0", IN_OPTIM + "test_adamw_equals_torchs"),
-    model("weight decay without the rate", f"{OPTIM}:AdamW._update", "1 - rate * self.weight_decay", "1 - self.weight_decay", IN_OPTIM + "test_adamw_by_hand"),
-    model("mean not corrected", f"{OPTIM}:AdamW._update", "rate / (1 - beta_1**self.steps)", "rate", IN_OPTIM + "test_adamw_by_hand"),
-    model("decay rates swapped", f"{OPTIM}:AdamW._update", "beta_1, beta_2 = self.betas", "beta_2, beta_1 = self.betas", IN_OPTIM + "test_adamw_equals_torchs"),
+    model("no bias correction", f"{OPTIM}:AdamW._update", " / (1 - beta_2**self.steps)", "", IN_OPTIM + "test_adamw_equals_torchs", says="Your running square is used as it is. It starts at 0, so its first values are too small: look at algorithm 1, bias correction."),
+    model("eps inside the root", f"{OPTIM}:AdamW._update", ") + self.eps", " + self.eps)", IN_OPTIM + "test_adamw_equals_torchs", says="Your eps stands under the root. Look at algorithm 1: what is it added to?"),
+    model("weight decay through the gradient", f"{OPTIM}:AdamW._update", "gradient = parameter.grad", "gradient = parameter.grad + self.weight_decay * parameter.data; rate_decay = 0", IN_OPTIM + "test_adamw_equals_torchs", says="Your weight decay enters the running means. In AdamW it acts on the weight alone, and that is what the W stands for."),
+    model("weight decay without the rate", f"{OPTIM}:AdamW._update", "1 - rate * self.weight_decay", "1 - self.weight_decay", IN_OPTIM + "test_adamw_by_hand", says="Your weights shrink by the whole weight decay in each step. Compare with algorithm 2: what is it multiplied by?"),
+    model("mean not corrected", f"{OPTIM}:AdamW._update", "rate / (1 - beta_1**self.steps)", "rate", IN_OPTIM + "test_adamw_by_hand", says="Your running mean is used as it is. It starts at 0, so its first values are too small: look at algorithm 1, bias correction."),
+    model("decay rates swapped", f"{OPTIM}:AdamW._update", "beta_1, beta_2 = self.betas", "beta_2, beta_1 = self.betas", IN_OPTIM + "test_adamw_equals_torchs", says="The two decay rates have exchanged their places. Which of them belongs to the mean?"),
     model("optimizer restarts its count", f"{OPTIM}:AdamW.load_state_dict", 'int(state["steps"])', "0", IN_OPTIM + "test_state_of_adamw_continues_in_every_stage"),
     model("step02's optimizer restarts its count", "step02_torch.optimizer:AdamW.load_state_dict", 'int(state["steps"])', "0", IN_TRAIN + "test_training_continues_in_another_stage"),
     model("clipping enlarges small gradients", f"{OPTIM}:clip_gradients", "if factor < 1", "if True", IN_OPTIM + "test_gradients_within_the_norm_stay_bit_for_bit"),

@@ -1,0 +1,1 @@
+"""Homework: a stage handed out, graded, and each mistake named. `python -m tests.homework`."""

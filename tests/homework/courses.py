@@ -1,0 +1,13 @@
+"""Courses as lists of tasks, and the version of the project that hands them out."""
+
+from importlib.metadata import PackageNotFoundError, version
+
+WEEK_1 = ["softmax", "masks", "hide", "simple-attention", "attention", "heads", "multi-head", "sinusoids"]
+WEEK_2 = ["softmax-backward", "attention-backward", "layer-norm", "cross-entropy", "cross-entropy-backward"]
+WEEK_2 += ["cache", "grouped-heads", "rotary", "beam-search"]
+COURSES = {"undergraduate": WEEK_1 + WEEK_2, "undergraduate-1": WEEK_1, "undergraduate-2": WEEK_2}
+
+try:
+    VERSION = version("attention-step-by-step")
+except PackageNotFoundError:  # run from a checkout that is not installed
+    VERSION = "unknown"

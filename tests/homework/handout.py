@@ -1,0 +1,96 @@
+"""HANDOUT.md: what is to be done, task by task, as students read it."""
+
+import ast
+from collections import Counter
+
+from tests.homework.answers import Question
+from tests.homework.blank import ROOT, blanked, path_of
+from tests.homework.bodies import find
+from tests.homework.task import Task
+
+HEAD = """# Homework
+
+Write the bodies of the functions below, where `raise NotImplementedError` stands now. Signatures, types and
+docstrings stay as they are. You may add functions, classes and imports of NumPy and of Python's standard
+library beside them; whatever else you change in the files is not looked at.
+
+**Check yourself** with `python check.py`, or `python check.py {example}` for some tasks. It needs Python 3.11
+or newer and NumPy, and nothing else. It calls your functions as they call each other, so do the tasks in this
+order: while `softmax` is wrong, nothing that calls it can be right. When you are graded each task is called
+alone, on other inputs, and what it may call is right.
+
+Numbers are compared in float64, to 1e-10 of the largest one. A function must not change the arrays that it is
+given.
+
+| task | points | cases |
+| --- | ---: | --- |
+{rows}
+"""
+TASK = """
+## {name}
+
+{points} points, {each} for each of {count} cases: {cases}.
+
+{functions}
+{uses}{also}{hint}{lesson}"""
+
+
+def handout(tasks: list[Task], asked: dict[str, list[Question]]) -> str:
+    """Return the text of HANDOUT.md."""
+    parts = [_task(task, tasks, asked[task.name]) for task in tasks]
+    rows = [f"| {x.name} | {_points(x, asked)} | {len(asked[x.name])} |" for x in tasks]
+    rows.append(f"| all | {sum(_points(x, asked) for x in tasks)} | |")
+    return HEAD.format(example=tasks[0].name, rows="\n".join(rows)) + "".join(parts)
+
+
+def _points(task, asked):
+    return task.points * len(asked[task.name])
+
+
+def _task(task, tasks, asked):
+    names = [question.case.name for question in asked]
+    uses = [name for x in tasks if x.name in task.uses for name in _names(x.targets)]
+    others = [x for x in task.uses if x not in [y.name for y in tasks]]
+    own = blanked([task])
+    also = [x for x in _names(task.also) if not x.split(".")[-1].startswith("_")]
+    also = [x for x in also if x not in [name for y in tasks for name in _names(y.targets)]]
+    assert own, task.name
+    return TASK.format(
+        name=task.name,
+        points=task.points * len(asked),
+        each=task.points,
+        count=len(asked),
+        cases=", ".join(names),
+        functions="\n".join(_function(task.package, target) for target in task.targets),
+        uses=f"\nIt may call what other tasks are about: {_code(uses)}.\n" if uses else "",
+        also=f"\nYou find {_code(also)} empty as well, and may leave it so.\n" if also else "",
+        hint=f"\n{task.hint}\n" if task.hint else "",
+        lesson=f"\nRead [{task.lesson}]({task.lesson}) of the project.\n" if task.lesson else "",
+    ) + (f"\nGiven: the functions of {_code(others)}.\n" if others else "")
+
+
+def _names(targets):
+    return [x.split(":")[1] for x in targets]
+
+
+def _code(names):
+    counted = Counter(names)
+    return ", ".join(f"`{x}`" for x in counted)
+
+
+def _function(package, target):
+    """Show a function: where it stands, its signature, and the first line of its docstring."""
+    module, name = target.split(":")
+    path = path_of(package, module)
+    text = (ROOT / path).read_text("utf-8")
+    node = find(text, name)
+    first = node.lineno - 1
+    signature = "\n".join(text.splitlines()[first : node.body[0].lineno - 1])
+    says = (ast.get_docstring(node) or "").strip().split("\n\n")[0].replace("\n", " ")
+    return f"`{name}` in `{path}`: {says}\n\n```python\n{_dedent(signature)}\n```\n"
+
+
+def _dedent(signature):
+    from textwrap import dedent
+
+    return dedent(signature)

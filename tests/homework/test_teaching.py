@@ -1,0 +1,118 @@
+"""The page for instructors: its commands run as they stand, and it shows what the samples get."""
+
+import csv
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.homework.courses import COURSES
+from tests.homework.table import TASKS
+
+ROOT = Path(__file__).parent.parent.parent
+PAGE = (ROOT / "docs" / "teaching.md").read_text(encoding="utf-8")
+SAMPLES = ["good", "middling", "mistaken"]
+
+
+def shown(name):
+    """Return what stands on the page below a mark."""
+    return PAGE.partition(f"<!-- shown by: {name} -->\n")[2]
+
+
+@pytest.fixture(scope="module")
+def build(tmp_path_factory):
+    """Run every command of the page in its order; return the folder that takes the place of build/."""
+    folder = tmp_path_factory.mktemp("teaching")
+    said = {}
+    for block in re.findall(r"^```sh\n(.*?)^```", PAGE, re.M | re.S):
+        script = block.replace("build/homework", str(folder)).replace("python -m", f"{sys.executable} -m")
+        command = ["sh", "-e", "-c", script]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 0, block + done.stdout + done.stderr
+        said[block] = done.stdout
+    return folder, said
+
+
+@pytest.fixture(scope="module")
+def grades(build):
+    """Return the results of the samples by name."""
+    found = json.loads((build[0] / "grades.json").read_text())["submissions"]
+    return {x["submission"]: x["result"] for x in found}
+
+
+@pytest.mark.proof
+def test_every_kind_of_command_is_shown(build):
+    _, said = build
+    shown_ = {x for block in said for x in re.findall(r"tests\.homework (\w+)", block)}
+    assert shown_ == {"list", "export", "grade", "report", "bundle"}
+
+
+@pytest.mark.proof
+def test_the_page_shows_what_the_mistaken_one_is_told(build):
+    (out,) = (x for block, x in build[1].items() if "samples/mistaken" in block)
+    text = re.match(r"```text\n(.*?)```", shown("mistaken"), re.S)[1]
+    assert text.partition("isolation:")[0] == out.partition("isolation:")[0]
+
+
+@pytest.mark.proof
+def test_the_page_shows_the_points_of_all_three(grades):
+    assert sorted(grades) == SAMPLES
+    names = [x["name"] for x in grades["good"]["tasks"]]
+    rows = [["", *names, "in all"], ["---", *["---:"] * 4]]
+    for sample in SAMPLES:
+        result = grades[sample]
+        points = [f"{x['points']} of {x['max_points']}" for x in result["tasks"]]
+        rows.append([sample, *points, f"{result['score']} of {result['max_score']}"])
+    assert shown("table").startswith(
+        "".join("| " + " | ".join(row) + " |\n" for row in rows).replace("|  |", "| |")
+    )
+
+
+@pytest.mark.proof
+def test_the_samples_are_good_middling_and_with_three_mistakes(grades):
+    good, middling, mistaken = (grades[x] for x in SAMPLES)
+    assert good["score"] == good["max_score"] > middling["score"] > mistaken["score"] > 0
+    assert all(not x["says"] for x in good["tasks"])
+    assert all(x["says"] and x["points"] < x["max_points"] for x in mistaken["tasks"])
+
+
+@pytest.mark.proof
+def test_the_exported_table_is_filled(build, grades):
+    rows = list(csv.reader((build[0] / "exported.filled.csv").read_text().splitlines()))
+    points = {row[3]: row[5] for row in rows[2:]}
+    assert points == {**{x: str(grades[x]["score"]) for x in SAMPLES}, "absent": ""}
+    assert rows[1][5] == str(grades["good"]["max_score"])  # the page's example has no remark about it
+
+
+@pytest.mark.proof
+def test_the_other_files_are_there(build):
+    names = {x.name for x in build[0].iterdir()}
+    archives = {"autograder.zip", "classroom50.tar.gz", "prairielearn.zip"}
+    assert names >= {"starter", "grades.csv", "report.html", *archives}
+    assert "Your heads mix positions" in (build[0] / "report.html").read_text()
+
+
+def test_the_two_weeks_are_the_courses():
+    """The page's rows name the tasks that `--course` hands out, all of them and no other."""
+    homework = [
+        re.split(r",\s*", x) for x in re.findall(r"^\| week \d, (?:homework|extra) \| (.*?) \|", PAGE, re.M)
+    ]
+    first, second, extra = homework
+    assert first == COURSES["undergraduate-1"]
+    assert second + extra == COURSES["undergraduate-2"]
+    assert {*first, *second, *extra} <= set(TASKS)
+
+
+def test_stage_3_is_offered_or_said_to_come():
+    offered = any(task.stage == 3 for task in TASKS.values())
+    assert ("is to come" in PAGE) != offered
+
+
+def test_files_that_the_page_names_are_there():
+    for name in re.findall(r"`((?:docs|tests)/[\w/*.]+)`", PAGE):
+        assert list(ROOT.glob(name)), name
+    for name in re.findall(r"\]\((\w+\.md)\)", PAGE):
+        assert (ROOT / "docs" / name).exists(), name

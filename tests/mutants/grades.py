@@ -1,0 +1,193 @@
+"""Mutants of what is made of grades: platforms' files, batches, tables of others, the report, the bundles."""
+
+from tests.mutants.mutant import Mutant
+
+
+def grades(name, target, old, new, killer):
+    return Mutant(name, f"tests.homework.{target}", old, new, f"tests/homework/test_{killer}")
+
+
+GRADES = [
+    grades(
+        "a text that a terminal obeys",
+        "formats:clean",
+        "unicodedata.category(x) not in HIDDEN",
+        "True",
+        "formats.py::test_no_format_lets_a_text_be_obeyed",
+    ),
+    grades(
+        "html for Gradescope",
+        "formats:gradescope",
+        '"output_format": "text"',
+        '"output_format": "html"',
+        "formats.py::test_a_platform_can_read_it",
+    ),
+    grades(
+        "students learn the seed",
+        "formats:remarks",
+        'f"{result.score} of',
+        'f"{result.seed}: {result.score} of',
+        "formats.py::test_students_do_not_learn_the_seed",
+    ),
+    grades(
+        "fractions for classroom50",
+        "formats:classroom50",
+        "int(task.points)",
+        "float(task.points)",
+        "formats.py::test_a_platform_can_read_it",
+    ),
+    grades(
+        "points for PrairieLearn",
+        "formats:prairielearn",
+        "result.score / result.max_score",
+        "float(result.score)",
+        "formats.py::test_a_platform_can_read_it",
+    ),
+    grades(
+        "students say what counts",
+        "formats:prairielearn",
+        "SYNTAX.match(x)",
+        "SYNTAX.search(x)",
+        "formats.py::test_no_student_can_say_that_an_attempt_shall_not_count",
+    ),
+    grades(
+        "more than a megabyte",
+        "formats:cleaned",
+        "texts[:SENTENCES]",
+        "texts",
+        "formats.py::test_a_megabyte_is_enough_for_31_tasks_that_say_all_they_can",
+    ),
+    grades(
+        "graded again",
+        "batch:grade_all",
+        "if known[one] is None]",
+        "]",
+        "batch.py::test_what_is_graded_is_not_graded_again",
+    ),
+    grades(
+        "a grade of another seed",
+        "batch:place",
+        "json.dumps(settings, sort_keys=True)",
+        '""',
+        "batch.py::test_what_is_graded_is_not_graded_again",
+    ),
+    grades(
+        "a part of a state believed",
+        "batch:remembered",
+        'isinstance(found, dict) and {"score", "max_score", "tasks"} <= set(found)',
+        "True",
+        "batch.py::test_a_broken_file_of_the_state_is_graded_again",
+    ),
+    grades(
+        "0 for what was not graded",
+        "batch:cells",
+        '{"score": ""',
+        '{"score": 0',
+        "batch.py::test_nbgraders_columns_and_no_formula",
+    ),
+    grades(
+        "a crash ends the batch",
+        "workers:graded",
+        "except Exception",
+        "except ZeroDivisionError",
+        "batch.py::test_what_is_graded_is_not_graded_again",
+    ),
+    grades(
+        "an end ends the batch",
+        "workers:Worker.outcome",
+        "except (EOFError, OSError)",
+        "except ZeroDivisionError",
+        "batch.py::test_each_has_its_outcome_whatever_the_others_do",
+    ),
+    grades(
+        "the first submission counts",
+        "submissions:counting",
+        "key=lambda x: x.age)",
+        "key=lambda x: x.age, reverse=True)",
+        "batch.py::test_the_newest_counts_and_the_others_are_kept",
+    ),
+    grades(
+        "the tenth before the second",
+        "submissions:age",
+        "int(x) if i % 2 else x",
+        "x",
+        "batch.py::test_the_newest_counts_and_the_others_are_kept",
+    ),
+    grades(
+        "known by its size alone",
+        "submissions:digest",
+        "file.read_bytes() if whole",
+        'b"" if whole',
+        "batch.py::test_a_submission_is_known_by_its_bytes",
+    ),
+    grades(
+        "a formula for a spreadsheet",
+        "sheets:harmless",
+        "value.lstrip().startswith(ACTIVE) or value.startswith(ACTIVE)",
+        "False",
+        "lms.py::test_texts_that_spreadsheets_run_get_an_apostrophe",
+    ),
+    grades(
+        "an excused student graded",
+        "lms:untouched",
+        "== EXCUSED",
+        '== "never"',
+        "lms.py::test_an_excused_student_stays_excused",
+    ),
+    grades(
+        "one of two rows guessed",
+        "lms:match",
+        "len(found) == 1 and",
+        "found and",
+        "lms.py::test_two_rows_of_one_name_and_two_submissions_of_one_row",
+    ),
+    grades(
+        "points possible taken for a student",
+        "lms:students",
+        "and POSSIBLE not in sheet.value(row, 0)",
+        "",
+        "lms.py::test_the_row_of_points_possible_is_no_student_and_is_compared",
+    ),
+    grades(
+        "a sentence for each set of cases",
+        "class_report:sayings",
+        'CASES.sub("", x)',
+        "x",
+        "report.py::test_mistakes_by_frequency_and_what_helped",
+    ),
+    grades(
+        "helped without another try",
+        "class_report:mistakes",
+        "right_next is not None",
+        "True",
+        "report.py::test_mistakes_by_frequency_and_what_helped",
+    ),
+    grades(
+        "a student's markup in the page",
+        "report_page:table",
+        "{escape(first)}",
+        "{first}",
+        "report.py::test_the_page_is_well_formed_and_says_all",
+    ),
+    grades(
+        "weights in the bundle",
+        "bundle:_wanted",
+        "and text and",
+        "and",
+        "bundle.py::test_the_weights_and_the_tests_stay_here",
+    ),
+    grades(
+        "a zip in the order of chance",
+        "bundle:_zip",
+        "sorted(entries.items())",
+        "entries.items()",
+        "bundle.py::test_the_same_tasks_give_the_same_bytes",
+    ),
+    grades(
+        "a tar in the order of chance",
+        "bundle:_tar",
+        "sorted(entries.items())",
+        "entries.items()",
+        "bundle.py::test_the_same_tasks_give_the_same_bytes",
+    ),
+]
