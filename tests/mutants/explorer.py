@@ -16,7 +16,7 @@ SAID = "test_by_hand.py::test_every_sentence_computes_its_number"
 def script(name, old, new, killer):
     """Change the text of whichever module has it."""
     return Mutant(
-        name,
+        f"script: {name}",
         f"{EXPLORER}.bundle:source",
         READ,
         f"{READ}.replace({old!r}, {new!r})",

@@ -96,8 +96,8 @@ def test_a_survivor_fails_the_run(told):
     status, out, errors = told("no scale", survivors=["no scale"])
     assert status == 1
     assert out.startswith("SURVIVED no scale ")
-    assert out.endswith("\n1 of 3 survived\n")
-    assert "3 of 3 mutants" in errors
+    assert out.endswith("\n1 of 4 survived\n")
+    assert "4 of 4 mutants" in errors
     assert told("no scale")[0] == 0
 
 
