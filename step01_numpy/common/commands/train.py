@@ -47,13 +47,16 @@ examples:
   {program} train --data multi30k --out model.safetensors --minutes 10
   {program} train --data multi30k --out model.safetensors --resume
   {program} train --data fra.txt --data embedded --out model.safetensors
+  {program} train --data mine.txt --start-from shipped.safetensors --steps 500 --out mine.safetensors
   {program} train --model recurrent --score additive --data embedded --out recurrent.safetensors
   {program} train --model causal-lm --data book.txt --out causal.safetensors
   {program} train --model masked-lm --data embedded --out masked.safetensors
 
-The two models shipped in the package were made by (two hours and one, on a core each; docs/translator.md):
+The two models shipped in the package were made by (four hours and one, on a core each; docs/translator.md):
   python -m step01_numpy train --data fra.txt.gz --data embedded --slim float16 \\
-      --config step01_numpy/common/shipped/english_french.json --out english_french.safetensors
+      --config step01_numpy/common/shipped/english_french.json --out first.safetensors
+  python -m step01_numpy train --data fra.txt.gz --data embedded --slim float16 --start-from first.safetensors \\
+      --config step01_numpy/common/shipped/english_french_further.json --out english_french.safetensors
   python -m step02_torch train --data fra.txt.gz --data embedded --slim float16 \\
       --config step01_numpy/common/shipped/english_french_recurrent.json \\
       --out english_french_recurrent.safetensors
