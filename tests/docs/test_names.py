@@ -19,7 +19,7 @@ PAGES = sorted(
 CODE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 FILE = re.compile(r"^(?:[\w.-]+/)*[\w-]+\.(?:py|md|cu|cuh|toml|txt)$")
 FENCE = re.compile(r"^(`{3,}).*?^\1$", re.M | re.S)
-ELSEWHERE = {"fra.txt", "HANDOUT.md", "name_101_9001_attention.py"}  # Tatoeba's; written by an export; a name of Canvas
+ELSEWHERE = {"fra.txt", "HANDOUT.md", "name_101_9001_attention.py"}  # Tatoeba's, an export's, Canvas's
 each_page = pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 
 

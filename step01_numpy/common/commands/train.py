@@ -55,8 +55,9 @@ examples:
 The two models shipped in the package were made by (four hours and one, on a core each; docs/translator.md):
   python -m step01_numpy train --data fra.txt.gz --data embedded --slim float16 \\
       --config step01_numpy/common/shipped/english_french.json --out first.safetensors
-  python -m step01_numpy train --data fra.txt.gz --data embedded --slim float16 --start-from first.safetensors \\
-      --config step01_numpy/common/shipped/english_french_further.json --out english_french.safetensors
+  python -m step01_numpy train --data fra.txt.gz --data embedded --slim float16 \\
+      --start-from first.safetensors --config step01_numpy/common/shipped/english_french_further.json \\
+      --out english_french.safetensors
   python -m step02_torch train --data fra.txt.gz --data embedded --slim float16 \\
       --config step01_numpy/common/shipped/english_french_recurrent.json \\
       --out english_french_recurrent.safetensors
