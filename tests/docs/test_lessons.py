@@ -26,6 +26,16 @@ ALSO = {  # what else moves a lesson's numbers: those of step 2, and those that 
     ],
     "07_cross_attention": ["no scale in step02"],
     "08_multi_head_attention": [PLAIN, "simple attention over the queries", LINEAR, "no output projection"],
+    "13_training": [
+        LINEAR, "loss is summed", "gradient without smoothing", "clipping by the sum of norms",
+        "the first rate is 0",
+    ],
+    "14_writing": [LINEAR],
+    "15_one_family": [
+        "RMSNorm with a bias", "keys of all heads, not of groups", "a gate without its matrix",
+        "variance over n - 1",
+    ],
+    "16_flash_attention": [PLAIN, LINEAR],
 }  # fmt: skip
 NUMBER = re.compile(r"(?<![\w.:/])\d+\.\d{4,}")
 each_page = pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
