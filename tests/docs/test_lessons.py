@@ -18,6 +18,7 @@ PARTS += ["```{stages}", "```{breaks}", "**Predict.**", "**Compute.**", "**Write
 PLAIN, LINEAR = "simple attention without the scale", "linear without transpose"
 DIAGONAL, CAUSAL_02 = "causal without the diagonal", "causal forgotten in step02"
 ALSO = {  # what else moves a lesson's numbers: those of step 2, and those that its own mistakes do not reach
+    "01_one_vector_is_not_enough": ["dot scaled", "reset and update exchanged", "reset gate forgotten"],
     "03_self_attention_by_hand": ["no scale in step02"],
     "04_self_attention_in_code": ["no scale in step02", LINEAR],
     "05_masked_self_attention_by_hand": [LINEAR, DIAGONAL, CAUSAL_02],
@@ -26,6 +27,10 @@ ALSO = {  # what else moves a lesson's numbers: those of step 2, and those that 
     ],
     "07_cross_attention": ["no scale in step02"],
     "08_multi_head_attention": [PLAIN, "simple attention over the queries", LINEAR, "no output projection"],
+    "09_backward_by_hand": [PLAIN, LINEAR, "no scale in step02", "weight's gradient transposed in size"],
+    "10_order": [LINEAR, "no scale", "one frequency for all"],
+    "11_the_block": ["layer norm's gradient is not orthogonal"],
+    "12_the_transformer": ["a tied head counted twice"],
     "13_training": [
         LINEAR, "loss is summed", "gradient without smoothing", "clipping by the sum of norms",
         "the first rate is 0",
