@@ -17,6 +17,7 @@ extensions = [
     "numpydoc",
     "sphinx_copybutton",
     "docs._ext.directives",
+    "docs._ext.explorer",
     "docs._ext.maths",
     "docs._ext.notebooks",
     "docs._ext.outside",
@@ -29,7 +30,6 @@ myst_heading_anchors = 4
 
 suppress_warnings = [
     "ref.python",  # `Array` in a signature is that of its own stage; each stage has one
-    "misc.highlighting_failure",  # the contracts in design.md are nearly Python; cells of lessons run anyway
 ]
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"

@@ -32,6 +32,9 @@ from step01_numpy.common.parity.plugin import find_tests  # noqa: E402
 from step01_numpy.common.parity.signatures import NotOffered  # noqa: E402
 from step01_numpy.common.parity.stage import Stage  # noqa: E402
 from tests import grids  # noqa: E402
+
+pytest.register_assert_rewrite("tests.browser")
+from tests.browser import browser  # noqa: E402, F401  (a fixture)
 from tests.progress import Heartbeat  # noqa: E402
 
 STAGES = ["step01_numpy", "step02_torch", "step03_gpu"]

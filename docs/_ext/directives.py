@@ -91,7 +91,7 @@ class Breaks(SphinxDirective):
 
 def table(mistake) -> str:
     """Return the rows of a mistake as a table of HTML."""
-    head = '<tr><th scope="col"></th><th scope="col">right</th><th scope="col">with the mistake</th></tr>'
+    head = '<tr><td></td><th scope="col">right</th><th scope="col">with the mistake</th></tr>'
     rows = "".join(
         f'<tr><th scope="row"><code>{escape(row.expression)}</code></th><td>{escape(row.right)}</td>'
         f"<td>{escape(row.wrong)}</td></tr>"

@@ -232,7 +232,8 @@ def test_tour_of_one_stage(package, model, tours, capsys, tmp_path, monkeypatch)
     assert f"text: {TEXT}" in out
     for number in "1234":
         assert f"\n{number}. " in out
-    assert out.splitlines()[-1] == f"  {package:<14}{tours[package].translations[NAME]}"
+    assert out.splitlines()[-3] == f"  {package:<14}{tours[package].translations[NAME]}"
+    assert out.splitlines()[-1] == f"To move attention by hand: python -m {package} explore"
     assert [x.name for x in tmp_path.iterdir()] == ["tiny.safetensors"]  # it writes no page unasked
 
 

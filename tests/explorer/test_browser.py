@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from step01_numpy.common.explorer.bundle import source
-from tests.explorer.conftest import WAIT
+from tests.browser import WAIT
 
 pytestmark = pytest.mark.proof
 WIDTHS = (320, 390, 768, 1280)

@@ -97,6 +97,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         print(f"\nThe maps of every block and head: {out}")
     if arguments.svg is not None:
         print(f"\nFigures of them: {len(write_maps(tours[0], arguments.svg))} in {arguments.svg}")
+    print(f"\nTo move attention by hand: python -m {context.stage.__name__} explore")
     return 0 if rows is None or rows.passed else 1
 
 
