@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from step01_numpy.common.support.files import write_atomically
+from tests.homework import choice
 from tests.homework.bundle import LARGEST, PLATFORMS, archive
 from tests.homework.grade import FEEDBACK
-from tests.homework.grade_command import chosen
 
 NAME, HELP = "bundle", "write the archive with which a platform grades: gradescope, classroom50, prairielearn"
 NEXT = {
@@ -18,7 +18,7 @@ NEXT = {
 def add_arguments(parser):
     """Take the platform, the tasks, and the file."""
     parser.add_argument("platform", choices=PLATFORMS, metavar="PLATFORM", help=", ".join(PLATFORMS))
-    parser.add_argument("--tasks", required=True, metavar="NAME,…", help="the tasks that are graded")
+    choice.add_arguments(parser)
     parser.add_argument("--out", required=True, metavar="FILE", help="the archive: .zip or .tar.gz")
     parser.add_argument(
         "--seed", type=int, default=0, metavar="N", help="of the cases of all submissions (0)"
@@ -34,7 +34,8 @@ def run(arguments):
         raise ValueError(f"--out is {arguments.out!r}; expected a .zip, which is all that Gradescope takes")
     if arguments.seed < 0:
         raise ValueError(f"--seed is {arguments.seed}; expected an integer of at least 0")
-    entries = PLATFORMS[arguments.platform](chosen(arguments.tasks), arguments.seed, arguments.feedback)
+    tasks = choice.chosen(arguments.tasks, arguments.course)
+    entries = PLATFORMS[arguments.platform](tasks, arguments.seed, arguments.feedback)
     data = archive(entries, arguments.out)
     if arguments.platform == "classroom50" and len(data) > LARGEST:
         raise ValueError(f"the archive has {len(data)} bytes; classroom50 takes at most {LARGEST}")

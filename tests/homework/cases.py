@@ -57,9 +57,17 @@ def attention_calls(rng):
 
 
 def large_scores(rng):
-    """Return q, k, v and a mask whose scores are exact in any order, and far beyond what exp can take."""
+    """
+    Return q, k, v and a mask whose scores are exact in any order, and far beyond what exp can take.
+
+    Whatever is drawn, all scores of one row are below -10,000, and some of its keys are hidden: a finite
+    number in their place would win.
+    """
     q, k = whole(rng, B, H, L, D) * 64, whole(rng, B, H, S, D) * 16
-    return (q, k, normal(rng, B, H, S, D_V)), mask(rng, B, 1, L, S)
+    q[1, 0, 2], k[1, 0, :, 0] = (-576, 0, 0, 0), 64 + np.abs(k[1, 0, :, 0])
+    visible = mask(rng, B, 1, L, S)
+    visible[1, 0, 2, 0], visible[1, 0, 2, -1] = False, True
+    return (q, k, normal(rng, B, H, S, D_V)), visible
 
 
 def with_gradient(rng, forward, calls):

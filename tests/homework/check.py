@@ -142,12 +142,18 @@ def judge(task, case, arrays):
         where = f", {Path(own[-1].filename).name} line {own[-1].lineno}" if own else ""
         return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}{where}", None
     if own_shapes != case["shapes"]:
-        return f"shapes {_words(own_shapes)}; expected {_words(case['shapes'])}", own
+        return _unlike(own_shapes, case["shapes"]), own
     return (None, own) if alike(own, case["right"], RIGHT) else ("other numbers than expected", own)
 
 
-def _words(found):
-    return ", ".join("nothing" if x is None else str(tuple(x)) for x in found)
+def _unlike(found, expected):
+    """Say which shape is the first that is not as expected, or that there are more or fewer."""
+    if len(found) != len(expected):
+        return f"{len(found)} values came back; expected {len(expected)}"
+    i = next(i for i, (a, b) in enumerate(zip(found, expected, strict=True)) if a != b)
+    which = f"value {i + 1} of {len(found)}" if len(found) > 1 else "the result"
+    a, b = ("None" if x is None else f"of shape {tuple(x)}" for x in (found[i], expected[i]))
+    return f"{which} is {a}; expected {b}"
 
 
 def named(task, wrong, right):

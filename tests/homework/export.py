@@ -6,15 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
+from tests.homework import choice
 from tests.homework.answers import Question, answer, questions
 from tests.homework.blank import ROOT, starter
 from tests.homework.check import prints, shapes
-from tests.homework.courses import COURSES, VERSION
+from tests.homework.courses import VERSION
 from tests.homework.encode import Encoder
 from tests.homework.folder import write_folder
 from tests.homework.handout import handout
 from tests.homework.mistakes import wrong_answers
-from tests.homework.table import TASKS
 from tests.homework.task import Task
 
 NAME, HELP = "export", "write a folder for students: files without their bodies, a handout and a check"
@@ -24,9 +24,7 @@ SEED = 1  # of what students check themselves with; what they are graded with ha
 
 def add_arguments(parser):
     """Take the tasks or a course, the folder, and what students are told."""
-    chosen = parser.add_mutually_exclusive_group(required=True)
-    chosen.add_argument("--tasks", metavar="NAME,...", help='tasks as `list` shows them, or "all"')
-    chosen.add_argument("--course", metavar="NAME", help=f"the tasks of a course: {', '.join(COURSES)}")
+    choice.add_arguments(parser)
     parser.add_argument(
         "--out", required=True, metavar="DIR", help="the folder to write; it must not be there"
     )
@@ -38,21 +36,9 @@ def add_arguments(parser):
 
 def run(arguments):
     """Write the folder and say what is in it."""
-    chosen = tasks_of(arguments.tasks, arguments.course)
-    export(chosen, arguments.out, notes=arguments.notes, feedback=arguments.feedback)
-    print(f"{arguments.out}: {len(chosen)} tasks; HANDOUT.md says what to do, check.py how far it is done")
-
-
-def tasks_of(names: str | None, course: str | None = None) -> list[Task]:
-    """Return the tasks chosen, in the table's order; refuse a name that is none."""
-    if course is not None and course not in COURSES:
-        raise ValueError(f"--course is {course!r}; expected one of {', '.join(COURSES)}")
-    wanted = COURSES[course] if course else [x.strip() for x in names.split(",")]
-    wanted = list(TASKS) if wanted == ["all"] else wanted
-    unknown = [x for x in wanted if x not in TASKS]
-    if unknown:
-        raise ValueError(f"--tasks has {unknown[0]!r}; expected names that `list` shows, or all")
-    return [task for name, task in TASKS.items() if name in wanted]
+    tasks = choice.chosen(arguments.tasks, arguments.course)
+    export(tasks, arguments.out, notes=arguments.notes, feedback=arguments.feedback)
+    print(f"{arguments.out}: {len(tasks)} tasks; HANDOUT.md says what to do, check.py how far it is done")
 
 
 def export(tasks: list[Task], out: str | Path, *, notes: bool = False, feedback: str = "names") -> None:

@@ -53,7 +53,7 @@ def grade(
     notes = [*submission.notes, *nothing_asked_for(submission, tasks)]
     grader = Grader(submission, seed, feedback, level)
     try:
-        results = [grader.task(task) for task in tasks]
+        results = [grader.task(task, last=task is tasks[-1]) for task in tasks]
         return Result(results, seed, project_version(), sandbox.in_words(grader.holds()), notes)
     finally:
         grader.end()
@@ -106,31 +106,33 @@ class Grader:
 
     def __init__(self, submission: Submission, seed: int, feedback: str, level=sandbox.LEVEL):
         self.submission, self.seed, self.feedback, self.level = submission, seed, feedback, level
-        self.lost = 0.0
-        self.spare = sandbox.Child(level)
+        self.lost, self.last, self.held = 0.0, False, []
+        self.spare: sandbox.Child | None = sandbox.Child(level)
 
     def child(self) -> sandbox.Child:
-        """Return the child that waits, and start the next."""
-        child, self.spare = self.spare, sandbox.Child(self.level)
+        """Return the child that waits, and start the next, where another task follows."""
+        child = self.spare or sandbox.Child(self.level)
+        self.spare = None if self.last else sandbox.Child(self.level)
         return child
 
     def holds(self) -> list[str]:
         """Return what keeps children apart."""
-        return self.spare.ready()
+        return self.spare.ready() if self.spare else self.held
 
     def end(self) -> None:
-        """End the child that waits."""
-        self.spare.end()
+        """End the child that waits, if one does."""
+        if self.spare:
+            self.spare.end()
 
-    def task(self, task: Task) -> TaskResult:
+    def task(self, task: Task, last: bool = False) -> TaskResult:
         """Return what comes of a task, whatever the submission does."""
-        start = time.monotonic()
+        start, self.last = time.monotonic(), last
         known = answers(task, self.seed)
         try:
             account = self.examine(task, known)
         except Unreadable as error:
             account = Account(unfit=str(error))
-        self.lost += account.lost
+        self.lost, self.held = self.lost + account.lost, account.holds or self.held
         cases = {x: x in account.answers and right(account.answers[x], y) for x, y in known.expected.items()}
         return TaskResult(
             task.name,
@@ -159,7 +161,6 @@ class Grader:
             "targets": list(task.targets),
             "also": list(task.also),
             "others": served,
-            "forbids": list(task.forbids),
         }
         allowed = {x for name in task.uses for x in TASKS[name].targets} | set(filter(known.needs, served))
         patience = CASE if self.lost < LOST else HURRIED

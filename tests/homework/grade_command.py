@@ -2,10 +2,9 @@
 
 import os
 
-from tests.homework import batch_command
+from tests.homework import batch_command, choice
 from tests.homework.formats import FORMATS, rendered
 from tests.homework.grade import FEEDBACK, grade
-from tests.homework.table import TASKS
 
 NAME, HELP = "grade", "grade a submission, a folder, a zip or a file; or, with --all, a folder of them"
 
@@ -13,7 +12,7 @@ NAME, HELP = "grade", "grade a submission, a folder, a zip or a file; or, with -
 def add_arguments(parser):
     """Take the submission, and what is graded of it."""
     parser.add_argument("path", nargs="?", metavar="SUBMISSION", help="a folder, a zip or a file")
-    parser.add_argument("--tasks", default="all", metavar="NAME,…", help="the tasks that are graded (all)")
+    choice.add_arguments(parser, required=False)
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the cases (0)")
     parser.add_argument(
         "--feedback", choices=FEEDBACK, default="names", help="what is said of mistakes (names)"
@@ -28,18 +27,9 @@ def run(arguments):
         raise ValueError(f"--seed is {arguments.seed}; expected an integer of at least 0")
     if (arguments.path is None) == (arguments.all is None):
         raise ValueError("expected a submission, or --all and a folder of submissions, and not both")
+    tasks = choice.chosen(arguments.tasks, arguments.course)
     if arguments.all:
-        return batch_command.run(arguments, chosen(arguments.tasks))
-    result = grade(arguments.path, chosen(arguments.tasks), seed=arguments.seed, feedback=arguments.feedback)
+        return batch_command.run(arguments, tasks)
+    result = grade(arguments.path, tasks, seed=arguments.seed, feedback=arguments.feedback)
     print(rendered(result, arguments.format, os.environ), end="")
     return 0
-
-
-def chosen(names: str) -> list:
-    """Return tasks by their names, separated by commas; "all" are those of stage 1."""
-    if names == "all":
-        return [task for task in TASKS.values() if task.stage == 1]
-    unknown = [x for x in names.split(",") if x not in TASKS]
-    if unknown:
-        raise ValueError(f"--tasks names {unknown[0]!r}; expected some of {', '.join(TASKS)}")
-    return [TASKS[x] for x in dict.fromkeys(names.split(","))]

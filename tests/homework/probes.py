@@ -9,7 +9,7 @@ from tests.homework.variants import Answers
 
 DIGITS = 1e-5  # float32, after some sums
 NUMBER = re.compile(r"\(?-?\d[\d.,e+-]*\)?(, |\))*")
-ORDER = {f"result {i + 1}": f"{x} result" for i, x in enumerate(("first", "second", "third"))}
+ORDER = ("first", "second", "third", "fourth")
 
 
 def describe(account: Account, answers: Answers, wrong) -> list[tuple[str, list[str]]]:
@@ -38,13 +38,23 @@ def sentence(found: dict, expected: dict) -> str:
     if found.keys() != expected.keys():
         return f"{count(found)} came back; expected {count(expected)}."
     name = next(x for x in expected if not equal(found[x], expected[x], 1e-10))
-    what = f"Your {ORDER.get(name, name)}" if len(expected) > 1 else "Your result"
+    what = f"Your {spoken(name)}" if len(expected) > 1 else "Your result"
     if found[name] is None:
         return f"{what} is None."
     if not number_like(found[name]) or not number_like(expected[name]):
         return f"{what} is of another kind than expected."
     x, y = np.asarray(found[name]), np.asarray(expected[name])
     return f"{what} {shape(x, y) or numbers(x.astype(float), y.astype(float))}"
+
+
+def spoken(name: str) -> str:
+    """Return the name of a value as it is said: "second result of call 3", or an attribute's own name."""
+    kind, *numbers = name.split(" ")
+    if kind not in ("result", "call"):
+        return f"`{name}`"
+    call = f" of call {numbers.pop(0)}" if kind == "call" else ""
+    order = [ORDER[int(x) - 1] if x in ("1", "2", "3", "4") else f"{x}th" for x in numbers]
+    return " ".join([*order, "result"]) + call
 
 
 def count(values: dict) -> str:

@@ -202,9 +202,16 @@ class Child:
 
 
 def in_words(holds: list[str]) -> str:
-    """Say in a sentence what keeps a submission apart."""
-    if not holds:
-        return "a process of its own only: hostile code could read and write files and use the network"
-    guarded = {"namespaces", "Landlock"} & set(holds)
-    rest = "" if guarded else "; hostile code could read files and use the network"
-    return f"a process without the reference; {', '.join(holds)}{rest}"
+    """Say in a sentence what keeps a submission apart, and what hostile code could do all the same."""
+    apart = {"Landlock", "another user"} & set(holds)
+    files = (
+        [] if "Landlock" in holds else ["read what everybody may" if apart else "read and write your files"]
+    )
+    could = [
+        *([] if apart else ["reach the grader's memory"]),
+        *files,
+        *([] if "namespaces" in holds else ["use the network"]),
+        *([] if "limits" in holds else ["use up the machine's memory"]),
+    ]
+    rest = f"; hostile code could {', '.join(could)}" if could else ""
+    return "; ".join(["a process without the reference", *([", ".join(holds)] if holds else [])]) + rest

@@ -71,8 +71,6 @@ class Task:
         What the handout adds to the docstring: what is agreed on and stands nowhere else.
     state : tuple of str
         For methods: attributes that are compared after the calls, as dotted paths ("w_q.weight.grad").
-    forbids : tuple of str
-        Names that a solution may not use ("torch.softmax").
     lesson : str
         The page that teaches it, seen from the repository's root.
     """
@@ -85,7 +83,6 @@ class Task:
     uses: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
     state: tuple[str, ...] = ()
-    forbids: tuple[str, ...] = ()
     lesson: str = ""
     given: tuple[str, ...] = ()
     hint: str = ""

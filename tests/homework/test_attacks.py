@@ -121,7 +121,28 @@ def test_points_need_the_right_arrays_with_limits_alone(attack, places, tmp_path
     """Where a platform offers nothing else, and as the user who grades."""
     result = graded(attack, places[0], tmp_path / "submission", ("limits",))
     assert result.score == 0
-    assert "hostile code could read files and use the network" in result.isolation
+    assert result.isolation == sandbox.in_words(["limits"])
+
+
+ALL = "reach the grader's memory, read and write your files, use the network"
+
+
+@pytest.mark.parametrize(
+    ("holds", "said"),
+    [
+        (["namespaces", "another user", "limits", "Landlock"], ""),
+        (["another user", "limits", "Landlock"], "use the network"),
+        (["another user", "limits"], "read what everybody may, use the network"),
+        (["namespaces", "limits"], "reach the grader's memory, read and write your files"),
+        (["limits"], ALL),
+        ([], f"{ALL}, use up the machine's memory"),
+    ],
+    ids=lambda x: ", ".join(x) if isinstance(x, list) else "",
+)
+def test_what_does_not_hold_is_said(holds, said):
+    words = sandbox.in_words(holds)
+    assert words.startswith(f"a process without the reference; {', '.join(holds)}".rstrip("; "))
+    assert words.partition("; hostile code could ")[2] == said
 
 
 def test_names_are_distinct():

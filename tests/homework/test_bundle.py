@@ -129,7 +129,10 @@ def test_the_command_writes_an_archive_and_says_what_to_do(tmp_path, capsys):
             ["classroom50", "--tasks", "softmax", "--out", "x.rar"],
             "--out is 'x.rar'; expected a name that ends",
         ),
-        (["gradescope", "--tasks", "zebra", "--out", "x.zip"], "--tasks names 'zebra'; expected some of"),
+        (
+            ["gradescope", "--tasks", "zebra", "--out", "x.zip"],
+            "--tasks has 'zebra'; expected names that `list` shows",
+        ),
         (["gradescope", "--tasks", "softmax", "--seed", "-1", "--out", "x.zip"], "--seed is -1; expected"),
     ],
 )

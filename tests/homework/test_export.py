@@ -16,8 +16,9 @@ import pytest
 from tests.homework import __main__ as command
 from tests.homework import export
 from tests.homework.blank import ROOT, STAND_INS, blanked
+from tests.homework.choice import chosen
 from tests.homework.courses import COURSES
-from tests.homework.export import files, tasks_of
+from tests.homework.export import files
 from tests.homework.folder import portable, write_folder
 from tests.homework.table import TASKS
 from tests.homework.test_blank import lines_of_bodies, split
@@ -32,7 +33,7 @@ PYTHONS = [sys.executable, *map(str, sorted(Path.home().glob(".pyenv/versions/3.
 def handed_out(tmp_path_factory):
     """A folder for students, in a place whose name has blanks."""
     out = tmp_path_factory.mktemp("my course") / "home work"
-    export.export(tasks_of(SOME), out)
+    export.export(chosen(SOME), out)
     return out
 
 
@@ -101,7 +102,7 @@ def test_the_solution_is_right(solved, numpy_alone):
         ("attention.py", "matches / sqrt(q.shape[-1])", "matches", "simple-attention", "The scores are not scaled"),
         ("cache.py", "return k, v", "return self.keys, self.values", "cache", "you return only what stays"),
         ("optimizer.py", "** self.steps", "** 1", "adamw", ""),
-        ("masks.py", "return key <= query", "return 1", "masks", "shapes (); expected (6, 6)"),
+        ("masks.py", "return key <= query", "return 1", "masks", "the result is of shape (); expected of shape (6, 6)"),
         ("masks.py", "return key <= query", "return keys", "masks", "NameError: name 'keys' is not defined, masks.py line"),
         ("softmax.py", "exp /= ", "exp /= 3 * ", "softmax", "other numbers than expected"),
     ],
@@ -149,7 +150,7 @@ def test_an_unknown_task_is_refused(handed_out, numpy_alone):
     ("points", "simple-attention", "["),
 ])  # fmt: skip
 def test_feedback_says_no_more_than_it_should(solved, numpy_alone, feedback, says, not_said):
-    data = files(tasks_of("simple-attention"), feedback=feedback)
+    data = files(chosen("simple-attention"), feedback=feedback)
     (solved / "check.npz").write_bytes(data["check.npz"])
     replace(solved, "attention.py", "matches / sqrt(q.shape[-1])", "matches")
     _, said = check(solved, numpy_alone)
@@ -162,7 +163,7 @@ def test_nothing_of_the_solution_is_in_it(handed_out):
     found = [path for path in handed_out.rglob("*") if path.is_file()]
     texts = {path.relative_to(handed_out).as_posix(): path.read_bytes() for path in found}
     index = np.load(handed_out / "check.npz")["index"].tobytes()
-    names = blanked(tasks_of(SOME))
+    names = blanked(chosen(SOME))
     ours = [x for x in texts if x.startswith("step01_numpy/") and x.endswith(".py")]
     given = [split(x, names.get(x, [])) for x in ours]
     elsewhere = "\n".join(others for _, others in given)
@@ -215,7 +216,7 @@ def test_every_python_reads_it(handed_out, python):
 
 
 def test_the_same_tasks_make_the_same_files():
-    tasks = tasks_of("softmax,heads")
+    tasks = chosen("softmax,heads")
     first, again = files(tasks), files(tasks)
     assert {x: y for x, y in first.items() if x != "check.npz"} == {
         x: y for x, y in again.items() if x != "check.npz"
@@ -225,17 +226,17 @@ def test_the_same_tasks_make_the_same_files():
 
 def test_notes_stay_where_they_are_wanted():
     assert (
-        b"Notes" not in files(tasks_of("gru"))["step01_numpy/recurrent.py"].split(b"def gru_step_backward")[0]
+        b"Notes" not in files(chosen("gru"))["step01_numpy/recurrent.py"].split(b"def gru_step_backward")[0]
     )
     assert (
         b"Notes"
-        in files(tasks_of("gru"), notes=True)["step01_numpy/recurrent.py"].split(b"def gru_step_backward")[0]
+        in files(chosen("gru"), notes=True)["step01_numpy/recurrent.py"].split(b"def gru_step_backward")[0]
     )
 
 
 @pytest.mark.parametrize("course", COURSES)
 def test_courses_are_tasks(course):
-    assert [task.name for task in tasks_of(None, course)] == [x for x in TASKS if x in COURSES[course]]
+    assert [task.name for task in chosen(None, course)] == [x for x in TASKS if x in COURSES[course]]
     assert set(COURSES[course]) <= set(TASKS)
 
 

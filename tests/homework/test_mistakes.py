@@ -8,8 +8,9 @@ from functools import cache
 import pytest
 
 from tests.homework.blank import ROOT
+from tests.homework.explain import explain
 from tests.homework.grade import answers, grade
-from tests.homework.judge import right
+from tests.homework.judge import Account, right
 from tests.homework.table import TASKS
 
 STAGE1 = [task for task in TASKS.values() if task.stage == 1]
@@ -150,13 +151,23 @@ def test_no_two_mistakes_that_say_different_things_are_alike(task):
 
 @pytest.mark.proof
 @pytest.mark.parametrize("task", STAGE1, ids=lambda x: x.name)
-def test_every_mistake_is_named(task, tmp_path):
-    unnamed = []
-    for i, mutant in enumerate(mistakes_of(task)):
-        (result,) = grade(submission(tmp_path / str(i), task, mutant), [task], seed=0).tasks
-        if result.points == result.max_points or not any(x.startswith(mutant.says) for x in result.says):
-            unnamed.append((mutant.name, result.points, result.says))
-    assert unnamed == []
+def test_every_mistake_is_named(task):
+    """Of every one the numbers are explained here, the next test sends some through a child."""
+    known = answers(task, 0)
+    for x in variants_of(known):
+        account = Account({name: x.answer(name) for name in known.expected})
+        assert any(says.startswith(x.says) for says in explain(account, known)), x.mutants[0].name
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("task", STAGE1, ids=lambda x: x.name)
+def test_mistakes_that_are_handed_in_are_named(task, tmp_path):
+    """A process takes its time to start, so of each task the first, the middle and the last are handed in."""
+    found = mistakes_of(task)
+    for i in {0, len(found) // 2, len(found) - 1}:
+        (result,) = grade(submission(tmp_path / str(i), task, found[i]), [task], seed=0).tasks
+        assert result.points < result.max_points, found[i].name
+        assert any(x.startswith(found[i].says) for x in result.says), (found[i].name, result.says)
 
 
 @pytest.mark.proof

@@ -12,7 +12,6 @@ from tests.homework.mistakes import wrong_answers
 from tests.homework.table import TASKS
 from tests.mutants.tables import MUTANTS
 
-pytestmark = pytest.mark.usefixtures("unchecked")  # a mistake may return other shapes, and checks cost time
 LONG = ("attention", "flash", "multi-head", "beam-search")
 PAIRS = [
     pytest.param(

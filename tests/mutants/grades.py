@@ -190,4 +190,32 @@ GRADES = [
         "entries.items()",
         "bundle.py::test_the_same_tasks_give_the_same_bytes",
     ),
+    grades(
+        "a submission that is kept from nothing",
+        "sandbox:in_words",
+        "if could else",
+        "if False else",
+        "attacks.py::test_what_does_not_hold_is_said",
+    ),
+    grades(
+        "files that namespaces keep",
+        "sandbox:in_words",
+        '[] if "Landlock" in holds',
+        '[] if "Landlock" in holds or "namespaces" in holds',
+        "attacks.py::test_what_does_not_hold_is_said",
+    ),
+    grades(
+        "all the names but those that are none",
+        "choice:chosen",
+        "if unknown:",
+        "if False:",
+        "export.py::test_bad_words_are_one_line_and_nothing_is_written",
+    ),
+    grades(
+        "another course than was handed out",
+        "choice:chosen",
+        "COURSES[course] if course",
+        'COURSES["undergraduate"] if course',
+        "export.py::test_courses_are_tasks",
+    ),
 ]

@@ -31,7 +31,7 @@ class Starter(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         self.ask = ask
         self.package, self.texts, self.others, self.spliced, self.notes = "", {}, [], {}, []
 
-    def load(self, package, texts, student, targets, also, others, forbids):
+    def load(self, package, texts, student, targets, also, others):
         """
         Import the modules of a task.
 
@@ -44,8 +44,6 @@ class Starter(importlib.abc.MetaPathFinder, importlib.abc.Loader):
             The student's text for each module of the task, by name within the package.
         targets, also, others : list of str
             As the table names them; `others` are the targets of other tasks, which the grader answers.
-        forbids : list of str
-            Names that a solution may not use.
 
         Returns
         -------
