@@ -4,7 +4,7 @@ import {BLANK} from "./tokenizer.js";
 
 const SELDOM = 2; // a word met no more often than this has not been learned
 const CUTOFF = 0.75;
-export const UNSURE = 0.65; // mean probability of its tokens below which a translation is more often wrong than not
+export const UNSURE = 0.65; // mean probability of its tokens below which a translation is noted
 export const UNSURE_NOTE = `the model is unsure: the mean probability of its tokens is under ${UNSURE}`;
 
 // known: {counts, longest, folds, plain} of the checkpoint; folds: characters whose case folds to no lower case

@@ -7,7 +7,7 @@ import numpy as np
 from step01_numpy.common.decoding.search import log_probabilities
 from step01_numpy.common.text.seen import SELDOM, Seen, words_of
 
-UNSURE = 0.65  # mean probability below which translations are more often wrong than not (docs/translator.md)
+UNSURE = 0.65  # mean probability below which a translation is seven times as often bad (docs/translator.md)
 TIMES, PERIOD = 3, 4  # so often the same, of so many tokens at most, is no sentence
 
 
