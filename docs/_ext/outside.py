@@ -3,16 +3,15 @@
 import re
 from pathlib import Path
 
-from sphinx.util import logging
-
 from docs._ext.cells import ROOT
 
 LINK = re.compile(r"\[([^\]]+)\]\((\.\./[^)#\s]+)(?:#[^)\s]*)?\)")
-LOGGER = logging.getLogger(__name__)
 
 
 def name_files(app, page, source):
     """Replace what leads out of the documentation by the file's name; a missing file is a warning."""
+    from sphinx.util import logging  # the names of pages are tested without Sphinx
+
     folder = (Path(app.srcdir) / page).parent
 
     def named(match):
@@ -20,7 +19,7 @@ def name_files(app, page, source):
         if path.is_relative_to(app.srcdir):
             return match[0]
         if not path.exists():
-            LOGGER.warning("a link to %s, which does not exist", match[2], location=page)
+            logging.getLogger(__name__).warning("a link to %s, which does not exist", match[2], location=page)
             return match[1]
         return f"{match[1]} (`{path.relative_to(ROOT)}`)"
 

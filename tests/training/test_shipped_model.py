@@ -25,7 +25,7 @@ MAKERS = {SHIPPED: "step01_numpy", SHIPPED_RECURRENT: "step02_torch"}  # the sta
 ALL = pytest.mark.parametrize("path", [SHIPPED, SHIPPED_RECURRENT], ids=lambda path: path.stem)
 NOT_YET = pytest.mark.xfail(
     strict=True,  # a better one that is shipped has to take this mark away
-    reason="the recurrent translator has seen its data three times only: 74.87 % exact, “signée” for “signé”",
+    reason="the recurrent translator has seen its data five times only: 80.68 % exact",
 )
 
 
@@ -62,7 +62,7 @@ def test_both_cut_texts_alike():
 
 @pytest.mark.parametrize(
     ("path", "share"),
-    [(SHIPPED, 0.97), (SHIPPED_RECURRENT, 0.7), pytest.param(SHIPPED_RECURRENT, 0.95, marks=NOT_YET)],
+    [(SHIPPED, 0.97), (SHIPPED_RECURRENT, 0.75), pytest.param(SHIPPED_RECURRENT, 0.95, marks=NOT_YET)],
     ids=["transformer", "recurrent", "recurrent as before"],
 )
 @pytest.mark.parametrize("every", [8, pytest.param(1, marks=pytest.mark.proof)])
@@ -85,9 +85,7 @@ def test_its_attribution_lies_beside_it():
         assert name in text
 
 
-@pytest.mark.parametrize(
-    "path", [SHIPPED, pytest.param(SHIPPED_RECURRENT, marks=NOT_YET)], ids=["transformer", "recurrent"]
-)
+@ALL
 def test_the_two_named_sentences(stage, path):
     assert set(NAMED.items()) <= set(embedded_corpus().held_out)
     for beam in (1, 4):
