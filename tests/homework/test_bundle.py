@@ -302,6 +302,7 @@ def classroom50(tmp_path, monkeypatch):
     return call
 
 
+@pytest.mark.proof
 def test_classroom50_grades_and_takes_nothing_that_was_committed(classroom50, tmp_path):
     mine = tmp_path / "mine.json"
     mine.write_text("untouched")
@@ -427,6 +428,7 @@ def prairielearn(tmp_path):
     return call
 
 
+@pytest.mark.proof
 def test_prairielearn_grades_in_its_folders(prairielearn):
     hand_in(prairielearn.root / "student")
     found, done = prairielearn()
@@ -434,6 +436,7 @@ def test_prairielearn_grades_in_its_folders(prairielearn):
     assert (found["score"], found["gradable"]) == (1.0, True), done.stderr
 
 
+@pytest.mark.proof
 def test_prairielearn_counts_no_attempt_for_what_is_no_python(prairielearn):
     hand_in(prairielearn.root / "student", softmax="def softmax(:\n", merge="def (")
     found, done = prairielearn()

@@ -52,7 +52,7 @@ examples:
   {program} train --model causal-lm --data book.txt --out causal.safetensors
   {program} train --model masked-lm --data embedded --out masked.safetensors
 
-The two models shipped in the package were made by (four hours and 84 minutes, on a core each; docs/translator.md):
+The two models shipped in the package were made by (four hours and 84 minutes; docs/translator.md):
   python -m step01_numpy train --data fra.txt.gz --data embedded --slim float16 \\
       --config step01_numpy/common/shipped/english_french.json --out first.safetensors
   python -m step01_numpy train --data fra.txt.gz --data embedded --slim float16 \\
