@@ -189,6 +189,7 @@ class Child:
         self.process.wait()
         self._drain()
         if self.inner is not None:
+            select.select([self.inner], [], [], 5.0)  # readable once it has ended, whatever it has closed
             os.close(self.inner)
             self.inner = None
         for file in (self.process.stdin, self.process.stdout):
