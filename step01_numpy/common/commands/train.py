@@ -98,12 +98,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="attention of --model recurrent (default: the configuration's, additive)",
     )
     parser.add_argument("--config", metavar="FILE", type=file_path, help="JSON file, see below")
-    parser.add_argument(
-        "--start-from",
-        metavar="FILE",
-        type=file_path,
-        help="checkpoint whose weights and vocabulary to begin with, as to fine-tune a model",
-    )
     _add_course(parser)
     parser.add_argument(
         "--plot",
@@ -120,6 +114,12 @@ def _add_course(parser):
     length.add_argument("--minutes", metavar="M", type=positive_number, help="stop after so many minutes")
     length.add_argument(
         "--steps", metavar="N", type=positive_integer, help="updates in all (default: the configuration's)"
+    )
+    parser.add_argument(
+        "--start-from",
+        metavar="FILE",
+        type=file_path,
+        help="checkpoint whose weights and vocabulary to begin with, as to fine-tune a model",
     )
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
     parser.add_argument("--seed", metavar="N", type=natural_number, help="default: the configuration's, 0")
