@@ -82,14 +82,14 @@ def _forward(rule, q, out, lse, k, v, key_sides, tasks) -> None:
 def _attend(rule, head, block, q, k_t, v, longest, buffer):
     """Walk along the keys with a block of queries, keeping a running maximum and a running sum."""
     bounded = _bounded(rule, q, longest)
-    exp, unit = (plan().exp, plan().unit) if bounded else (np.exp, 1.0)
-    q = q * (rule.scale * unit)  # (n, D)
+    exp = plan().exp if bounded else np.exp
+    q = q * rule.scale  # (n, D)
     out, total = np.zeros((len(q), v.shape[-1]), q.dtype), np.zeros(len(q), q.dtype)
     largest = np.full(len(q), 0 if bounded else -np.inf, q.dtype)
     ones = np.ones(plan().keys, q.dtype)
     for rows, keys in rule.tiles(block, plan().keys, plan().edge):
         own = slice(rows.start - block.start, rows.stop - block.start)  # the rows' places in the block
-        scores = rule.scores(q[own], k_t[:, keys], unit, head, rows, keys, buffer)  # (n, w)
+        scores = rule.scores(q[own], k_t[:, keys], head, rows, keys, buffer)  # (n, w)
         if bounded:  # exp takes such scores as they are: no maximum is needed
             weights = exp(scores, out=scores)
             rule.hide(weights, 0, head, rows, keys)
@@ -173,15 +173,13 @@ def _attend_backward(
     """Return d_q of a block of queries; add their share to d_k, still without the scale, and to d_v."""
     far = is_far(norm)
     bounded = not far and _bounded(rule, q, longest)
-    exp, unit = (plan().exp, plan().unit) if bounded else (np.exp, 1.0)
-    shifted = with_norm(q, norm, rule.scale, unit)  # (n, D + 1)
+    exp = plan().exp if bounded else np.exp
+    shifted = with_norm(q, norm, rule.scale)  # (n, D + 1)
     d_out_shifted = np.concatenate([d_out, -row_sum[:, None]], axis=1)
     d_q = np.zeros_like(q)
     for rows, keys in rule.tiles(block, plan().keys_backward, plan().edge, piece):
         own = slice(rows.start - block.start, rows.stop - block.start)
-        scores = relative_scores(
-            rule, shifted[own], k_t[:, keys], unit, head, rows, keys, buffers[0]
-        )  # (n, w)
+        scores = relative_scores(rule, shifted[own], k_t[:, keys], head, rows, keys, buffers[0])  # (n, w)
         if far:
             scores -= largest[own, None]
         if not bounded:
@@ -193,7 +191,7 @@ def _attend_backward(
         d_scores = matmul(d_out_shifted[own], v_t[:, keys], buffers[1])  # d_weights - row_sum
         d_scores *= weights  # weights = softmax(scores)
         if rule.softcap is not None:
-            d_scores = cap_backward(d_scores, shifted[own, :-1] @ k_t[:-1, keys], rule.softcap * unit)
+            d_scores = cap_backward(d_scores, shifted[own, :-1] @ k_t[:-1, keys], rule.softcap)
         d_q[own] += d_scores @ k[keys]  # scores = q kᵀ · scale
         d_k[keys] += d_scores.T @ q[own]
     return d_q * rule.scale

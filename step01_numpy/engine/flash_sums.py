@@ -48,7 +48,7 @@ def _sum(rule, plan, d_out, q, norm, k, v, found, tasks) -> None:
             shifted = with_norm(q[head][block], norm[head][block], rule.scale)
             for rows, keys in rule.tiles(block, plan.keys_backward, plan.edge, piece):
                 own = slice(rows.start - block.start, rows.stop - block.start)
-                scores = relative_scores(rule, shifted[own], k_t[:, keys], 1.0, head, rows, keys, buffers[0])
+                scores = relative_scores(rule, shifted[own], k_t[:, keys], head, rows, keys, buffers[0])
                 rule.hide(scores, -np.inf, head, rows, keys)
                 shift, fade = raise_largest(largest[own], scores)
                 scores -= shift[:, None]
@@ -65,16 +65,16 @@ def raise_largest(largest, scores):
     return shift, np.exp(previous - shift)  # what was summed so far was relative to the previous maximum
 
 
-def with_norm(q, norm, scale, unit=1.0) -> np.ndarray:
+def with_norm(q, norm, scale) -> np.ndarray:
     """Return [q, -norm], scaled: times [k, 1] it is the scores with the norm taken off."""
-    return np.concatenate([q * (scale * unit), -norm[:, None] * unit], axis=1)
+    return np.concatenate([q * scale, -norm[:, None]], axis=1)
 
 
-def relative_scores(rule, shifted, k_t, unit, *place) -> np.ndarray:
+def relative_scores(rule, shifted, k_t, *place) -> np.ndarray:
     """Return a tile's scores less its rows' norm, nothing hidden yet."""
     if rule.softcap is None and rule.bias is None:
-        return rule.scores(shifted, k_t, unit, *place)
-    scores = rule.scores(shifted[:, :-1], k_t[:-1], unit, *place)
+        return rule.scores(shifted, k_t, *place)
+    scores = rule.scores(shifted[:, :-1], k_t[:-1], *place)
     scores += shifted[:, -1:]
     return scores
 

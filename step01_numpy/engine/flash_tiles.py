@@ -63,9 +63,9 @@ class Rule(NamedTuple):
             stop = min(stop, keys.stop - self.offset + self.left)
         return slice(start, stop)
 
-    def scores(self, q, k_t, unit, head, rows, keys, buffer) -> np.ndarray:
-        """Return a tile's scores, nothing hidden yet; q comes with the scale and the unit in it."""
-        scores = cap(matmul(q, k_t, buffer), self.softcap and self.softcap * unit)
+    def scores(self, q, k_t, head, rows, keys, buffer) -> np.ndarray:
+        """Return a tile's scores, nothing hidden yet; q comes with the scale in it."""
+        scores = cap(matmul(q, k_t, buffer), self.softcap)
         return scores if self.bias is None else scores + widen(self.bias[head][rows, keys])
 
     def hide(self, x, value, head, rows, keys) -> None:

@@ -56,7 +56,7 @@ ENGINE = [
     engine("engine: out not rescaled", "flash:_attend", "out[own] *= fade[:, None]", "pass", "attention.py::test_largest_score_moves_from_tile_to_tile"),
     engine("engine: a sum for all rows, not for the tile's", "flash:_attend", "total[own] += weights", "total[: len(weights)] += weights", "attention.py::test_lengths_around_tile_edges"),
     engine("engine: lse in exp2's unit", "flash:_attend", "largest + np.log(total)", "largest + np.log2(total)", "attention.py::test_lengths_around_tile_edges"),
-    engine("engine: exp2 without its unit", "flash:_attend", "(plan().exp, plan().unit) if bounded", "(np.exp2, 1.0) if bounded", "engine.py::test_tiles_of_either_kind_of_processor"),
+    engine("engine: exp2 without its factor", "flash_plan:exp_by_exp2", "x, _LOG2_E, out", "x, 1.0, out", "engine.py::test_tiles_of_either_kind_of_processor"),
     engine("engine: bounded by the average", "flash:_longest", "np.vecdot(x, x).max()", "np.vecdot(x, x).mean()", "engine.py::test_one_long_query_and_one_long_key"),
     engine("engine: bound without the scale", "flash:_bounded", " * abs(rule.scale)", "", "engine.py::test_scale_can_make_scores_large"),
     engine("engine: bounded whatever the bias", "flash:_bounded", "rule.bias is None and", "", "engine.py::test_bias_can_make_scores_large"),
