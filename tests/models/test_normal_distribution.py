@@ -16,11 +16,16 @@ def test_it_is_good_to_a_float32():
 
 
 def test_far_out_it_is_0_or_1():
-    x = np.array([-np.inf, -1e15, -6.5, 0, 6.5, 1e15, np.inf, np.nan], np.float32)
+    x = np.array([-np.inf, -1e38, -1e15, -15, 0, 6.5, 1e15, np.inf, np.nan], np.float32)
     found = normal_distribution(x)
     assert found.dtype == np.float32
-    assert found[:-1].tolist() == [0, 0, 0, 0.5, 1, 1, 1]
+    assert found[:-1].tolist() == [0, 0, 0, 0, 0.5, 1, 1, 1]
     assert np.isnan(found[-1])
+
+
+def test_the_left_tail_has_digits():
+    x = np.linspace(-12.5, -4.001, 20_001, dtype=np.float32)
+    np.testing.assert_allclose(normal_distribution(x), ndtr(x.astype(np.float64)), rtol=1e-3)
 
 
 @pytest.mark.parametrize("shape", [(), (0,), (1,), (7, 3), (2, 3, 5)])
@@ -32,8 +37,12 @@ def test_any_shape_and_layout(shape, monkeypatch):
     assert (x == before).all()
 
 
-def test_gelu_and_its_gradient_in_float32(stage, rng):
-    x, d_out = rng.normal(0, 3, (2, 5, 7)).astype(np.float32), rng.normal(size=(2, 5, 7)).astype(np.float32)
+@pytest.mark.parametrize(("middle", "spread"), [(0, 3), *((x, 0.5) for x in (-3, -4, -5, -6, -7, -8))])
+def test_gelu_and_its_gradient_in_float32(stage, rng, middle, spread):
+    x, d_out = (
+        rng.normal(middle, spread, (5, 70)).astype(np.float32),
+        rng.normal(size=(5, 70)).astype(np.float32),
+    )
 
     def reference(dtype):
         leaf = torch.tensor(x).to(dtype).requires_grad_()
