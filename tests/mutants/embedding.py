@@ -53,7 +53,6 @@ EMBEDDING = [
     lines("documents' lengths count", "cosines", "np.linalg.norm(documents, axis=-1) * ", "", "decoding/test_embedding.py::test_cosines_and_their_ranking"),
     lines("the farthest first", "ranking", "-scores", "scores", "commands/test_embed_commands.py::test_search_ranks_by_cosine"),
     phi("the last coefficient of Φ left out", "_distribution", "COEFFICIENTS[-2:0:-1]", "COEFFICIENTS[-3:0:-1]", "test_it_is_good_to_a_float32"),
-    phi("x² without bound", "_distribution", "np.minimum(square, LARGEST, out=square)", "pass", "test_far_out_it_is_0_or_1"),
     phi("the left tail from a difference", "_distribution", "x < TAIL", "x < -20", "test_the_left_tail_has_digits"),
     phi("a continued fraction without its numerators", "_tail", "a + n / fraction", "a + 1 / fraction", "test_the_left_tail_has_digits"),
     phi("the last block left out", "normal_distribution", "range(0, x.size, BLOCK)", "range(0, x.size - BLOCK + 1, BLOCK)", "test_any_shape_and_layout"),

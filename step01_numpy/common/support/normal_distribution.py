@@ -12,7 +12,6 @@ COEFFICIENTS = (
     -1.322663294e-7,
     1.756278923e-9,
 )
-LARGEST = 36.0  # x² where Φ is 0 or 1 in float32; g stays what it is there
 TAIL = -4.0  # below, what is left of ½ + ½ tanh has few digits
 BLOCK = 16384  # numbers at a time, so that they stay in the cache
 
@@ -49,7 +48,6 @@ def normal_distribution(x: np.ndarray) -> np.ndarray:
 def _distribution(x, out, square, value):
     """Write Φ(x) to `out`, every step in place; g by Horner's scheme."""
     np.multiply(x, x, out=square)
-    np.minimum(square, LARGEST, out=square)
     np.multiply(square, COEFFICIENTS[-1], out=value)
     for coefficient in COEFFICIENTS[-2:0:-1]:
         value += np.float32(coefficient)
