@@ -112,4 +112,6 @@ def in_words(answer: Answer) -> str:
     if answer.raised == "Ended":
         return f"Your code {answer.text}."
     where = f", in line {answer.line}" if answer.line else ""
+    if answer.raised == "Forbidden":
+        return f"Your code calls {answer.text[:80]}{where}: this task is to write what that does."
     return f"Your code raises {answer.raised}{where}: {answer.text[:300].rstrip('.') or 'no words'}."
