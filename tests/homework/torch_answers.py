@@ -11,19 +11,26 @@ from tests.homework.child import tensors, wire
 from tests.homework.task import Task
 
 
+CONSTANT = {  # arguments to which no gradient is asked for
+    "attention:scaled_dot_product_attention": ("bias",),
+    "attention:repeat_heads": ("q",),
+    "multi_head_attention:MultiHeadAttention.forward": ("bias",),
+    "rotary:rotate": ("cos", "sin"),
+}
+
+
 def names(task: Task, question) -> list[str]:
     """Return the names of the gradients that are asked for in a case; see `tensors.labels`."""
-    case = question.case
-    function = reference.find(task.package, task.target_of(case))
-    return tensors.labels(function, question.built, case.all_calls)
+    case, target = question.case, task.target_of(question.case)
+    function = reference.find(task.package, target)
+    return tensors.labels(function, question.built, case.all_calls, CONSTANT.get(target, ()))
 
 
 def answer(task: Task, question) -> object:
     """Return what the solution answers; see `answers.answer`."""
     case = question.case
     function = reference.find(task.package, task.target_of(case))
-    built, calls = copy.deepcopy((question.built, case.all_calls))
-    labels = tensors.labels(function, built, calls)
+    built, calls, labels = *copy.deepcopy((question.built, case.all_calls)), names(task, question)
     if built is not None:
         function = partial(function, built)
     try:

@@ -7,7 +7,6 @@ from tests.mutants.homework import (
     ATTENTION,
     HOMEWORK,
     IN_ATTENTION,
-    IN_CACHE,
     IN_HEADS,
     IN_LOSS,
     IN_MASKS,
@@ -41,7 +40,8 @@ SOFTCAP, COURSE = IN_ATTENTION + "softcap_comes_before_bias_and_mask", IN_HEADS 
 ONE_HEAD, MANY = IN_HEADS + "one_head_is_projection_and_torchs_attention", IN_HEADS + "multi_head_equals_torchs"
 BLOCK = "models/test_transformer.py::test_block_equals_pytorchs"
 GATED = "models/test_language_model.py::test_outputs_and_every_gradient_equal_another_stages"
-KEPT, TURNED = IN_CACHE + "both_keep_the_same", IN_POSITIONS + "rotation_by_complex_numbers"
+MASKED_HEAD, CACHED = IN_HEADS + "one_head_takes_a_mask", "house/test_examples.py::test_an_example_shows_what_comes[cache-KVCache1]"
+TURNED = IN_POSITIONS + "rotation_by_complex_numbers"
 HIDDEN = "Where nothing is visible your numbers are right and their gradients are NaN: what was NaN on the way stays so on the way back. Put something else in before softmax, not behind it."
 CUT = "Your numbers are right, and a part of the way is cut off from what it was computed from: no gradient gets past it. What takes a tensor out of autograd's graph?"
 AHEAD = "Where it should be causal, your positions see what comes behind them. Which keys may a position see?"
@@ -96,16 +96,16 @@ TORCH_HOMEWORK = [
     torch("repeated heads without a history", "attention:repeat_heads", "x.repeat_interleave", "x.detach().repeat_interleave", IN_ATTENTION + "grouped_heads", CUT),
     # one head
     torch("queries and keys exchanged", "self_attention:SelfAttention.forward", "self.attend(q, k, v, mask)", "self.attend(k, q, v, mask)", COURSE, "Your queries and keys have exchanged their places. Which of them asks?"),
-    torch("self-attention's mask ignored", "self_attention:SelfAttention.forward", "q, k, v, mask)", "q, k, v)", ONE_HEAD, SAYS["mask ignored"]),
+    torch("self-attention's mask ignored", "self_attention:SelfAttention.forward", "q, k, v, mask)", "q, k, v)", MASKED_HEAD, SAYS["mask ignored"]),
     torch("values from the keys' weights", "self_attention:SelfAttention.forward", "self.w_v(x)", "self.w_k(x)", COURSE, said("values from the keys' weights")),
     torch("self-attention without values", "self_attention:SelfAttention.forward", "self.attend(q, k, v, mask)", "self.attend(q, k, x, mask)", COURSE, "Your values are the rows as they came in. Values are a view of them as queries and keys are."),
     torch("self-attention looks ahead", "masked_attention:MaskedSelfAttention.forward", ", causal=True", "", COURSE, AHEAD),
-    torch("masked attention's mask ignored", "masked_attention:MaskedSelfAttention.forward", "q, k, v, mask,", "q, k, v, None,", ONE_HEAD, SAYS["mask ignored"]),
+    torch("masked attention's mask ignored", "masked_attention:MaskedSelfAttention.forward", "q, k, v, mask,", "q, k, v, None,", MASKED_HEAD, SAYS["mask ignored"]),
     torch("masked queries and keys exchanged", "masked_attention:MaskedSelfAttention.forward", "self.attend(q, k, v,", "self.attend(k, q, v,", COURSE, "Your queries and keys have exchanged their places. Which of them asks?"),
     torch("keys from x in cross-attention", "cross_attention:CrossAttention.forward", "self.w_k(context), self.w_v(context)", "self.w_k(x), self.w_v(x)", ONE_HEAD, said("context ignored")),
     torch("queries from the context", "cross_attention:CrossAttention.forward", "self.w_q(x), self.w_k(context), self.w_v(context)", "self.w_q(context), self.w_k(x), self.w_v(x)", ONE_HEAD, "Your queries come from the context, and what you attend to from x. Which of the two sequences asks?"),
-    torch("cross-attention's mask ignored", "cross_attention:CrossAttention.forward", "q, k, v, mask)", "q, k, v)", ONE_HEAD, SAYS["mask ignored"]),
-    torch("context without a history", "cross_attention:CrossAttention.forward", "self.w_k(context), self.w_v(context)", "self.w_k(context.detach()), self.w_v(context.detach())", COURSE, "No gradient gets back to your context: the encoder behind it would learn nothing. What takes a tensor out of autograd's graph?"),
+    torch("cross-attention's mask ignored", "cross_attention:CrossAttention.forward", "q, k, v, mask)", "q, k, v)", MASKED_HEAD, SAYS["mask ignored"]),
+    torch("context without a history", "cross_attention:CrossAttention.forward", "self.w_k(context), self.w_v(context)", "self.w_k(context.detach()), self.w_v(context.detach())", ONE_HEAD, "No gradient gets back to your context: the encoder behind it would learn nothing. What takes a tensor out of autograd's graph?"),
     # many heads
     torch("view without transpose", "multi_head_attention:split_heads", "x.reshape(batch, length, n_heads, -1).swapaxes(1, 2)", "x.reshape(batch, n_heads, length, -1)", MANY, said("view without transpose")),
     torch("every H-th column", "multi_head_attention:split_heads", "x.reshape(batch, length, n_heads, -1).swapaxes(1, 2)", "x.reshape(batch, length, -1, n_heads).permute(0, 3, 1, 2)", MANY),
@@ -115,17 +115,17 @@ TORCH_HOMEWORK = [
     torch("layer's mask ignored", f"{LAYER}.forward", "self.attend(q, k, v, mask, **options)", "self.attend(q, k, v, None, **options)", MANY),
     torch("layer's causal ignored", f"{LAYER}.forward", '"causal": causal', '"causal": False', IN_HEADS + "causal_multi_head_equals_torchs", AHEAD),
     torch("context ignored", f"{LAYER}._project", "if context is None else", "if True else", MANY, said("context ignored")),
-    torch("layer's rotary ignored", f"{LAYER}._project", "if self.rotary is not None", "if False", IN_HEADS + "rows_that_change_places_with_their_positions_keep_their_results"),
-    torch("values turned", f"{LAYER}._project", "return (q, k, v) if cache is None", "return (q, k, v if self.rotary is None else self.rotary.forward(v, positions)) if cache is None", IN_HEADS + "gradients_equal_step02s"),
-    torch("keys not turned", f"{LAYER}._project", "self.rotary.forward(k, positions)", "k", IN_HEADS + "gradients_equal_step02s"),
+    torch("layer's rotary ignored", f"{LAYER}._project", "if self.rotary is not None", "if False", GATED),
+    torch("values turned", f"{LAYER}._project", "return (q, k, v) if cache is None", "return (q, k, v if self.rotary is None else self.rotary.forward(v, positions)) if cache is None", GATED),
+    torch("keys not turned", f"{LAYER}._project", "self.rotary.forward(k, positions)", "k", GATED),
     torch("given positions ignored", f"{LAYER}.forward", "self._positions(x, cache) if positions is None else positions", "self._positions(x, cache)", IN_HEADS + "rows_that_change_places_with_their_positions_keep_their_results"),
     # cache and positions
-    torch("cached keys forgotten", "cache:KVCache.append", "torch.cat([self.keys, k], dim=-2)", "k", KEPT, said("cached keys forgotten")),
-    torch("cache returns what it keeps", "cache:KVCache.append", "return k, v", "return self.keys, self.values", KEPT),
-    torch("limit ignored", "cache:KVCache.append", "0 if self.limit is None else max(0, k.shape[-2] - self.limit)", "0", KEPT),
-    torch("length of the newest", "cache:KVCache.append", "self.length += k.shape[-2]", "self.length = k.shape[-2]", KEPT),
-    torch("oldest kept", "cache:KVCache.append", "k[..., first:, :], v[..., first:, :]", "k[..., : k.shape[-2] - first, :], v[..., : k.shape[-2] - first, :]", KEPT),
-    torch("newest first", "cache:KVCache.append", "[self.keys, k], dim=-2)\n        v = torch.cat([self.values, v]", "[k, self.keys], dim=-2)\n        v = torch.cat([v, self.values]", KEPT),
+    torch("cached keys forgotten", "cache:KVCache.append", "torch.cat([self.keys, k], dim=-2)", "k", CACHED, said("cached keys forgotten")),
+    torch("cache returns what it keeps", "cache:KVCache.append", "return k, v", "return self.keys, self.values", CACHED),
+    torch("limit ignored", "cache:KVCache.append", "0 if self.limit is None else max(0, k.shape[-2] - self.limit)", "0", CACHED),
+    torch("length of the newest", "cache:KVCache.append", "self.length += k.shape[-2]", "self.length = k.shape[-2]", CACHED),
+    torch("oldest kept", "cache:KVCache.append", "k[..., first:, :], v[..., first:, :]", "k[..., : k.shape[-2] - first, :], v[..., : k.shape[-2] - first, :]", CACHED),
+    torch("newest first", "cache:KVCache.append", "[self.keys, k], dim=-2)\n        v = torch.cat([self.values, v]", "[k, self.keys], dim=-2)\n        v = torch.cat([v, self.values]", CACHED),
     torch("rotation with a sign lost", "rotary:rotate", "a * cos - b * sin", "a * cos + b * sin", TURNED, said("rotation with a sign lost")),
     torch("turned the other way", "rotary:rotate", "a * cos - b * sin, a * sin + b * cos", "a * cos + b * sin, b * cos - a * sin", TURNED),
     torch("pairs mixed up", "rotary:_pairs", "if interleaved", "if not interleaved", TURNED, said("pairs mixed up")),

@@ -11,7 +11,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-CONSTANT = ("bias", "cos", "sin")  # arguments to which no gradient is asked for
 GRADIENT = "gradient of "
 
 
@@ -31,19 +30,19 @@ def upstream(size: int, salt: int) -> np.ndarray:
     return x / 2.0**31 - 1
 
 
-def labels(function, built, calls) -> list[str]:
+def labels(function, built, calls, constant=()) -> list[str]:
     """
     Return a name for the gradient of each array of floats, in order, and of each weight of the object.
 
-    "" stands where no gradient is asked for. The names of arguments are those of the function, so this is
-    the solution's to say.
+    "" stands where no gradient is asked for, for arguments that are constant. The names are those of the
+    function's parameters, so this is the solution's to say.
     """
     names, found = list(inspect.signature(function).parameters)[built is not None :], []
     for number, (args, options) in enumerate(calls, 1):
         given = [*zip(names, args, strict=False), *options.items()]
         call = f" of call {number}" if len(calls) > 1 else ""
         found += [
-            "" if name in CONSTANT else f"{GRADIENT}{name}{call}" for name, x in given if is_float_array(x)
+            "" if name in constant else f"{GRADIENT}{name}{call}" for name, x in given if is_float_array(x)
         ]
     return found + [f"{GRADIENT}{name}" for name, _ in weights(built)]
 
