@@ -112,6 +112,8 @@ def in_words(answer: Answer) -> str:
     if answer.raised == "Ended":
         return f"Your code {answer.text}."
     where = f", in line {answer.line}" if answer.line else ""
+    if "modified by an inplace operation" in answer.text:
+        return "Your code changes in place a tensor that autograd needs on the way back."
     if answer.raised == "Forbidden":
         return f"Your code calls {answer.text[:80]}{where}: this task is to write what that does."
     return f"Your code raises {answer.raised}{where}: {answer.text[:300].rstrip('.') or 'no words'}."

@@ -54,14 +54,14 @@ def sentence(found: dict, expected: dict) -> str:
 def of_gradients(found: dict, expected: dict) -> str:
     """Say what is wrong with gradients, where all results are right."""
     wrong = [x for x in expected if not equal(found[x], expected[x], 1e-10)]
-    lost = [spoken(x).removeprefix(GRADIENT) for x in wrong if found[x] is None]
+    lost = [f"`{x.removeprefix(GRADIENT).partition(' of call ')[0]}`" for x in wrong if found[x] is None]
     if lost:
+        lost = list(dict.fromkeys(lost))
         names = ", ".join(lost[:6]) + (f" and {len(lost) - 6} more" if len(lost) > 6 else "")
         return f"Your results are right, and no gradient gets back to {names}: {OUT_OF_THE_GRAPH}"
     x, y = (np.asarray(values[wrong[0]], float) for values in (found, expected))
-    seen = numbers(x, y)
-    hint = "" if np.isnan(x).any() else " Is a part of the way a constant to autograd?"
-    return f"Your results are right, and your {spoken(wrong[0])} {seen}{hint}"
+    hint = "" if np.isnan(x).any() else "A part of your way may be a constant to autograd. "
+    return f"{hint}Your results are right, and your {spoken(wrong[0])} {numbers(x, y)}"
 
 
 def spoken(name: str) -> str:
