@@ -148,9 +148,9 @@ def judge(task, case, arrays):
     try:
         found = answer(task, case, arrays)
         own_shapes, own = shapes(found), prints(found)
-    except NotImplementedError:
-        return "not written yet", None
     except Exception as error:
+        if isinstance(error, NotImplementedError) and (not error.args or "goes here" in str(error)):
+            return "not written yet", None
         lines = traceback.extract_tb(error.__traceback__)
         own = [x for x in lines if not Path(x.filename).name.startswith("check")]
         where = f", {Path(own[-1].filename).name} line {own[-1].lineno}" if own else ""

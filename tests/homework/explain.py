@@ -107,7 +107,7 @@ def errors(account: Account, wrong) -> list[str]:
 
 def in_words(answer: Answer) -> str:
     """Say what became of a case that has no numbers."""
-    if answer.raised == "NotImplementedError":
+    if answer.raised == "NotImplementedError" and (not answer.text or "your code goes here" in answer.text):
         return "This is not written yet."
     if answer.raised == "Ended":
         return f"Your code {answer.text}."

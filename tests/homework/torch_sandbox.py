@@ -49,11 +49,11 @@ class Nursery:
     """
 
     def __init__(self, steps=LEVEL):
+        words = [str(MAIN), NUMPY, folder(), *(x for x in steps if x != "namespaces")]
         self.steps, self.room = steps, room()
         self.apart = namespaces() if "namespaces" in steps else ()
         self.says = open(Path(self.room) / "said", "w+b")  # noqa: SIM115
         self.control, theirs = socket.socketpair()
-        words = [str(MAIN), NUMPY, folder(), *(x for x in steps if x != "namespaces")]
         with theirs:
             self.process = program(self.apart, words, self.room, self.says, stdin=theirs)
         self.waiting, self.children = True, 0

@@ -5,6 +5,7 @@ Functions and methods of Python get another body, so whoever holds them meets it
 in the dispatcher, through which every way to them leads; modules that compute the same are stood in for.
 """
 
+import ctypes
 import sys
 import warnings
 from importlib import import_module
@@ -35,9 +36,7 @@ RULES = {  # by what a task forbids: (what students read, functions and methods,
         (),
     ),
 }
-KEYS = ("CPU", "AutogradCPU", "NestedTensorCPU", "AutogradNestedTensor")
-KEYS += ("FuncTorchBatched", "FuncTorchBatchedDecomposition")
-KEPT = []  # what holds the kernels: without it they would go
+KEYS = ("CPU", "AutogradCPU", "NestedTensorCPU", "AutogradNestedTensor", "FuncTorchBatched", "FuncTorchVmapMode")
 
 
 class Forbidden(Exception):
@@ -63,11 +62,11 @@ def forbid(group: str) -> None:
             found = getattr(found, part)
         spoken = f"{module}.{path.removesuffix('.__init__').removesuffix('.forward')}"
         give_body(found, f"raise _Forbidden({spoken!r})", _Forbidden=Forbidden)
-    library = torch.library.Library("aten", "IMPL")
+    library = torch._C._dispatch_library("IMPL", "aten", "", __file__, 0)
     for name in sorted({x.partition(".")[0] for x in torch._C._dispatch_get_all_op_names()}):
         if name.startswith("aten::") and any(part in name for part in operators):
             refuse(library, name.removeprefix("aten::"))
-    KEPT.append(library)
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(library))  # it lives on, and nobody can find it
     for name in modules:
         sys.modules[name] = Absent(name)
 
@@ -82,7 +81,7 @@ def refuse(library, name: str) -> None:
         warnings.simplefilter("ignore")  # PyTorch tells of each kernel that is replaced
         for overload in getattr(torch.ops.aten, name).overloads():
             for key in KEYS:
-                library.impl(f"{name}.{overload}" if overload != "default" else name, refused, key)
+                library.impl(f"{name}.{overload}" if overload != "default" else name, key, refused)
 
 
 def give_body(function: FunctionType, body: str, **names) -> None:
