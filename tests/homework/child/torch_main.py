@@ -17,25 +17,9 @@ sys.path.append(os.path.dirname(os.path.abspath(__file__)))
 
 import main
 import standins
+from torch_packages import BESIDE, packages
 
-BESIDE = ("torch", "torchgen", "functorch", "typing_extensions")  # PyTorch, and what it needs or may need
-BESIDE += ("sympy", "mpmath", "networkx", "jinja2", "filelock", "fsspec")
-# Where the source of what tasks forbid stands: it is in memory, and nobody has to read it again.
-HIDDEN = {
-    "nn": ("functional.py", "attention", "modules", "__pycache__"),
-    "nn/modules": ("activation.py", "transformer.py", "loss.py", "__pycache__"),
-}
 SWEPT = b"swept"
-
-
-def packages(folder: str) -> list[str]:
-    """Return what a child may read in PyTorch's folder: all of it but the hidden files."""
-    found = [f"{name}{end}" for name in BESIDE[1:] for end in ("", ".py")] + ["torch.libs", *main.NUMPY]
-    for inside in ("", *HIDDEN):
-        place = os.path.join(folder, "torch", inside)
-        hidden = (*HIDDEN.get(inside, ()), *(x for x in ("nn",) if not inside))
-        found += [os.path.join("torch", inside, x) for x in sorted(os.listdir(place)) if x not in hidden]
-    return found
 
 
 def start(numpy: str, torch: str):
@@ -94,15 +78,15 @@ def serve(control, run) -> None:
 def begin() -> None:
     """Serve, or be the one child."""
     numpy, torch, *steps = sys.argv[1:]
-    kind = start(numpy, torch)
+    kind, readable = start(numpy, torch), [*main.NUMPY, *packages(torch)]
 
     def run(user, begun):
-        main.main(torch, user, steps, kind, packages(torch), begun)
+        main.main(torch, user, steps, kind, readable, begun)
 
     if stat.S_ISSOCK(os.fstat(0).st_mode):
         serve(socket.socket(fileno=os.dup(0)), run)
     else:
-        main.main(torch, int(steps.pop(0)), steps, kind, packages(torch))
+        main.main(torch, int(steps.pop(0)), steps, kind, readable)
 
 
 if __name__ == "__main__":
