@@ -1,9 +1,10 @@
 """
 Check your homework on your own machine: `python check.py`, or `python check.py softmax attention`.
 
-It needs NumPy, for tasks of `step02_torch` PyTorch, and the files beside it. It knows inputs and, of each right answer and of the usual mistakes,
-a few numbers by which they are recognised; it knows no solution. How your homework is graded is another
-matter: there each task is called alone, on other inputs, and what it builds on is right.
+It needs NumPy, for tasks of `step02_torch` PyTorch, and the files beside it. It knows inputs and, of each
+right answer and of the usual mistakes, a few numbers by which they are recognised; it knows no solution. How
+your homework is graded is another matter: there each task is called alone, on other inputs, and what it
+builds on is right.
 """
 
 import json

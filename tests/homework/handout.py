@@ -14,10 +14,10 @@ Write the bodies of the functions below, where `raise NotImplementedError` stand
 docstrings stay as they are. You may add functions, classes and imports of {imports} and of Python's
 standard library beside them; whatever else you change in the files is not looked at.
 
-**Check yourself** with `python check.py`, or `python check.py {example}` for some tasks. It needs Python 3.11
-or newer and {imports}, and nothing else. It calls your functions as they call each other, so do the tasks in this
-order: while `softmax` is wrong, nothing that calls it can be right. When you are graded each task is called
-alone, on other inputs, and what it may call is right.
+**Check yourself** with `python check.py`, or `python check.py {example}` for some tasks. It needs
+Python 3.11 or newer, {imports}, and nothing else. It calls your functions as they call each other, so do the
+tasks in this order: while `softmax` is wrong, nothing that calls it can be right. When you are graded each
+task is called alone, on other inputs, and what it may call is right.
 
 Numbers are compared in float64, to 1e-10 of the largest one. A function must not change the arrays that it is
 given.{graph}

@@ -55,14 +55,18 @@ def own(name):
 def copies(module, mutant):
     """Return a student's own copy of a task's module and all that it imports, with a mistake in it."""
     package, target, path = re.fullmatch(r"(\w+)\.([\w.]+):(.+)", mutant.target).groups()
-    names = reached(package, module, "rotary", target)  # a layer may hold a Rotary that its file does not import
+    names = reached(
+        package, module, "rotary", target
+    )  # a layer may hold a Rotary that its file does not import
     found = {}
     for name in names:
         text = (ROOT / package / f"{name.replace('.', '/')}.py").read_text("utf-8")
         if name == target:
             text = changed(text, path, mutant)
         for other in sorted(names, key=len, reverse=True):
-            text = re.sub(rf"from {package}\.{re.escape(other)} import", f"from {package}.{own(other)} import", text)
+            text = re.sub(
+                rf"from {package}\.{re.escape(other)} import", f"from {package}.{own(other)} import", text
+            )
         found[f"{package}/{own(name)}.py"] = text
     return found
 
@@ -84,9 +88,7 @@ def submission(folder, task, mutant):
     for module in {x for other in TASKS.values() if other.stage == task.stage for x in other.modules}:
         place = package / f"{module.replace('.', '/')}.py"
         place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text(
-            (ROOT / task.package / f"{module.replace('.', '/')}.py").read_text("utf-8"), "utf-8"
-        )
+        place.write_text((ROOT / task.package / f"{module.replace('.', '/')}.py").read_text("utf-8"), "utf-8")
     for module in task.modules:
         place = package / f"{module.replace('.', '/')}.py"
         text = place.read_text("utf-8")

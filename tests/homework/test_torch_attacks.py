@@ -81,7 +81,9 @@ def test_a_task_after_an_attack_on_the_process_that_forks_is_graded(tmp_path):
     body = "import os; os.kill(os.getppid(), 9); return q, q"
     (tmp_path / "attention.py").write_text(Attack("kills", body).text())
     (tmp_path / "softmax.py").write_text("def softmax(scores, axis=-1):\n    return scores\n")
-    (tmp_path / "merge.py").write_text("def log_sum_exp(scores, axis=-1):\n    return scores.logsumexp(axis)\n")
+    (tmp_path / "merge.py").write_text(
+        "def log_sum_exp(scores, axis=-1):\n    return scores.logsumexp(axis)\n"
+    )
     tasks = [TASK, TASKS["torch-softmax"]]
     first, second = grade(tmp_path, tasks, seed=3, level=("limits",)).tasks
     assert first.points == 0
@@ -91,7 +93,9 @@ def test_a_task_after_an_attack_on_the_process_that_forks_is_graded(tmp_path):
 @pytest.mark.proof
 def test_cross_entropy_of_pytorchs_own_is_forbidden(tmp_path):
     for call in ("F.cross_entropy", "nn.CrossEntropyLoss()", "torch._C._nn.cross_entropy_loss"):
-        text = f"import torch\nfrom torch import nn\nimport torch.nn.functional as F\n\n\ndef cross_entropy(logits, targets, *, smoothing=0.0):\n    return {call}(logits, targets)\n"
+        head = "import torch\nfrom torch import nn\nimport torch.nn.functional as F\n\n\n"
+        body = f"def cross_entropy(logits, targets, *, smoothing=0.0):\n    return {call}(logits, targets)\n"
+        text = head + body
         (tmp_path / "loss.py").write_text(text)
         (result,) = grade(tmp_path, [TASKS["torch-cross-entropy"]], seed=3).tasks
         assert result.points == 0

@@ -1,4 +1,4 @@
-"""What students of PyTorch get: a check that needs PyTorch alone and looks at gradients, and nothing of the solution."""
+"""What students of PyTorch get: a check that looks at gradients, and nothing of the solution."""
 
 import json
 import re
@@ -79,7 +79,9 @@ def test_the_solution_is_right(solved, torch_alone):
 @pytest.mark.proof
 def test_mistakes_are_named(solved, torch_alone):
     replace(solved, "attention.py", "weights = softmax(scores)", "weights = softmax(scores).detach()")
-    replace(solved, "self_attention.py", "q, k, v = self.w_q(x)", "x = x.detach()\n        q, k, v = self.w_q(x)")
+    replace(
+        solved, "self_attention.py", "q, k, v = self.w_q(x)", "x = x.detach()\n        q, k, v = self.w_q(x)"
+    )
     replace(solved, "cache.py", "return k, v", "return self.keys, self.values")
     replace(solved, "softmax.py", ".softmax(dim=axis)", ".softmax(dim=-1)")
     code, said = check(solved, torch_alone)
@@ -96,7 +98,9 @@ def test_mistakes_are_named(solved, torch_alone):
 
 @pytest.mark.proof
 def test_what_is_forbidden_is_told(solved, torch_alone):
-    call = "from torch.nn.functional import scaled_dot_product_attention as f\n    return f(q, k, v), q @ k.mT\n"
+    call = (
+        "from torch.nn.functional import scaled_dot_product_attention as f\n    return f(q, k, v), q @ k.mT\n"
+    )
     replace(solved, "attention.py", "    matches = q @", f"    {call}    matches = q @")
     code, said = check(solved, torch_alone, "torch-simple-attention")
     assert code == 1
@@ -124,7 +128,7 @@ def test_nothing_of_the_solution_is_in_it(handed_out):
 
 def test_the_handout_says_what_is_particular(handed_out):
     text = (handed_out / "HANDOUT.md").read_text("utf-8")
-    assert "or newer and NumPy and PyTorch, and nothing else" in text
+    assert "Python 3.11 or newer, NumPy and PyTorch, and nothing else" in text
     assert "the gradients that autograd finds through your functions are compared" in text
     part = text.split("\n## torch-simple-attention\n")[1].split("\n## ")[0]
     assert (

@@ -1,4 +1,4 @@
-"""What the solution in PyTorch answers to a case, and to a child's calls; arrays go in, and arrays come out."""
+"""What the solution in PyTorch answers to a case and to a child's calls: arrays in, and arrays out."""
 
 import copy
 from functools import partial
@@ -9,7 +9,6 @@ import torch
 from tests.homework import reference
 from tests.homework.child import tensors, wire
 from tests.homework.task import Task
-
 
 CONSTANT = {  # arguments to which no gradient is asked for
     "attention:scaled_dot_product_attention": ("bias",),

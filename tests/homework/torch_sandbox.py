@@ -176,7 +176,7 @@ class Fork(Child):
 
 class Children:
     """
-    The children of one submission, one after the other; where one leaves the nursery dead, there is a new one.
+    The children of one submission, one after the other; where one leaves no nursery, there is a new one.
 
     Parameters
     ----------

@@ -23,7 +23,10 @@ COMBINE = """def combine_masks(n_queries, n_keys, mask=None, *, causal=False, wi
 """
 HIDE = COMBINE + "def hide(scores, mask):\n"
 SELF = "class SelfAttention(nn.Module):\n    def forward(self, x, mask=None):\n"
-CACHE, FEED = "class KVCache:\n    def append(self, k, v):\n", "class FeedForward(nn.Module):\n    def forward(self, x):\n"
+CACHE, FEED = (
+    "class KVCache:\n    def append(self, k, v):\n",
+    "class FeedForward(nn.Module):\n    def forward(self, x):\n",
+)
 RESIDUAL = "class Residual(nn.Module):\n    def forward(self, x, sublayer):\n"
 ENTROPY = "def cross_entropy(logits, targets, *, smoothing=0.0):\n"
 ROTATE = "def rotate(x, cos, sin, *, interleaved=False):\n"

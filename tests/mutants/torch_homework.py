@@ -25,7 +25,13 @@ SAYS = {x.name.removeprefix("student: "): x.says for x in HOMEWORK}
 
 def said(name):
     """Return what another table says of the same mistake."""
-    (says,) = {x.says for table in vars(transformers).values() if isinstance(table, list) for x in table if x.name == name}
+    (says,) = {
+        x.says
+        for table in vars(transformers).values()
+        if isinstance(table, list)
+        for x in table
+        if x.name == name
+    }
     return says
 
 
@@ -37,10 +43,16 @@ def torch(name, target, old, new, killer, says=""):
 
 PLAIN, SIMPLEST = IN_ATTENTION + "plain", IN_ATTENTION + "the_simple_one_is_the_general_one_without_options"
 SOFTCAP, COURSE = IN_ATTENTION + "softcap_comes_before_bias_and_mask", IN_HEADS + "the_courses_example"
-ONE_HEAD, MANY = IN_HEADS + "one_head_is_projection_and_torchs_attention", IN_HEADS + "multi_head_equals_torchs"
+ONE_HEAD, MANY = (
+    IN_HEADS + "one_head_is_projection_and_torchs_attention",
+    IN_HEADS + "multi_head_equals_torchs",
+)
 BLOCK = "models/test_transformer.py::test_block_equals_pytorchs"
 GATED = "models/test_language_model.py::test_outputs_and_every_gradient_equal_another_stages"
-MASKED_HEAD, CACHED = IN_HEADS + "one_head_takes_a_mask", "house/test_examples.py::test_an_example_shows_what_comes[cache-KVCache1]"
+MASKED_HEAD, CACHED = (
+    IN_HEADS + "one_head_takes_a_mask",
+    "house/test_examples.py::test_an_example_shows_what_comes[cache-KVCache1]",
+)
 TURNED = IN_POSITIONS + "rotation_by_complex_numbers"
 HIDDEN = "Where nothing is visible your numbers are right and their gradients are NaN: what was NaN on the way stays so on the way back. Put something else in before softmax, not behind it."
 CUT = "Your numbers are right, and a part of the way is cut off from what it was computed from: no gradient gets past it. What takes a tensor out of autograd's graph?"

@@ -109,7 +109,7 @@ def landlock_version() -> int:
 
 
 def readable(folder: str, packages=NUMPY) -> list[str]:
-    """Return what may be read: Python without what is installed in it, the packages, the system's libraries."""
+    """Return what may be read: Python without what is installed in it, the packages, the libraries."""
     found = [os.path.join(folder, name) for name in packages]
     found += [os.path.dirname(os.path.abspath(__file__)), "/dev/null", "/dev/urandom"]
     for name in {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}:

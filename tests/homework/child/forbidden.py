@@ -13,7 +13,8 @@ from types import FunctionType, ModuleType
 
 import torch
 
-RULES = {  # by what a task forbids: (what students read, functions and methods, parts of operators' names, modules)
+# By what a task forbids: what students read, functions and methods, parts of operators' names, modules.
+RULES = {
     "attention": (
         ("torch.nn.functional.scaled_dot_product_attention", "torch.nn.MultiheadAttention"),
         (
@@ -36,7 +37,14 @@ RULES = {  # by what a task forbids: (what students read, functions and methods,
         (),
     ),
 }
-KEYS = ("CPU", "AutogradCPU", "NestedTensorCPU", "AutogradNestedTensor", "FuncTorchBatched", "FuncTorchVmapMode")
+KEYS = (
+    "CPU",
+    "AutogradCPU",
+    "NestedTensorCPU",
+    "AutogradNestedTensor",
+    "FuncTorchBatched",
+    "FuncTorchVmapMode",
+)
 
 
 class Forbidden(Exception):

@@ -1,8 +1,8 @@
 """
 A case in PyTorch: arrays in, arrays out, and the gradients that autograd finds on the way back.
 
-The grader, the child and a student's own check all ask through this file, which knows NumPy and PyTorch alone.
-What comes back to the results is random to the eye and the same everywhere.
+The grader, the child and a student's own check all ask through this file, which knows NumPy and PyTorch
+alone. What comes back to the results is random to the eye and the same everywhere.
 """
 
 import inspect
@@ -101,7 +101,9 @@ def backward(ends: list, back: list, wanted: list) -> list:
     """Return the gradients of the wanted tensors for what comes back to the ends."""
     if not ends or not wanted:
         return [None] * len(wanted)
-    total = sum((x * d).sum() for x, d in zip(ends, back, strict=True))  # whatever it is: its slopes are `back`
+    total = sum(
+        (x * d).sum() for x, d in zip(ends, back, strict=True)
+    )  # whatever it is: its slopes are `back`
     return list(torch.autograd.grad(total, wanted, allow_unused=True))
 
 

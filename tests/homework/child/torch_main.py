@@ -1,9 +1,10 @@
 """
-PyTorch is imported once, in a process that forks a child for each task; it never runs a student's code itself.
+PyTorch is imported once, in a process that forks a child for each task and runs no student's code itself.
 
 Started as `python -I -S -X utf8 torch_main.py NUMPY TORCH STEP …`: the folders of both, and what `confine`
 takes. Where standard input is a socket, each message on it brings the three files of a child: what it is
-asked, where it answers, where it prints. Where it is none, as on systems without forks, this process is the child.
+asked, where it answers, where it prints. Where it is none, as on systems without forks, this process is the
+child, and its user's number comes before the steps.
 """
 
 import os
