@@ -8,18 +8,11 @@ from tests.homework.grade import grade
 from tests.homework.table import TASKS
 from tests.homework.test_attacks import ROOT, left_behind
 from tests.homework.torch_attacks import FORBIDDEN, LIES, READ_AGAIN, Attack
-from tests.homework.torch_shared import one_process
 
+pytestmark = pytest.mark.usefixtures("torch_once")
 TASK = TASKS["torch-simple-attention"]
 SAMPLE = {"ends with 0", "Tensor.__eq__ patched", "by torch._C", "its kernel taken off"}
 PLACES = {"FOLDER": ROOT}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def shared():
-    """Import PyTorch once for all."""
-    with one_process():
-        yield
 
 
 @pytest.fixture(autouse=True)
@@ -69,7 +62,7 @@ def test_the_source_of_what_is_forbidden_cannot_be_read_again(attack, tmp_path):
 
 
 @pytest.mark.proof
-@pytest.mark.parametrize("attack", [*LIES[:20], *FORBIDDEN[:12]], ids=lambda x: x.name)
+@pytest.mark.parametrize("attack", [*LIES[:7], *FORBIDDEN[:6]], ids=lambda x: x.name)
 def test_points_need_the_right_arrays_with_limits_alone(attack, tmp_path):
     """Where a platform offers nothing else."""
     assert graded(attack, tmp_path, ("limits",)).points == 0

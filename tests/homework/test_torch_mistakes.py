@@ -7,17 +7,10 @@ from tests.homework.grade import answers, grade
 from tests.homework.judge import Account, right
 from tests.homework.table import TASKS
 from tests.homework.test_mistakes import mistakes_of, submission, variants_of
-from tests.homework.torch_shared import one_process
 
+pytestmark = pytest.mark.usefixtures("torch_once")
 STAGE2 = [task for task in TASKS.values() if task.stage == 2]
 EACH = pytest.mark.parametrize("task", STAGE2, ids=lambda x: x.name)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def shared():
-    """Import PyTorch once for all."""
-    with one_process():
-        yield
 
 
 @pytest.mark.proof

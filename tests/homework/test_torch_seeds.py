@@ -8,16 +8,9 @@ from tests.homework.judge import right
 from tests.homework.table import TASKS
 from tests.homework.test_grade import solution, write
 from tests.homework.test_seeds import Seeds, examined
-from tests.homework.torch_shared import one_process
 
+pytestmark = pytest.mark.usefixtures("torch_once")
 STAGE2 = [task for task in TASKS.values() if task.stage == 2]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def shared():
-    """Import PyTorch once for all."""
-    with one_process():
-        yield
 
 
 @pytest.mark.proof

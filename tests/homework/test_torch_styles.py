@@ -5,21 +5,14 @@ import pytest
 from tests.homework.grade import grade
 from tests.homework.table import TASKS
 from tests.homework.test_grade import write
-from tests.homework.torch_shared import one_process
 from tests.homework.torch_styles import RIGHT, WRONG
 
+pytestmark = pytest.mark.usefixtures("torch_once")
 SAMPLE = {"einsum", "heads by unflatten", "weights detached", "through NumPy"}
 STYLES = [
     pytest.param(x, marks=[] if x.name in SAMPLE else [pytest.mark.proof], id=x.name)
     for x in (*RIGHT, *WRONG)
 ]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def shared():
-    """Import PyTorch once for all."""
-    with one_process():
-        yield
 
 
 def graded(style, folder):

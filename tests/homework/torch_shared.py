@@ -1,4 +1,4 @@
-"""One process with PyTorch for the tests of a file, where a submission would have its own."""
+"""One process with PyTorch for all tests, where each submission would have its own."""
 
 from contextlib import contextmanager
 from unittest.mock import patch
