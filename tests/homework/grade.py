@@ -6,7 +6,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from tests.homework import sandbox, torch_sandbox
+from tests.homework import again, sandbox, torch_sandbox
 from tests.homework.blank import starter
 from tests.homework.explain import explain, with_cases
 from tests.homework.judge import CASE, Account, Examination, right
@@ -193,7 +193,8 @@ class Grader:
             return [f"Wrong: {', '.join(wrong)}."]
         missing = [x for x in wrong if x not in account.answers]
         left = [with_cases("Not asked for any more.", missing, account)] * bool(missing)
-        return explain(account, known) + left
+        told = explain(account, known)
+        return told + again.sentences(known, account, told, self.examine) + left
 
 
 def in_place(account: Account) -> list[str]:

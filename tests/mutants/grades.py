@@ -253,4 +253,18 @@ GRADES = [
         'return [""] * len(tensors.labels(function, question.built, case.all_calls))',
         "torch_seeds.py::test_gradients_are_a_part_of_every_answer_of_floats",
     ),
+    grades(
+        "rows that do not sum to 1 pass unseen",
+        "again:of_weights",
+        "[SUM] * (not alike",
+        "[SUM] * (False and alike",
+        "again.py::test_what_is_seen_is_said_and_nothing_else[the last key left out]",
+    ),
+    grades(
+        "an order of keys that is none",
+        "again:questions",
+        "v[..., ::-1, :].copy()",
+        "v.copy()",
+        "again.py::test_of_the_solution_nothing_is_seen",
+    ),
 ]
