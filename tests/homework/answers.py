@@ -34,6 +34,8 @@ def answer(task: Task, question: Question) -> object:
     answer : (results, state)
         What each call returned, and the task's attributes afterwards, by name; or the exception's type.
     """
+    if task.stage == 2:
+        return import_module("tests.homework.torch_answers").answer(task, question)
     module, _, path = task.target_of(question.case).partition(":")
     found = import_module(f"{task.package}.{module}")
     for name in path.split("."):

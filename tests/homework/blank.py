@@ -64,8 +64,9 @@ def starter(tasks: Iterable[Task], *, notes: bool = False) -> dict[str, str]:
         Where the table asks for what cannot be blanked.
     """
     tasks = list(tasks)
-    names, given = blanked(tasks), _by_file(tasks, lambda task: task.given)
-    texts, left = {}, [*names, *blanked(TASKS[x] for task in tasks for x in task.uses)]
+    empty = [*tasks, *_lower(tasks)]
+    names, given = blanked(empty), _by_file(empty, lambda task: task.given)
+    texts, left = {}, [*blanked(tasks), *blanked(TASKS[x] for task in tasks for x in task.uses)]
     while left:
         path = left.pop()
         if path in texts or not (ROOT / path).is_file():
@@ -73,6 +74,12 @@ def starter(tasks: Iterable[Task], *, notes: bool = False) -> dict[str, str]:
         texts[path] = _text(path, names.get(path, ()), given.get(path, ()), notes)
         left += imported(texts[path])
     return dict(sorted(texts.items()))
+
+
+def _lower(tasks):
+    """Return the tasks of earlier stages, whose solutions would tell too much; none of a stage handed out."""
+    stages = {task.stage for task in tasks}
+    return [x for x in TASKS.values() if stages and x.stage < max(stages) and x.stage not in stages]
 
 
 def blanked(tasks: Iterable[Task]) -> dict[str, list[str]]:

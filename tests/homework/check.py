@@ -1,9 +1,10 @@
 """
 Check your homework on your own machine: `python check.py`, or `python check.py softmax attention`.
 
-It needs NumPy and the files beside it. It knows inputs and, of each right answer and of the usual mistakes,
-a few numbers by which they are recognised; it knows no solution. How your homework is graded is another
-matter: there each task is called alone, on other inputs, and what it builds on is right.
+It needs NumPy, for tasks of `step02_torch` PyTorch, and the files beside it. It knows inputs and, of each
+right answer and of the usual mistakes, a few numbers by which they are recognised; it knows no solution. How
+your homework is graded is another matter: there each task is called alone, on other inputs, and what it
+builds on is right.
 """
 
 import json
@@ -100,6 +101,8 @@ def decode(value, arrays, models):
     if kind == "model":
         model = models.setdefault(content[0], Telling(arrays[f"a{content[0]}"]))
         return getattr(model, content[1])
+    if kind == "module":
+        return import_module("check_tensors").assemble(locate(content[0]), decode(content[1], arrays, models))
     if kind == "object":
         made = object.__new__(locate(content[0]))
         vars(made).update(decode(content[1], arrays, models))
@@ -122,6 +125,9 @@ def answer(task, case, arrays):
     models, results = {}, []
     found = locate(f"{task['package']}.{case['target']}")
     built = decode(case["object"], arrays, models)
+    if "names" in case:
+        calls = [[decode(x, arrays, models) for x in call] for call in case["calls"]]
+        return torch_answer(task, case, built, found, calls)
     for args, options in case["calls"]:
         args, options = decode(args, arrays, models), decode(options, arrays, models)
         result = found(*([] if built is None else [built]), *args, **options)
@@ -129,18 +135,33 @@ def answer(task, case, arrays):
     return results, {name: attribute(built, name) for name in task["state"]}
 
 
+def torch_answer(task, case, built, found, calls):
+    """Call a function of PyTorch, and go back from what it returns: gradients are a part of the answer."""
+    tensors = import_module("check_tensors")
+    method = found if built is None else found.__get__(built)
+    answer = tensors.run(method, built, calls, case["names"], first=case["first"])
+    kept = {name: tensors.plain(attribute(built, name)) for name in task["state"]}
+    return answer.values, {**kept, **answer.gradients}
+
+
 def judge(task, case, arrays):
     """Return (what went wrong in words, or None; the sums of your answer, or None)."""
     try:
         found = answer(task, case, arrays)
         own_shapes, own = shapes(found), prints(found)
-    except NotImplementedError:
-        return "not written yet", None
     except Exception as error:
+        if isinstance(error, NotImplementedError) and (not error.args or "goes here" in str(error)):
+            return "not written yet", None
         lines = traceback.extract_tb(error.__traceback__)
-        own = [x for x in lines if Path(x.filename) != Path(__file__)]
+        own = [x for x in lines if not Path(x.filename).name.startswith("check")]
         where = f", {Path(own[-1].filename).name} line {own[-1].lineno}" if own else ""
+        if type(error).__name__ == "Forbidden":
+            return f"calls {error}{where}: this task is to write what that does", None
         return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}{where}", None
+    lost = [name for name, x in found[1].items() if name.startswith("gradient of ") and x is None]
+    results = shapes((found[0], {}))
+    if lost and results == case["shapes"][: len(results)]:
+        return f"no {lost[0]}: something takes a tensor out of autograd's graph", own
     if own_shapes != case["shapes"]:
         return _unlike(own_shapes, case["shapes"]), own
     return (None, own) if alike(own, case["right"], RIGHT) else ("other numbers than expected", own)
@@ -176,6 +197,8 @@ def named(task, wrong, right):
 
 def report(task, arrays, feedback):
     """Check a task; return whether it is right, its points, and what is said about it."""
+    for group in task.get("forbids", ()):
+        import_module("check_forbidden").forbid(group)
     outcomes = {case["name"]: judge(task, case, arrays) for case in task["cases"]}
     right = [name for name, (words, _) in outcomes.items() if words is None]
     points = task["points"] * len(right)

@@ -3,6 +3,8 @@
 import jaxtyping
 import pytest
 
+from tests.homework.torch_shared import one_process
+
 
 @pytest.fixture(autouse=True, scope="module")
 def as_graders_run():
@@ -10,3 +12,10 @@ def as_graders_run():
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture(scope="session")
+def torch_once():
+    """Import PyTorch once for all submissions, where each would have a process of its own."""
+    with one_process():
+        yield

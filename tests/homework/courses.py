@@ -5,7 +5,10 @@ from importlib.metadata import PackageNotFoundError, version
 WEEK_1 = ["softmax", "masks", "hide", "simple-attention", "attention", "heads", "multi-head", "sinusoids"]
 WEEK_2 = ["softmax-backward", "attention-backward", "layer-norm", "cross-entropy", "cross-entropy-backward"]
 WEEK_2 += ["cache", "grouped-heads", "rotary", "beam-search"]
+LAB = ["torch-simple-attention", "torch-self-attention", "torch-masked-attention", "torch-cross-attention"]
+LAB += ["torch-multi-head"]
 COURSES = {"undergraduate": WEEK_1 + WEEK_2, "undergraduate-1": WEEK_1, "undergraduate-2": WEEK_2}
+COURSES["undergraduate-lab"] = LAB
 
 try:
     VERSION = version("attention-step-by-step")

@@ -107,9 +107,13 @@ def errors(account: Account, wrong) -> list[str]:
 
 def in_words(answer: Answer) -> str:
     """Say what became of a case that has no numbers."""
-    if answer.raised == "NotImplementedError":
+    if answer.raised == "NotImplementedError" and (not answer.text or "your code goes here" in answer.text):
         return "This is not written yet."
     if answer.raised == "Ended":
         return f"Your code {answer.text}."
     where = f", in line {answer.line}" if answer.line else ""
+    if "modified by an inplace operation" in answer.text:
+        return "Your code changes in place a tensor that autograd needs on the way back."
+    if answer.raised == "Forbidden":
+        return f"Your code calls {answer.text[:80]}{where}: this task is to write what that does."
     return f"Your code raises {answer.raised}{where}: {answer.text[:300].rstrip('.') or 'no words'}."

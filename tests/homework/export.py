@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.homework import choice
+from tests.homework import choice, judge
 from tests.homework.answers import Question, answer, questions
 from tests.homework.blank import ROOT, starter
 from tests.homework.check import prints, shapes
@@ -19,6 +19,7 @@ from tests.homework.task import Task
 
 NAME, HELP = "export", "write a folder for students: files without their bodies, a handout and a check"
 FEEDBACK = ("names", "cases", "points")
+TORCH = ("tensors", "forbidden")  # of the child, what the check of tasks in PyTorch takes
 SEED = 1  # of what students check themselves with; what they are graded with has another
 
 
@@ -68,6 +69,8 @@ def files(tasks: list[Task], *, notes: bool = False, feedback: str = "names") ->
         "check.py": (ROOT / "tests/homework/check.py").read_text("utf-8"),
         "tasks.json": json.dumps(names, indent=2) + "\n",
     }
+    if any(task.stage == 2 for task in tasks):
+        texts |= {f"check_{x}.py": (ROOT / f"tests/homework/child/{x}.py").read_text("utf-8") for x in TORCH}
     data = {name: text.encode() for name, text in texts.items()}
     return {**data, "check.npz": check_data(tasks, asked, feedback)}
 
@@ -85,7 +88,7 @@ def check_data(tasks: list[Task], asked: dict[str, list[Question]], feedback: st
 
 def _row(task, asked, encode, feedback):
     """Describe a task for `check.py`."""
-    row = {x: getattr(task, x) for x in ("name", "package", "points", "uses", "state")}
+    row = {x: getattr(task, x) for x in ("name", "package", "points", "uses", "state", "forbids")}
     return {
         **row,
         "cases": [_case(task, question, encode) for question in asked],
@@ -95,7 +98,9 @@ def _row(task, asked, encode, feedback):
 
 def _case(task, question, encode):
     case, right = question.case, answer(task, question)
+    more = {"names": judge.ways(task).names(task, question)} if task.stage == 2 else {}
     return {
+        **more,
         "name": case.name,
         "target": task.target_of(case),
         "first": case.first,

@@ -6,7 +6,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from tests.homework import sandbox
+from tests.homework import again, sandbox, torch_sandbox
 from tests.homework.blank import starter
 from tests.homework.explain import explain, with_cases
 from tests.homework.judge import CASE, Account, Examination, right
@@ -107,7 +107,16 @@ class Grader:
     def __init__(self, submission: Submission, seed: int, feedback: str, level=sandbox.LEVEL):
         self.submission, self.seed, self.feedback, self.level = submission, seed, feedback, level
         self.lost, self.last, self.held = 0.0, False, []
-        self.spare: sandbox.Child | None = sandbox.Child(level)
+        self.spare: sandbox.Child | None = None
+        self.forks: torch_sandbox.Children | None = None
+
+    def children(self, task: Task):
+        """Return what makes children for a task; the first is started now."""
+        if task.stage == 2:
+            self.forks = self.forks or torch_sandbox.Children(self.level)
+            return self.forks
+        self.spare = self.spare or sandbox.Child(self.level)
+        return self.child
 
     def child(self) -> sandbox.Child:
         """Return the child that waits, and start the next, where another task follows."""
@@ -117,16 +126,20 @@ class Grader:
 
     def holds(self) -> list[str]:
         """Return what keeps children apart."""
+        if not self.held and not self.spare:
+            self.spare = sandbox.Child(self.level)
         return self.spare.ready() if self.spare else self.held
 
     def end(self) -> None:
-        """End the child that waits, if one does."""
-        if self.spare:
-            self.spare.end()
+        """End what waits."""
+        for waiting in (self.spare, self.forks):
+            if waiting:
+                waiting.end()
 
     def task(self, task: Task, last: bool = False) -> TaskResult:
         """Return what comes of a task, whatever the submission does."""
         start, self.last = time.monotonic(), last
+        self.children(task)
         known = answers(task, self.seed)
         try:
             account = self.examine(task, known)
@@ -161,10 +174,11 @@ class Grader:
             "targets": list(task.targets),
             "also": list(task.also),
             "others": served,
+            **({"forbids": list(task.forbids)} if task.forbids else {}),
         }
         allowed = {x for name in task.uses for x in TASKS[name].targets} | set(filter(known.needs, served))
         patience = CASE if self.lost < LOST else HURRIED
-        examination = Examination(task, message, allowed, self.child, patience)
+        examination = Examination(task, message, allowed, self.children(task), patience)
         try:
             return examination.run(list(known.questions.values()))
         finally:
@@ -179,7 +193,8 @@ class Grader:
             return [f"Wrong: {', '.join(wrong)}."]
         missing = [x for x in wrong if x not in account.answers]
         left = [with_cases("Not asked for any more.", missing, account)] * bool(missing)
-        return explain(account, known) + left
+        told = explain(account, known)
+        return told + again.sentences(known, account, told, self.examine) + left
 
 
 def in_place(account: Account) -> list[str]:

@@ -11,28 +11,31 @@ from tests.homework.task import Task
 HEAD = """# Homework
 
 Write the bodies of the functions below, where `raise NotImplementedError` stands now. Signatures, types and
-docstrings stay as they are. You may add functions, classes and imports of NumPy and of Python's standard
-library beside them; whatever else you change in the files is not looked at.
+docstrings stay as they are. You may add functions, classes and imports of {imports} and of Python's
+standard library beside them; whatever else you change in the files is not looked at.
 
-**Check yourself** with `python check.py`, or `python check.py {example}` for some tasks. It needs Python 3.11
-or newer and NumPy, and nothing else. It calls your functions as they call each other, so do the tasks in this
-order: while `softmax` is wrong, nothing that calls it can be right. When you are graded each task is called
-alone, on other inputs, and what it may call is right.
+**Check yourself** with `python check.py`, or `python check.py {example}` for some tasks. It needs
+Python 3.11 or newer, {imports}, and nothing else. It calls your functions as they call each other, so do the
+tasks in this order: while `softmax` is wrong, nothing that calls it can be right. When you are graded each
+task is called alone, on other inputs, and what it may call is right.
 
 Numbers are compared in float64, to 1e-10 of the largest one. A function must not change the arrays that it is
-given.
+given.{graph}
 
 | task | points | cases |
 | --- | ---: | --- |
 {rows}
 """
+GRAPH = """ In PyTorch the gradients that autograd finds through your functions are compared as
+well, with respect to every argument of floats and every weight: what you return has to hang together with
+what you were given."""
 TASK = """
 ## {name}
 
 {points} points, {each} for each of {count} cases: {cases}.
 
 {functions}
-{uses}{also}{hint}{lesson}"""
+{uses}{forbids}{also}{hint}{lesson}"""
 
 
 def handout(tasks: list[Task], asked: dict[str, list[Question]]) -> str:
@@ -40,7 +43,13 @@ def handout(tasks: list[Task], asked: dict[str, list[Question]]) -> str:
     parts = [_task(task, tasks, asked[task.name]) for task in tasks]
     rows = [f"| {x.name} | {_points(x, asked)} | {len(asked[x.name])} |" for x in tasks]
     rows.append(f"| all | {sum(_points(x, asked) for x in tasks)} | |")
-    return HEAD.format(example=tasks[0].name, rows="\n".join(rows)) + "".join(parts)
+    torch = any(task.stage == 2 for task in tasks)
+    return HEAD.format(
+        example=tasks[0].name,
+        rows="\n".join(rows),
+        imports="NumPy and PyTorch" if torch else "NumPy",
+        graph=GRAPH if torch else "",
+    ) + "".join(parts)
 
 
 def _points(task, asked):
@@ -63,10 +72,21 @@ def _task(task, tasks, asked):
         cases=", ".join(names),
         functions="\n".join(_function(task.package, target) for target in task.targets),
         uses=f"\nIt may call what other tasks are about: {_code(uses)}.\n" if uses else "",
+        forbids=_forbids(task),
         also=f"\nYou find {_code(also)} empty as well, and may leave it so.\n" if also else "",
         hint=f"\n{task.hint}\n" if task.hint else "",
         lesson=f"\nRead [{task.lesson}]({task.lesson}) of the project.\n" if task.lesson else "",
     ) + (f"\nGiven: the functions of {_code(others)}.\n" if others else "")
+
+
+def _forbids(task):
+    """Name what of PyTorch's own would be the task itself."""
+    if not task.forbids:
+        return ""
+    from tests.homework.child.forbidden import RULES
+
+    names = [name for group in task.forbids for name in RULES[group][0]]
+    return f"\nIt may not call {_code(names)}, nor anything that does the same.\n"
 
 
 def _names(targets):

@@ -9,6 +9,8 @@ from tests.homework.variants import Answers
 
 DIGITS = 1e-5  # float32, after some sums
 NUMBER = re.compile(r"\(?-?\d[\d.,e+-]*\)?(, |\))*")
+GRADIENT = "gradient of "
+OUT_OF_THE_GRAPH = "something takes a tensor out of autograd's graph, as detach, data, item and numpy do."
 ORDER = ("first", "second", "third", "fourth")
 
 
@@ -38,6 +40,8 @@ def sentence(found: dict, expected: dict) -> str:
     if found.keys() != expected.keys():
         return f"{count(found)} came back; expected {count(expected)}."
     name = next(x for x in expected if not equal(found[x], expected[x], 1e-10))
+    if name.startswith(GRADIENT):
+        return of_gradients(found, expected)
     what = f"Your {spoken(name)}" if len(expected) > 1 else "Your result"
     if found[name] is None:
         return f"{what} is None."
@@ -47,8 +51,24 @@ def sentence(found: dict, expected: dict) -> str:
     return f"{what} {shape(x, y) or numbers(x.astype(float), y.astype(float))}"
 
 
+def of_gradients(found: dict, expected: dict) -> str:
+    """Say what is wrong with gradients, where all results are right."""
+    wrong = [x for x in expected if not equal(found[x], expected[x], 1e-10)]
+    lost = [f"`{x.removeprefix(GRADIENT).partition(' of call ')[0]}`" for x in wrong if found[x] is None]
+    if lost:
+        lost = list(dict.fromkeys(lost))
+        names = ", ".join(lost[:6]) + (f" and {len(lost) - 6} more" if len(lost) > 6 else "")
+        return f"Your results are right, and no gradient gets back to {names}: {OUT_OF_THE_GRAPH}"
+    x, y = (np.asarray(values[wrong[0]], float) for values in (found, expected))
+    hint = "" if np.isnan(x).any() else "A part of your way may be a constant to autograd. "
+    return f"{hint}Your results are right, and your {spoken(wrong[0])} {numbers(x, y)}"
+
+
 def spoken(name: str) -> str:
     """Return the name of a value as it is said: "second result of call 3", or an attribute's own name."""
+    if name.startswith(GRADIENT):
+        of, _, call = name.removeprefix(GRADIENT).partition(" of call ")
+        return f"{GRADIENT}`{of}`" + (f" of call {call}" if call else "")
     kind, *numbers = name.split(" ")
     if kind not in ("result", "call"):
         return f"`{name}`"
@@ -58,8 +78,9 @@ def spoken(name: str) -> str:
 
 
 def count(values: dict) -> str:
-    """Return how many values there are, in words."""
-    return "1 value" if len(values) == 1 else f"{len(values)} values"
+    """Return how many values there are, gradients aside, in words."""
+    n = sum(not name.startswith(GRADIENT) for name in values)
+    return "1 value" if n == 1 else f"{n} values"
 
 
 def shape(x: np.ndarray, y: np.ndarray) -> str:

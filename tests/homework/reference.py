@@ -98,6 +98,8 @@ def portable(value, package: str, served: list):
         return kind(portable(x, package, served) for x in value)
     if kind is dict:
         return {key: portable(x, package, served) for key, x in value.items()}
+    if package == "step02_torch" and hasattr(kind, "named_parameters"):
+        return import_module("tests.homework.torch_answers").portable(value, package, served)
     if kind.__module__.startswith(f"{package}."):
         attributes = value._asdict() if isinstance(value, tuple) else vars(value)
         return wire.Object(name_of(kind, package), portable(dict(attributes), package, served))

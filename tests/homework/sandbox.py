@@ -11,6 +11,7 @@ from contextlib import suppress
 from functools import cache
 from itertools import count
 from pathlib import Path
+from subprocess import PIPE
 from threading import Timer
 
 import numpy as np
@@ -19,7 +20,8 @@ from tests.homework.child import wire
 
 MAIN = Path(__file__).parent / "child" / "main.py"
 NUMPY = str(Path(np.__file__).parent.parent)
-ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+ALONE = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")  # threads
+ALONE["CUDA_VISIBLE_DEVICES"] = ""  # a task is asked of the processor alone
 START = 60.0  # s for Python and NumPy to start, on a busy machine
 LEVEL = ("namespaces", "another user", "limits", "Landlock")
 FIRST_USER = 2**30 + os.getpid() % 2**14 * 2**16  # far above any account's number
@@ -47,6 +49,26 @@ def namespaces() -> tuple[str, ...]:
     return command if tried.returncode == 0 else ()
 
 
+def room() -> str:
+    """Make a folder for a child: what it prints lies in it, and the empty folder where it works."""
+    made = tempfile.mkdtemp(prefix="homework-")
+    work = Path(made) / "empty"
+    work.mkdir()
+    work.chmod(0o555)
+    Path(made).chmod(0o711)
+    return made
+
+
+def program(apart, words, room: str, says, **pipes) -> subprocess.Popen:
+    """Start a Python that knows nothing of what surrounds it: `words` are a file and its arguments."""
+    environment = {"PATH": os.defpath, "LANG": "C.UTF-8", **ALONE}
+    if sys.platform == "win32":
+        environment["SYSTEMROOT"] = os.environ["SYSTEMROOT"]
+    command = [*apart, sys.executable, "-I", "-S", "-B", "-X", "utf8", *words]
+    work = Path(room) / "empty"
+    return subprocess.Popen(command, stderr=says, cwd=work, env=environment, start_new_session=True, **pipes)
+
+
 class Child:
     """
     A process without the reference; it is started when made, and `ask` waits until it is ready.
@@ -58,42 +80,19 @@ class Child:
     """
 
     def __init__(self, steps=LEVEL):
-        self.room = tempfile.mkdtemp(prefix="homework-")
-        work = Path(self.room) / "empty"
-        work.mkdir()
-        work.chmod(0o555)
-        Path(self.room).chmod(0o711)
+        self.room = room()
         self.apart = namespaces() if "namespaces" in steps else ()
-        command = [
-            *self.apart,
-            sys.executable,
-            "-I",
-            "-S",
-            "-B",
-            "-X",
-            "utf8",
-            str(MAIN),
-            NUMPY,
-            str(next(USERS)),
-            *steps,
-        ]
         self.says = open(Path(self.room) / "printed", "w+b")  # noqa: SIM115
-        environment = {"PATH": os.defpath, "LANG": "C.UTF-8", **ONE_THREAD}
-        if sys.platform == "win32":
-            environment["SYSTEMROOT"] = os.environ["SYSTEMROOT"]
-        self.process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self.says,
-            cwd=work,
-            env=environment,
-            start_new_session=True,
-        )
+        self.process = self.begin(steps)
         self.late = False
         self.inner = None
         self.holds: list[str] | None = None
         self.started = 0.0  # s that it took
+
+    def begin(self, steps) -> subprocess.Popen:
+        """Start the process."""
+        words = [str(MAIN), NUMPY, str(next(USERS)), *steps]
+        return program(self.apart, words, self.room, self.says, stdin=PIPE, stdout=PIPE)
 
     def ready(self) -> list[str]:
         """Wait until the child has shut itself in; return what holds. OSError where it does not start."""

@@ -2,6 +2,7 @@
 
 from tests.homework import cases_attention, cases_layers
 from tests.homework.task import Task
+from tests.homework.torch_table import STEP02
 
 LAYER = "multi_head_attention:MultiHeadAttention"
 GRADIENTS = tuple(f"{layer}.{x}.grad" for layer in ("w_q", "w_k", "w_v", "w_o") for x in ("weight", "bias"))
@@ -181,4 +182,4 @@ STEP01 = [
         given=("common.decoding.search:_penalty",),
     ),
 ]
-TASKS: dict[str, Task] = {task.name: task for task in STEP01}
+TASKS: dict[str, Task] = {task.name: task for stage in (STEP01, STEP02) for task in stage}

@@ -71,6 +71,8 @@ class Task:
         What the handout adds to the docstring: what is agreed on and stands nowhere else.
     state : tuple of str
         For methods: attributes that are compared after the calls, as dotted paths ("w_q.weight.grad").
+    forbids : tuple of str
+        What of the framework's own would be the task itself and cannot be called: some of `forbidden.RULES`.
     lesson : str
         The page that teaches it, seen from the repository's root.
     """
@@ -86,6 +88,7 @@ class Task:
     lesson: str = ""
     given: tuple[str, ...] = ()
     hint: str = ""
+    forbids: tuple[str, ...] = ()
 
     @property
     def package(self) -> str:

@@ -1,6 +1,5 @@
 """Each wrong variant loses its own task, no other, and is named."""
 
-import ast
 import re
 import textwrap
 from functools import cache
@@ -8,13 +7,14 @@ from functools import cache
 import pytest
 
 from tests.homework.blank import ROOT
+from tests.homework.bodies import find
 from tests.homework.explain import explain
 from tests.homework.grade import answers, grade
 from tests.homework.judge import Account, right
 from tests.homework.table import TASKS
 
 STAGE1 = [task for task in TASKS.values() if task.stage == 1]
-KEPT = ("arrays", "common")  # what a copy of the package shares with what was given
+KEPT = ("arrays",)  # what a copy of the package shares with what was given
 
 
 @cache
@@ -32,20 +32,18 @@ def variants_of(known):
     ]
 
 
-def reached(*modules):
+def reached(package, *modules):
     """Return modules and all that they import, but for those that are shared."""
     found, left = set(), list(modules)
     while left:
         name = left.pop()
-        path = ROOT / "step01_numpy" / f"{name.replace('.', '/')}.py"
-        if name.split(".")[0] not in KEPT[:1] and name not in found and path.is_file():
+        path = ROOT / package / f"{name.replace('.', '/')}.py"
+        if name.split(".")[0] not in KEPT and name not in found and path.is_file():
             found.add(name)
-            left += re.findall(r"from step01_numpy\.([\w.]+) import", path.read_text("utf-8"))
-            left += [
-                f"common.support.{x}"
-                for x in re.findall(r"from step01_numpy.common.support import (.+)", path.read_text("utf-8"))
-                for x in x.split(", ")
-            ]
+            text = path.read_text("utf-8")
+            left += re.findall(rf"from {package}\.([\w.]+) import", text)
+            for support in re.findall(rf"from {package}.common.support import (.+)", text):
+                left += [f"common.support.{x}" for x in support.split(", ")]
     return found
 
 
@@ -56,30 +54,26 @@ def own(name):
 
 def copies(module, mutant):
     """Return a student's own copy of a task's module and all that it imports, with a mistake in it."""
-    target, path = mutant.target.removeprefix("step01_numpy.").split(":")
-    names, found = (
-        reached(module, "rotary", target),
-        {},
+    package, target, path = re.fullmatch(r"(\w+)\.([\w.]+):(.+)", mutant.target).groups()
+    names = reached(
+        package, module, "rotary", target
     )  # a layer may hold a Rotary that its file does not import
+    found = {}
     for name in names:
-        text = (ROOT / "step01_numpy" / f"{name.replace('.', '/')}.py").read_text("utf-8")
+        text = (ROOT / package / f"{name.replace('.', '/')}.py").read_text("utf-8")
         if name == target:
             text = changed(text, path, mutant)
         for other in sorted(names, key=len, reverse=True):
             text = re.sub(
-                rf"from step01_numpy\.{re.escape(other)} import",
-                f"from step01_numpy.{own(other)} import",
-                text,
+                rf"from {package}\.{re.escape(other)} import", f"from {package}.{own(other)} import", text
             )
-        found[f"step01_numpy/{own(name)}.py"] = text
+        found[f"{package}/{own(name)}.py"] = text
     return found
 
 
 def changed(text, path, mutant):
     """Put a mistake into one function of a file, whose text the mistake sees without its indentation."""
-    node = ast.parse(text)
-    for name in path.split("."):
-        node = next(x for x in node.body if getattr(x, "name", None) == name)
+    node = find(text, path)
     lines = text.splitlines(keepends=True)
     whole = "".join(lines[node.lineno - 1 : node.end_lineno])
     assert mutant.old in textwrap.dedent(whole), mutant
@@ -90,49 +84,52 @@ def changed(text, path, mutant):
 
 def submission(folder, task, mutant):
     """Write the solution, in which a task's functions are those of a copy with a mistake."""
-    package = folder / "step01_numpy"
-    for module in {x for other in STAGE1 for x in other.modules}:
+    package = folder / task.package
+    for module in {x for other in TASKS.values() if other.stage == task.stage for x in other.modules}:
         place = package / f"{module.replace('.', '/')}.py"
         place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text(
-            (ROOT / "step01_numpy" / f"{module.replace('.', '/')}.py").read_text("utf-8"), "utf-8"
-        )
+        place.write_text((ROOT / task.package / f"{module.replace('.', '/')}.py").read_text("utf-8"), "utf-8")
     for module in task.modules:
         place = package / f"{module.replace('.', '/')}.py"
-        names = [x.split(":")[1] for x in task.targets if x.split(":")[0] == module]
-        place.write_text(place.read_text("utf-8") + "".join(wrapper(own(module), x) for x in names), "utf-8")
+        text = place.read_text("utf-8")
+        for name in [x.split(":")[1] for x in task.targets if x.split(":")[0] == module]:
+            text = handed_on(text, name, task.package, own(module))
+        place.write_text(text, "utf-8")
         for path, text in copies(module, mutant).items():
-            copy = place.parent / path.split("/")[-1]
-            copy.write_text(text, "utf-8")
+            (place.parent / path.split("/")[-1]).write_text(text, "utf-8")
     return folder
 
 
-def wrapper(module, name):
-    """Return a definition of a function or method that calls the copy's."""
-    if "." not in name:
-        return f"""
+def handed_on(text, name, package, module):
+    """Return a file in which a function or method calls the copy's; all else of it is as it was."""
+    node, lines = find(text, name), text.splitlines(keepends=True)
+    if "." in name:
+        kind, method = name.split(".")
+        new = METHOD.format(method=method, module=module, kind=kind, package=package)
+    else:
+        new = FUNCTION.format(name=name, module=module)
+    first = min([node.lineno, *(x.lineno for x in node.decorator_list)]) - 1
+    lines[first : node.end_lineno] = [textwrap.indent(new, " " * node.col_offset)]
+    return "".join(lines)
 
-def {name}(*args, **options):
+
+FUNCTION = """def {name}(*args, **options):
     import importlib
-    return importlib.import_module('{module}').{name}(*args, **options)
+    return importlib.import_module("{module}").{name}(*args, **options)
 """
-    kind, method = name.split(".")
-    return f"""
-
-class {kind}({kind}):
-    def {method}(self, *args, **options):
-        import importlib
-        copy = importlib.import_module('{module}')
-        self.__class__ = copy.{kind}
-        for name, x in vars(self).items():
-            try:
-                own = importlib.import_module("own_" + type(x).__module__.removeprefix("step01_numpy."))
-                x.__class__ = getattr(own, type(x).__name__)
-            except (ImportError, TypeError):
-                continue
-        if hasattr(self, "attend"):
-            self.attend = copy.STANDARD
-        return self.{method}(*args, **options)
+METHOD = """def {method}(self, *args, **options):
+    import importlib
+    copy = importlib.import_module("{module}")
+    self.__class__ = copy.{kind}
+    for x in vars(self).values():
+        try:
+            own = importlib.import_module("own_" + type(x).__module__.removeprefix("{package}."))
+            x.__class__ = getattr(own, type(x).__name__)
+        except (ImportError, TypeError):
+            continue
+    if hasattr(self, "attend"):
+        self.attend = importlib.import_module("own_attention").STANDARD
+    return self.{method}(*args, **options)
 """
 
 
@@ -175,18 +172,12 @@ def test_mistakes_are_many():
     assert len({x.says for task in STAGE1 for x in mistakes_of(task)}) >= 60
 
 
-def classes(task):
-    """Return the classes whose methods are a task's targets."""
-    return {target.rpartition(".")[0] for target in task.targets if "." in target.split(":")[1]}
-
-
 @pytest.mark.proof
 def test_a_mistake_costs_its_own_task_alone(tmp_path):
-    """Beside it stand the other tasks of its files, but for methods of its class: `wrapper` writes one."""
+    """Beside it stand the other tasks of its files, methods of its class among them."""
     for i, task in enumerate(STAGE1):
         mutant = mistakes_of(task)[-1]
         mates = [x for x in STAGE1 if set(x.modules) & set(task.modules)]
-        mates = [x for x in mates if x is task or not classes(x) & classes(task)]
         results = grade(submission(tmp_path / str(i), task, mutant), mates, seed=0).tasks
         assert [x.name for x in results if x.points < x.max_points] == [task.name], mutant.name
 

@@ -12,7 +12,7 @@ from tests.homework.mistakes import wrong_answers
 from tests.homework.table import TASKS
 from tests.mutants.tables import MUTANTS
 
-LONG = ("attention", "flash", "multi-head", "beam-search")
+LONG = ("attention", "flash", "multi-head", "beam-search", "torch-attention", "torch-multi-head")
 PAIRS = [
     pytest.param(
         task, seed, marks=[pytest.mark.proof] * (seed > 1 or task.name.startswith(LONG)), id=f"{name}-{seed}"

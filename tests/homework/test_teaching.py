@@ -106,6 +106,17 @@ def test_the_two_weeks_are_the_courses():
     assert {*first, *second, *extra} <= set(TASKS)
 
 
+def test_the_lab_is_a_course_too():
+    (row,) = re.findall(r"^\| week 1, lab \| (.*?) \|", PAGE, re.M)
+    assert re.split(r",\s*", row) == COURSES["undergraduate-lab"]
+
+
+@pytest.mark.proof
+def test_the_solution_of_the_lab_has_all_points(build):
+    (out,) = (x for block, x in build[1].items() if "grade step02_torch" in block)
+    assert re.search(r"^ *(\d+) of +\1  in all$", out, re.M), out
+
+
 def test_stage_3_is_offered_or_said_to_come():
     offered = any(task.stage == 3 for task in TASKS.values())
     assert ("is to come" in PAGE) != offered

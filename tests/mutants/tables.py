@@ -21,6 +21,7 @@ from tests.mutants.searching import SEARCHING
 from tests.mutants.tensor_cores import TENSOR_CORES
 from tests.mutants.texts import TEXTS
 from tests.mutants.torch_behaviour import TORCH
+from tests.mutants.torch_homework import TORCH_HOMEWORK
 
 TABLES = {
     "attention": transformers.ATTENTION,
@@ -51,6 +52,7 @@ TABLES = {
     "explorer": EXPLORER_TABLE,
     "hostile files": HOSTILE_FILES,
     "homework": HOMEWORK,
+    "homework in PyTorch": TORCH_HOMEWORK,
     "grades": GRADES,
     "lessons": LESSONS,
 }

@@ -11,6 +11,7 @@ import sys
 import sysconfig
 
 MEMORY, FILE_SIZE, FILES, SECONDS = 2**31, 2**16, 64, 120  # bytes, bytes, open files, s of processor
+NUMPY = ("numpy", "numpy.libs")
 STEPS = ("another user", "limits", "Landlock")
 SET_KEEPCAPS, SET_DUMPABLE, SET_NO_NEW_PRIVS = 8, 4, 38  # prctl
 CAPABILITIES, READ_ANY = 0x20080522, 1 << 2  # capset's version 3; CAP_DAC_READ_SEARCH
@@ -20,18 +21,20 @@ ACCESSES = {1: 13, 2: 14, 3: 15, 4: 15}  # how many kinds of access to files an 
 BY_PATH = 1
 
 
-def confine(folder: str, user: int, steps) -> list[str]:
+def confine(folder: str, user: int, steps, packages=NUMPY) -> list[str]:
     """
     Shut this process in.
 
     Parameters
     ----------
     folder : str
-        Where NumPy lies.
+        Where the packages lie.
     user : int
         The number of a user that nobody else is.
     steps : iterable of str
         What is tried: some of STEPS.
+    packages : iterable of str
+        The names in that folder of what may be read: NumPy, and what a stage needs besides.
 
     Returns
     -------
@@ -42,7 +45,7 @@ def confine(folder: str, user: int, steps) -> list[str]:
     landlocked = "Landlock" in steps and landlock_version() > 0
     holds = ["another user"] * ("another user" in steps and linux and change_user(user, landlocked))
     holds += ["limits"] * ("limits" in steps and limit())
-    return holds + ["Landlock"] * (landlocked and shut(readable(folder)))
+    return holds + ["Landlock"] * (landlocked and shut(readable(folder, packages)))
 
 
 def limit() -> bool:
@@ -105,9 +108,9 @@ def landlock_version() -> int:
     return max(0, ctypes.CDLL(None, use_errno=True).syscall(RULESET, None, 0, 1))
 
 
-def readable(folder: str) -> list[str]:
-    """Return what may be read: Python without packages installed in it, NumPy, the system's libraries."""
-    found = [os.path.join(folder, name) for name in ("numpy", "numpy.libs")]
+def readable(folder: str, packages=NUMPY) -> list[str]:
+    """Return what may be read: Python without what is installed in it, the packages, the libraries."""
+    found = [os.path.join(folder, name) for name in packages]
     found += [os.path.dirname(os.path.abspath(__file__)), "/dev/null", "/dev/urandom"]
     for name in {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}:
         packages = ("site-packages", "dist-packages")

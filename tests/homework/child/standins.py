@@ -21,20 +21,20 @@ def no_limits(*_, **__):
     yield
 
 
-class NumPy:
-    """Finds NumPy in its folder, and nothing that lies beside it."""
+class Packages:
+    """Finds packages in their folder, and nothing that lies beside them."""
 
-    def __init__(self, folder: str):
-        self.folder = folder
+    def __init__(self, folder: str, *names: str):
+        self.folder, self.names = folder, names
 
     def find_spec(self, name, path=None, target=None):
-        """Answer for NumPy alone."""
-        return PathFinder.find_spec(name, [self.folder]) if name == "numpy" else None
+        """Answer for these packages alone."""
+        return PathFinder.find_spec(name, [self.folder]) if name in self.names else None
 
 
 def install(folder: str) -> None:
     """Make NumPy importable, and stand in for jaxtyping and threadpoolctl."""
-    sys.meta_path.append(NumPy(folder))
+    sys.meta_path.append(Packages(folder, "numpy"))
     jaxtyping, threadpoolctl = ModuleType("jaxtyping"), ModuleType("threadpoolctl")
     vars(jaxtyping).update(dict.fromkeys(SHAPES, Anything), jaxtyped=lambda *_, **__: lambda f: f)
     vars(threadpoolctl).update(threadpool_limits=no_limits, threadpool_info=list)
