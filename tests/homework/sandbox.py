@@ -72,10 +72,7 @@ class Child:
             "-B",
             "-X",
             "utf8",
-            str(MAIN),
-            NUMPY,
-            str(next(USERS)),
-            *steps,
+            *self.program(str(next(USERS)), steps),
         ]
         self.says = open(Path(self.room) / "printed", "w+b")  # noqa: SIM115
         environment = {"PATH": os.defpath, "LANG": "C.UTF-8", **ONE_THREAD}
@@ -94,6 +91,10 @@ class Child:
         self.inner = None
         self.holds: list[str] | None = None
         self.started = 0.0  # s that it took
+
+    def program(self, user: str, steps) -> list[str]:
+        """Return what Python runs, and its arguments."""
+        return [str(MAIN), NUMPY, user, *steps]
 
     def ready(self) -> list[str]:
         """Wait until the child has shut itself in; return what holds. OSError where it does not start."""
