@@ -39,7 +39,7 @@ def project(tasks: Iterable[Task], seed: int, feedback: str) -> Entries:
     found = {str(x.relative_to(ROOT)): x.read_bytes() for x in paths}
     named = ",".join(x.name for x in tasks)
     arguments = ["--tasks", named, "--seed", str(seed), "--feedback", feedback]
-    requirements = [*REQUIREMENTS, *(["torch"] if any(x.stage > 1 for x in tasks) else [])]
+    requirements = [*REQUIREMENTS, *(["torch"] if any(x.stage == 2 for x in tasks) else [])]
     version = project_version()
     found |= {
         "LICENSE": (ROOT / "LICENSE").read_bytes(),
@@ -82,7 +82,7 @@ def classroom50(tasks: list[Task], seed: int, feedback: str) -> Entries:
 def prairielearn(tasks: list[Task], seed: int, feedback: str) -> Entries:
     """Return what goes to a PrairieLearn course: the grader, the recipe of its image, and a question."""
     grader, question = "serverFilesCourse/attention_homework", "questions/attention_homework"
-    files = ",".join(dict.fromkeys(f"{x.split('.')[-1]}.py" for task in tasks for x in task.modules))
+    files = ",".join(dict.fromkeys(name for task in tasks for name in task.files))
     page = Template((TEMPLATES / "prairielearn" / "question.html").read_text("utf-8")).substitute(files=files)
     entries = {f"{grader}/{name}": x for name, x in project(tasks, seed, feedback).items()}
     return entries | {

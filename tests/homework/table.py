@@ -1,6 +1,7 @@
 """The table of tasks: everything that homework is made of follows from its rows."""
 
 from tests.homework import cases_attention, cases_layers
+from tests.homework.kernels.table import KERNELS
 from tests.homework.task import Task
 
 LAYER = "multi_head_attention:MultiHeadAttention"
@@ -181,4 +182,4 @@ STEP01 = [
         given=("common.decoding.search:_penalty",),
     ),
 ]
-TASKS: dict[str, Task] = {task.name: task for task in STEP01}
+TASKS: dict[str, Task] = {task.name: task for task in [*STEP01, *KERNELS]}

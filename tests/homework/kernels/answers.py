@@ -6,11 +6,13 @@ from pathlib import Path
 from step03_gpu.emulator import EmulatorError, RawModule, compiler, warp_order
 from step03_gpu.kernels import FOLDER
 from tests.homework.answers import Question, questions
+from tests.homework.judge import right
 from tests.homework.kernels import launches
 from tests.homework.kernels.mistakes import MISTAKES, Mistake
 from tests.homework.kernels.reference import ANSWERS
 from tests.homework.kernels.regions import expand, names, put, regions
 from tests.homework.kernels.task import KernelTask
+from tests.homework.mistakes import DIFFERENT
 from tests.homework.reference import Answer
 
 DRIVERS = Path(__file__).parent / "drivers"
@@ -56,13 +58,15 @@ class KernelAnswers:
     ----------
     task : KernelTask
     seed : int
+    asked : list of Question, optional
+        In place of those that the seed gives.
     """
 
     most_pairs = 0
 
-    def __init__(self, task: KernelTask, seed: int):
+    def __init__(self, task: KernelTask, seed: int = 0, asked: list[Question] | None = None):
         self.task = task
-        self.questions = {x.case.name: x for x in questions(task, seed)}
+        self.questions = {x.case.name: x for x in asked or questions(task, seed)}
         self.expected = {name: Answer(expected(x)) for name, x in self.questions.items()}
 
     @cached_property
@@ -109,3 +113,16 @@ class KernelVariant:
                 found = Answer(None, "Emulator", str(error))
             self._answers[name] = found
         return self._answers[name]
+
+
+def wrong_answers(task: KernelTask, asked: list[Question]) -> dict:
+    """Return what each mistake that is known by its numbers answers, where that is not right; see `mistakes.py`."""
+    found = {}
+    for x in KernelAnswers(task, asked=asked).variants:
+        answers = {case.case.name: x.answer(case.case.name) for case in asked}
+        wrong = {name: a for name, a in answers.items() if not right(a, x.known.expected[name], DIFFERENT)}
+        if wrong:
+            found[x.mutants[0]] = {
+                name: RuntimeError if a.values is None else ([a.values], {}) for name, a in wrong.items()
+            }
+    return found

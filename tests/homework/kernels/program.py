@@ -21,7 +21,7 @@ import numpy as np
 from step03_gpu.emulator import compiler
 from step03_gpu.emulator.cache import cache_folder, digest, keep, kept
 from step03_gpu.emulator.launches import ARRAY, READ_ONLY_ARRAY, VALUE, chosen_order
-from step03_gpu.emulator.program import KINDS, own_line
+from step03_gpu.emulator.program import FRAME, KINDS, own_line
 from step03_gpu.emulator.raw_module import MOST_SHARED, Kernel
 from tests.homework.sandbox import LEVEL, Child, Ended
 
@@ -31,7 +31,7 @@ COMPILING = 90.0  # s, on a busy machine
 LAUNCH = 3.0  # s that a launch may take
 MEMORY = 2**31  # bytes that a program may touch: AddressSanitizer reserves more than a limit could allow
 ASAN = "detect_leaks=0:redzone=2048:max_redzone=2048:detect_stack_use_after_return=0:handle_abort=1"
-ASAN += ":symbolize=0:quarantine_size_mb=1"
+ASAN += ":quarantine_size_mb=1"
 COMPILERS = {"NPROC": None, "FSIZE": 2**26}  # limits: a compiler starts an assembler and a linker, and writes what they make
 PROGRAMS = {"AS": None}
 
@@ -284,7 +284,7 @@ def _argument(x):
 THREAD = re.compile(r"^THREAD (.*)$", re.MULTILINE)
 LATE = re.compile(r"^LATE \(program\+0x([0-9a-f]+)\)$", re.MULTILINE)
 ACCESS = re.compile(r"^ACCESS (.*)$", re.MULTILINE)
-FRAME = re.compile(r"^ +#\d+ 0x\w+ +\(.*/program\+0x([0-9a-f]+)\)", re.MULTILINE)
+OFFSET = re.compile(r"^ +#\d+ 0x\w+ +\(.*/program\+0x([0-9a-f]+)\)", re.MULTILINE)
 
 
 def last_words(report: str, path: Path) -> str:
@@ -295,7 +295,8 @@ def last_words(report: str, path: Path) -> str:
     if not (thread and access):
         return ""
     kind = next((words for mark, words in KINDS.items() if mark in report), access[1])
-    return f"{thread[1]}{line_of(FRAME.findall(report), path)}: {kind}"
+    line = own_line(FRAME.findall(report)) or line_of(OFFSET.findall(report), path)
+    return f"{thread[1]}{line}: {kind}"
 
 
 def line_of(offsets, path: Path) -> str:
