@@ -37,7 +37,12 @@ def explain(account: Account, answers: Answers) -> list[str]:
         said += [with_cases(text, names, account) for text in sentences]
         left = [x for x in left if x not in names]
     left = [x for x in left if not account.answers[x].raised]
-    said += [with_cases(*x, account) for x in probes.describe(account, answers, left)]
+    if any(x.raised == "Emulator" for x in account.answers.values()):
+        said += [with_cases("Numbers are wrong as well, perhaps for the same reason.", left, account)] * bool(
+            left
+        )
+    else:
+        said += [with_cases(*x, account) for x in probes.describe(account, answers, left)]
     return list(dict.fromkeys(errors(account, wrong) + said))[:MOST_SENTENCES]
 
 

@@ -118,7 +118,7 @@ def readable(folder: str) -> list[str]:
 
 
 def shut(paths) -> bool:
-    """Let this process and its children read these paths, or by a dict do more; no other file, socket or process."""
+    """Let this process and its children read these paths, or do more by a dict, and touch nothing else."""
     libc, version = ctypes.CDLL(None, use_errno=True), landlock_version()
     files = 2 ** ACCESSES.get(version, 16) - 1
     handled = struct.pack("QQQ", files, 3 if version >= 4 else 0, 3 if version >= 6 else 0)

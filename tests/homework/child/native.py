@@ -1,8 +1,8 @@
 """
 Shut this process in, and become another program: a compiler, or what it has made of a student's kernel.
 
-Started as `python -I -S native.py USER ROOM SETTINGS STEPS -- COMMAND …`; SETTINGS are limits and an environment, as JSON
-has them. The grader is told what holds in a frame as `wire` writes it, without NumPy.
+Started as `python -I -S native.py USER ROOM SETTINGS STEPS -- COMMAND …`; SETTINGS are limits and an
+environment, as JSON has them. The grader is told what holds in a frame as `wire` writes it, without NumPy.
 """
 
 # ruff: noqa: E402  (what is beside this file can be imported once the path is set)
@@ -42,7 +42,9 @@ def main():
 def shut_in(user, room, limits, steps, program):
     """Shut this process in; return what was done, in words for the result."""
     landlocked = "Landlock" in steps and landlock_version() > 0
-    holds = ["another user"] * ("another user" in steps and sys.platform == "linux" and change_user(user, landlocked))
+    holds = ["another user"] * (
+        "another user" in steps and sys.platform == "linux" and change_user(user, landlocked)
+    )
     holds += ["limits"] * ("limits" in steps and limit(**limits))
     return holds + ["Landlock"] * (landlocked and shut(reachable(room, program, landlock_version())))
 

@@ -1,1 +1,1 @@
-"""Tasks over the CUDA ladder: regions of `.cu` files, graded on the emulator, which finds races and stray accesses."""
+"""Tasks over the CUDA ladder: regions of `.cu` files, graded on the emulator, which finds races too."""

@@ -1,4 +1,4 @@
-"""What a task over kernels should bring, and what its known mistakes bring: these are compiled once, together."""
+"""What a task over kernels should bring, and its known mistakes bring: these are compiled once, together."""
 
 from functools import cached_property
 from pathlib import Path
@@ -116,7 +116,7 @@ class KernelVariant:
 
 
 def wrong_answers(task: KernelTask, asked: list[Question]) -> dict:
-    """Return what each mistake that is known by its numbers answers, where that is not right; see `mistakes.py`."""
+    """Return what each mistake that is known by its numbers answers, where that is not right."""
     found = {}
     for x in KernelAnswers(task, asked=asked).variants:
         answers = {case.case.name: x.answer(case.case.name) for case in asked}

@@ -94,9 +94,9 @@ def reductions(rng):
     for target, kernel in zip(targets, ("warp_sums", "row_largest", "row_totals"), strict=True):
         what = target.split(":")[1]
         for name, shape, options in (
-            (f"{what}", (2, 128), {}),
-            (f"{what}, a block of one warp", (1, 32), {}),
-            (f"{what}, {OTHER}", (1, 64), {"orders": True}),
+            (what, (2, 128), {}),
+            (f"{what} of a single warp", (1, 32), {}),
+            (f"{what} ({OTHER})", (1, 64), {"orders": True}),
         ):
             x = normal(rng, *shape) - 3  # all below 0: a maximum that begins at 0 is seen
             found.append(case(name, target, (x,), launch="reduce", kernel=kernel, **options))
@@ -137,7 +137,7 @@ def products(rng):
         args = normal(rng, 8 * R, D), normal(rng, 16 * C, D)
         found.append(case(name, "tiles.cuh:multiply-rows", args, launch="products"))
         found.append(
-            case(f"{name}, {OTHER}", "tiles.cuh:multiply-rows", args, launch="products", orders=True)
+            case(f"{name} ({OTHER})", "tiles.cuh:multiply-rows", args, launch="products", orders=True)
         )
     return found
 
@@ -149,7 +149,7 @@ def walk(rng):
              for name, (arrays, m, options) in drawn.items()}  # fmt: skip
     drawn["one tile"] = tuple(x[:, :1] for x in heads(rng, 1, None, 20, 30, 96, 96)), None, {}
     found = attended(drawn, "03_tiled.cu:barriers", 3)
-    others = {f"{name}, {OTHER}": drawn[name] for name in ("plain", "causal")}
+    others = {f"{name} ({OTHER})": drawn[name] for name in ("plain", "causal")}
     return found + attended(others, "03_tiled.cu:barriers", 3, orders=True)
 
 
@@ -167,7 +167,7 @@ def gradients(rng):
     sums, differences = (f"04_tiled_backward.cu:{x}" for x in ("row-sums", "differentiate"))
     found = [
         case("row sums", sums, (normal(rng, 2, 3, 5, 64), normal(rng, 2, 3, 5, 64)), launch="row_sums"),
-        case(f"row sums, {OTHER}", sums, (normal(rng, 1, 2, 9, 64), normal(rng, 1, 2, 9, 64)),
+        case(f"row sums ({OTHER})", sums, (normal(rng, 1, 2, 9, 64), normal(rng, 1, 2, 9, 64)),
              launch="row_sums", orders=True),
     ]  # fmt: skip
     scores, d_weights = 3 * normal(rng, 8, 32), normal(rng, 8, 32)

@@ -7,10 +7,13 @@ from step03_gpu.emulator import EmulatorError, compare_orders, warp_order
 from tests.homework.judge import CASE, REASONS, SLOW, TASK, Account, clean, right
 from tests.homework.kernels import launches
 from tests.homework.kernels.answers import KernelAnswers
+from tests.homework.kernels.building import Unfit, compiled
 from tests.homework.kernels.handed_in import HandedIn, first_error
-from tests.homework.kernels.program import Ended, Program, Remote, Unfit, compiled, last_words
+from tests.homework.kernels.program import Program, Remote
+from tests.homework.kernels.reports import last_words
 from tests.homework.kernels.task import KernelTask
 from tests.homework.reference import Answer
+from tests.homework.sandbox import Ended
 from tests.homework.submission import Submission, Unreadable
 
 NOT_WRITTEN = Answer(None, "NotImplementedError")
@@ -19,7 +22,9 @@ UNWRITTEN = "had written reached"
 TOO_HEAVY = "takes more than 2 GiB of memory"
 
 
-def examine(task: KernelTask, known: KernelAnswers, submission: Submission, patience: float, level) -> Account:
+def examine(
+    task: KernelTask, known: KernelAnswers, submission: Submission, patience: float, level
+) -> Account:
     """
     Ask a submission for the cases of a task.
 
@@ -118,7 +123,7 @@ class Examination:
         self.account.lost += self.deadline * (end.reason == "deadline")
         if heavy:
             return Answer(None, "Ended", TOO_HEAVY)
-        if found := last_words(words, self.path):
+        if found := last_words(words, self.path, self.handed_in.regions):
             self.account.lost += self.deadline * ("still runs" in found)
             return self.said(found)
         return Answer(None, "Ended", REASONS[end.reason])

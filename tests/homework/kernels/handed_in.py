@@ -29,7 +29,9 @@ class HandedIn:
 
     def __init__(self, task: KernelTask, submission: Submission):
         self.task, self.notes = task, []
-        self.regions = {file: self._regions(file, some, submission) for file, some in names(task.targets).items()}
+        self.regions = {
+            file: self._regions(file, some, submission) for file, some in names(task.targets).items()
+        }
 
     def _regions(self, file, some, submission) -> dict[str, Region]:
         """Return the regions of a file."""

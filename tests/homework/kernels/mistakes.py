@@ -48,7 +48,9 @@ HIDDEN_ROW = "A row that sees nothing divides 0 by 0 in your kernel. Its weights
 OVERFLOW = "Large scores overflow exp, and very low ones vanish in it. What may be taken off all scores of a row without changing its weights?"
 TOTAL = "Your running sum of weights stays relative to an older maximum. What happens to it where a larger score comes?"
 OUT = "Your running output stays relative to an older maximum. The sum of weights is not all that has to be brought up to date."
-BACKWARDS = "The factor with which you bring old sums up to date is the wrong way round: it should never exceed 1."
+BACKWARDS = (
+    "The factor with which you bring old sums up to date is the wrong way round: it should never exceed 1."
+)
 HALF = "Your reduction reaches half of the threads that it should. How far apart are the first two that meet?"
 NEIGHBOUR = "Your reduction stops before neighbours have met: pairs of lanes have different results."
 ONE_LANE = "Your reduction brings the result to one lane. The others go on with partial results, and all of them need it."

@@ -50,7 +50,9 @@ def visible_pairs(q, k, mask=None, **options):
 def reduce(x, *, kernel):
     """Return, for each thread, the sum or the largest of its warp or of its half."""
     parts = x.reshape(len(x), -1, 32 if kernel == "warp_sums" else 16)
-    found = parts.max(axis=-1, keepdims=True) if kernel == "row_largest" else parts.sum(axis=-1, keepdims=True)
+    found = (
+        parts.max(axis=-1, keepdims=True) if kernel == "row_largest" else parts.sum(axis=-1, keepdims=True)
+    )
     return np.broadcast_to(found, parts.shape).reshape(x.shape)
 
 

@@ -49,7 +49,9 @@ def regions(text: str) -> dict[str, Region]:
     for number, line in enumerate(lines, 1):
         if begin := BEGIN.fullmatch(line):
             if name or begin[1] in found:
-                raise ValueError(f"has the mark of {begin[1]} twice or within {name or 'itself'}, line {number}")
+                raise ValueError(
+                    f"has the mark of {begin[1]} twice or within {name or 'itself'}, line {number}"
+                )
             name, first = begin[1], number + 1
         elif END.fullmatch(line) and name:
             found[name] = Region("".join(f"{x}\n" for x in lines[first - 1 : number - 1]), first)
@@ -76,7 +78,7 @@ def put(text: str, name: str, region: str) -> str:
 
 
 def splice(text: str, file: str, handed_in: Mapping[str, Region]) -> str:
-    """Return a file with a student's regions in it; what is behind one keeps the lines of the student's file."""
+    """Return a file with a student's regions in it; lines behind one have the numbers of the file."""
     for name, region in handed_in.items():
         marked = f'#line {region.line} "{file}"\n{region.text}#line {region.end} "{file}"\n'
         text = put(text, name, marked)

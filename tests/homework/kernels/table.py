@@ -21,7 +21,9 @@ KERNELS = [
         uses=("hiding",),
         unit="01_naive.cu",
         names=("scores<double, 64>",),
-        write=("Thread (i, j) of a head writes one number of `matrix`: the scaled score of query i and key j, or minus infinity where the query may not see the key. `place` says where a row begins, `kv_head` which keys a head uses, `visible` what is seen.",),
+        write=(
+            "Thread (i, j) of a head writes one number of `matrix`: the scaled score of query i and key j, or minus infinity where the query may not see the key. `place` says where a row begins, `kv_head` which keys a head uses, `visible` what is seen.",
+        ),
     ),
     task(
         "softmax-row",
@@ -30,7 +32,9 @@ KERNELS = [
         points=2,
         unit="01_naive.cu",
         names=("softmax<double>",),
-        write=("A thread has one row of scores, `scores[0]` to `scores[p.n_keys - 1]`. Weights take their place, and the row's log-sum-exp goes to `lse`. A row that sees nothing, all minus infinity, gets weights 0 and the log-sum-exp minus infinity.",),
+        write=(
+            "A thread has one row of scores, `scores[0]` to `scores[p.n_keys - 1]`. Weights take their place, and the row's log-sum-exp goes to `lse`. A row that sees nothing, all minus infinity, gets weights 0 and the log-sum-exp minus infinity.",
+        ),
     ),
     task(
         "hiding",
@@ -40,7 +44,9 @@ KERNELS = [
         unit="hiding.cu",
         names=("visible_pairs",),
         stub="return false;",
-        write=("Say whether query i may see key j: neither lies beyond the end, key j is within the window around i as `Problem` states it, and the mask, where there is one, is True there. Its strides are in `Problem` too.",),
+        write=(
+            "Say whether query i may see key j: neither lies beyond the end, key j is within the window around i as `Problem` states it, and the mask, where there is one, is True there. Its strides are in `Problem` too.",
+        ),
     ),
     task(
         "warp-sum",
@@ -63,7 +69,9 @@ KERNELS = [
         uses=("warp-sum", "hiding"),
         unit="02_online_softmax.cu",
         names=("online_softmax<double, 64>",),
-        write=("Every lane has the `score` of the key at hand. Bring the running maximum `largest`, the running sum of weights `total` and the lane's part `sum` of the weighted values up to date: all are relative to the largest score so far.",),
+        write=(
+            "Every lane has the `score` of the key at hand. Bring the running maximum `largest`, the running sum of weights `total` and the lane's part `sum` of the weighted values up to date: all are relative to the largest score so far.",
+        ),
     ),
     task(
         "load-tile",
@@ -72,7 +80,9 @@ KERNELS = [
         points=2,
         unit="tiles.cu",
         names=("tiles<32, 64, double>",),
-        write=("The block's 128 threads together copy rows `first` to `first + ROWS - 1` of x into the tile, widened. Rows from `end` on are not there: their places in the tile become 0. Rows of the tile lie `STRIDE<Wide<T>, D>` numbers apart. No barrier: the caller has it.",),
+        write=(
+            "The block's 128 threads together copy rows `first` to `first + ROWS - 1` of x into the tile, widened. Rows from `end` on are not there: their places in the tile become 0. Rows of the tile lie `STRIDE<Wide<T>, D>` numbers apart. No barrier: the caller has it.",
+        ),
     ),
     task(
         "multiply-rows",
@@ -81,7 +91,9 @@ KERNELS = [
         points=2,
         unit="tiles.cu",
         names=tuple(f"products<{R}, {C}, {D}, double>" for R, C, D in cases.FACTORS),
-        write=("Thread (down, across) computes R x C products of rows: `product[r][c]` of row `down + DOWN * r` of a and row `across + ACROSS * c` of b. Rows lie `STRIDE<W, D>` numbers apart. What was in `product` before does not count.",),
+        write=(
+            "Thread (down, across) computes R x C products of rows: `product[r][c]` of row `down + DOWN * r` of a and row `across + ACROSS * c` of b. Rows lie `STRIDE<W, D>` numbers apart. What was in `product` before does not count.",
+        ),
     ),
     task(
         "barriers",
@@ -92,7 +104,9 @@ KERNELS = [
         also=(f"{BACKWARD}:query-loads", f"{BACKWARD}:key-loads"),
         unit="03_tiled.cu",
         names=("tiled<double, 96>",),
-        write=("Bring the next tile of keys and of values, from row `start` on, into `keys` and `values`, so that no thread reads what is not there yet, and none overwrites what another still reads.",),
+        write=(
+            "Bring the next tile of keys and of values, from row `start` on, into `keys` and `values`, so that no thread reads what is not there yet, and none overwrites what another still reads.",
+        ),
     ),
     task(
         "rescale",
@@ -102,7 +116,9 @@ KERNELS = [
         uses=("load-tile", "multiply-rows", "hiding", "warp-sum", "barriers"),
         unit="03_tiled.cu",
         names=("tiled<double, 96>",),
-        write=("`weights[r]` has the thread's scores of row r, `largest[r]` the largest that it has seen of that row, and `before` the largest of the whole row in the tiles before. 16 threads share a row. Make weights of the scores, and bring `largest[r]`, `total[r]` (of the thread's own columns) and `sum[r]` up to date.",),
+        write=(
+            "`weights[r]` has the thread's scores of row r, `largest[r]` the largest that it has seen of that row, and `before` the largest of the whole row in the tiles before. 16 threads share a row. Make weights of the scores, and bring `largest[r]`, `total[r]` (of the thread's own columns) and `sum[r]` up to date.",
+        ),
     ),
     task(
         "kernel-gradients",
