@@ -9,7 +9,7 @@ from tests.homework.kernels import launches
 from tests.homework.kernels.answers import KernelAnswers
 from tests.homework.kernels.building import Unfit, compiled
 from tests.homework.kernels.handed_in import HandedIn, first_error
-from tests.homework.kernels.program import Program, Remote
+from tests.homework.kernels.program import Program, Remote, alarm
 from tests.homework.kernels.reports import last_words
 from tests.homework.kernels.task import KernelTask
 from tests.homework.reference import Answer
@@ -19,7 +19,7 @@ from tests.homework.submission import Submission, Unreadable
 NOT_WRITTEN = Answer(None, "NotImplementedError")
 STARTS = 12  # of a program, within a task
 UNWRITTEN = "had written reached"
-TOO_HEAVY = "takes more than 2 GiB of memory"
+TOO_HEAVY = "takes too much memory"
 
 
 def examine(
@@ -123,7 +123,7 @@ class Examination:
         self.account.lost += self.deadline * (end.reason == "deadline")
         if heavy:
             return Answer(None, "Ended", TOO_HEAVY)
-        if found := last_words(words, self.path, self.handed_in.regions):
+        if found := last_words(words, self.path, alarm(self.deadline), self.handed_in.regions):
             self.account.lost += self.deadline * ("still runs" in found)
             return self.said(found)
         return Answer(None, "Ended", REASONS[end.reason])

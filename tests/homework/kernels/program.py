@@ -134,11 +134,16 @@ class Remote(Kernel):
         sent = [_argument(x) for x in args]
         sizes = struct.pack("q6I", self._index, *(*grid, 1, 1)[:3], *(*block, 1, 1)[:3])
         most = MOST_SHARED if self._shared_limit else FREE_SHARED
-        alarm = int(1000 * min(LAUNCH, 0.6 * self._seconds))
-        head = sizes + struct.pack("6q", shared_mem, most, *chosen_order(), alarm, len(args))
+        milliseconds = int(1000 * alarm(self._seconds))
+        head = sizes + struct.pack("6q", shared_mem, most, *chosen_order(), milliseconds, len(args))
         results = [x for x in args if isinstance(x, np.ndarray) and x.ndim and x.flags.writeable]
         if message := self._program.launch(head, sent, results, self._seconds):
             raise EmulatorError(message)
+
+
+def alarm(seconds: float) -> float:
+    """Return after how many seconds a launch is stopped whose deadline is this."""
+    return min(LAUNCH, 0.6 * seconds)
 
 
 def _argument(x):

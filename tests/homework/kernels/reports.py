@@ -5,7 +5,6 @@ import subprocess
 from pathlib import Path
 
 from step03_gpu.emulator.program import FRAME, KINDS, own_line
-from tests.homework.kernels.program import LAUNCH
 
 THREAD = re.compile(r"^THREAD (.*)$", re.MULTILINE)
 LATE = re.compile(r"^LATE \(program\+0x([0-9a-f]+)\)$", re.MULTILINE)
@@ -13,7 +12,7 @@ ACCESS = re.compile(r"^ACCESS (.*)$", re.MULTILINE)
 OFFSET = re.compile(r"^ +#\d+ 0x\w+ +\(.*/program\+0x([0-9a-f]+)\)", re.MULTILINE)
 
 
-def last_words(report: str, path: Path, regions=()) -> str:
+def last_words(report: str, path: Path, seconds: float, regions=()) -> str:
     """
     Return the emulator's message of what ended a program; empty where there is none.
 
@@ -23,12 +22,14 @@ def last_words(report: str, path: Path, regions=()) -> str:
         What it printed.
     path : Path
         Of the program.
+    seconds : float
+        After which a launch is stopped.
     regions : dict
         By the file's name, a student's regions by theirs: a line within them is named rather than another.
     """
     thread, access, late = (x.search(report) for x in (THREAD, ACCESS, LATE))
     if thread and late:
-        return f"{thread[1]}{nearest(frames_of([late[1]], path), regions)}: still runs after {LAUNCH:g} s"
+        return f"{thread[1]}{nearest(frames_of([late[1]], path), regions)}: still runs after {seconds:g} s"
     if not (thread and access):
         return ""
     kind = next((words for mark, words in KINDS.items() if mark in report), access[1])

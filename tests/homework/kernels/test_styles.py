@@ -1,4 +1,4 @@
-"""Right regions have all points in any style; of wrong ones something true is said, by the student's lines."""
+"""Right regions have all points in any style; of wrong ones something true is said, with their lines."""
 
 import pytest
 
