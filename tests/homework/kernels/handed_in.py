@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from tests.homework.kernels.answers import read
 from tests.homework.kernels.lexer import refusal
-from tests.homework.kernels.regions import Region, blank, expand, names, regions, splice, unwritten
+from tests.homework.kernels.regions import COMMENT, Region, blank, expand, names, regions, splice, unwritten
 from tests.homework.kernels.task import KernelTask
 from tests.homework.submission import Submission, Unreadable
 
@@ -63,12 +63,12 @@ class HandedIn:
 
 
 def changed(file: str, text: str) -> bool:
-    """Tell whether a file differs from what was handed out, outside of the marks and but for blanks."""
+    """Tell whether a file differs from what was handed out, outside of the marks, in more than comments."""
     return _around(read(file)) != _around(text)
 
 
 def _around(text):
-    return re.sub(r"\s", "", blank(text, dict.fromkeys(regions(text), "")))
+    return re.sub(r"\s", "", COMMENT.sub("", blank(text, dict.fromkeys(regions(text), ""))))
 
 
 def first_error(words: str, files: Iterable[str]) -> str:

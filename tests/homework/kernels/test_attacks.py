@@ -8,7 +8,7 @@ from tests.homework import grade as grading
 from tests.homework import sandbox
 from tests.homework.grade import grade
 from tests.homework.kernels import program
-from tests.homework.kernels.attacks import ATTACKS, EARLY, LIES
+from tests.homework.kernels.attacks import ATTACKS, EARLY, LIES, ONCE, Attack
 from tests.homework.kernels.hand_in import hand_in
 from tests.homework.table import TASKS
 from tests.homework.test_attacks import left_behind, places  # noqa: F401  (a fixture)
@@ -74,6 +74,13 @@ def test_points_need_the_right_arrays_with_limits_alone(attack, places, tmp_path
     result = graded(attack, places[0], tmp_path / "submission", ("limits",))
     assert result.score == 0
     assert result.isolation == sandbox.in_words(["limits"])
+
+
+def test_what_a_kernel_reads_is_seen(places, tmp_path):  # noqa: F811
+    """Else the attacks that read would be held whatever they read: its own maps a program may see."""
+    attack = Attack("maps", ONCE + '{ if (fopen("/proc/self/maps", "rb")) puts("READ IT"); }')
+    (task,) = graded(attack, places[0], tmp_path / "submission", sandbox.LEVEL).tasks
+    assert "READ IT" in task.printed
 
 
 def test_names_are_distinct():
