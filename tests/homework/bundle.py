@@ -17,6 +17,9 @@ TEMPLATES = Path(__file__).parent / "templates"
 TEXTS = {".py", ".cu", ".cuh", ".h", ".json"}  # what code is made of; shipped weights are none of it
 REQUIREMENTS = ("numpy", "jaxtyping", "threadpoolctl", "pytest")
 PROGRAM = 0o755
+COMPILER = (
+    "RUN apt-get update && apt-get install -y --no-install-recommends g++ && rm -rf /var/lib/apt/lists/*"
+)
 LARGEST = 10 << 20  # bytes: classroom50 takes no more
 Entries = dict[str, tuple[bytes, int]]  # by its path in the archive, what a file holds and its mode
 
@@ -84,10 +87,11 @@ def prairielearn(tasks: list[Task], seed: int, feedback: str) -> Entries:
     grader, question = "serverFilesCourse/attention_homework", "questions/attention_homework"
     files = ",".join(dict.fromkeys(name for task in tasks for name in task.files))
     page = Template((TEMPLATES / "prairielearn" / "question.html").read_text("utf-8")).substitute(files=files)
+    compiler = _lines([COMPILER] if any(x.stage == 3 for x in tasks) else [])
     entries = {f"{grader}/{name}": x for name, x in project(tasks, seed, feedback).items()}
     return entries | {
         f"{grader}/run.sh": _template("prairielearn", "run.sh"),
-        f"{grader}/Dockerfile": _template("prairielearn", "Dockerfile", 0o644),
+        f"{grader}/Dockerfile": (_template("prairielearn", "Dockerfile")[0] + compiler, 0o644),
         f"{question}/question.html": (page.encode(), 0o644),
         f"{question}/info.json": (json.dumps(INFO, indent=4).encode() + b"\n", 0o644),
     }

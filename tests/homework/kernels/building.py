@@ -88,6 +88,8 @@ def _compile(path, flags, text, key, steps):
             (room / name).mkdir()
         for name, data in headers().items():
             (room / "include" / name).write_bytes(data)
+            (room / "include" / name).chmod(0o444)
+        (room / "include").chmod(0o755)  # whatever the umask: the compiler runs as another user
         return [path, *flags, f"-I{room}/include", "-x", "c++", "-", "-o", f"{room}/made/program"]
 
     child = Compilation(fill, COMPILERS, {}, steps)

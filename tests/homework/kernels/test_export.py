@@ -90,8 +90,9 @@ def test_what_the_emulator_says_is_said(handed_out, numpy_alone, tmp_path, task,
 @pytest.mark.proof
 def test_mistakes_are_named_and_races_found(tmp_path, numpy_alone):  # noqa: F811
     export(chosen("barriers,rescale"), tmp_path / "starter")
-    race, output = (next(x for x in MISTAKES if x.name == name) for name in
-                    ("no barrier before the loads", "output not rescaled"))  # fmt: skip
+    known = {(x.task, x.name): x for x in MISTAKES}
+    race = known["barriers", "no barrier before the loads"]
+    output = known["rescale", "output not rescaled"]
     texts = [regions(read("03_tiled.cu"))[x].text for x in ("barriers", "rescale")]
     out = solve(tmp_path / "starter", tmp_path / "race", barriers=texts[0].replace(race.old, race.new))
     code, said = check(out, numpy_alone, "barriers")
