@@ -32,7 +32,7 @@ class Attack(NamedTuple):
 
 
 ONCE = "if (threadIdx.x == 0 && blockIdx.x == 0) "
-DIRECTIVE, ENDED, LATE = "only `#pragma unroll` may stand", "Your code ended the program.", "still runs after"
+DIRECTIVE, ENDED = "only `#pragma unroll` may stand", "Your code ended the program."
 
 
 def creates(path):
@@ -129,10 +129,10 @@ LIES = [
     Attack("prints control codes", 'printf("\\033]0;100 points\\007\\n");', ""),
 ]
 HANG = [
-    Attack("a loop", "for (volatile int n = 0;; n = n + 1) {}", LATE),
+    Attack("a loop", "for (volatile int n = 0;; n = n + 1) {}"),
     Attack(
         "a loop that ignores alarms",
-        "signal(SIGALRM, SIG_IGN); for (volatile int n = 0;; n = n + 1) {}",
+        "signal(SIGPROF, SIG_IGN); for (volatile int n = 0;; n = n + 1) {}",
         "took too long",
     ),
     Attack("sleeps", "for (;;) pause();", ""),
@@ -145,7 +145,6 @@ HANG = [
     Attack(
         "memory without end",
         "for (;;) { void* x = mmap(nullptr, 1 << 26, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); memset(x, 1, 1 << 26); }",
-        "takes too much memory",
     ),
     Attack(
         "a program of 16 GB",

@@ -82,7 +82,7 @@ class Examination:
         self.path = self.path or compiled(self.handed_in.text(), self.task.names, self.level)
         self.program, self.starts = Program(self.path, self.level), self.starts + 1
         self.account.holds = self.program.ready()
-        self.deadline = max(self.patience, SLOW * self.program.started * (self.patience == CASE))
+        self.deadline = max(2 * self.patience, SLOW * self.program.started * (self.patience == CASE))
         return True
 
     def ask(self, name, case) -> Answer:
@@ -124,7 +124,7 @@ class Examination:
         if heavy:
             return Answer(None, "Ended", TOO_HEAVY)
         if found := last_words(words, self.path, alarm(self.deadline), self.handed_in.regions):
-            self.account.lost += self.deadline * ("still runs" in found)
+            self.account.lost += alarm(self.deadline) * ("still runs" in found)
             return self.said(found)
         return Answer(None, "Ended", REASONS[end.reason])
 

@@ -18,7 +18,7 @@ from step03_gpu.emulator.raw_module import FREE_SHARED, MOST_SHARED, Kernel
 from tests.homework.kernels.shut import Shut
 from tests.homework.sandbox import LEVEL
 
-LAUNCH = 3.0  # s that a launch may take
+LAUNCH = 1.0  # s of the processor that a launch may take
 MEMORY = 2**31  # bytes that a program may touch: AddressSanitizer reserves more than a limit could allow
 ASAN = "detect_leaks=0:redzone=2048:max_redzone=2048:detect_stack_use_after_return=0:handle_abort=1"
 ASAN += ":quarantine_size_mb=1"
@@ -142,8 +142,8 @@ class Remote(Kernel):
 
 
 def alarm(seconds: float) -> float:
-    """Return after how many seconds a launch is stopped whose deadline is this."""
-    return min(LAUNCH, 0.6 * seconds)
+    """Return how many seconds of the processor a launch may take whose deadline this is."""
+    return min(LAUNCH, 0.1 * seconds)
 
 
 def _argument(x):

@@ -29,7 +29,8 @@ def last_words(report: str, path: Path, seconds: float, regions=()) -> str:
     """
     thread, access, late = (x.search(report) for x in (THREAD, ACCESS, LATE))
     if thread and late:
-        return f"{thread[1]}{nearest(frames_of([late[1]], path), regions)}: still runs after {seconds:g} s"
+        line = nearest(frames_of([late[1]], path), regions)
+        return f"{thread[1]}{line}: still runs after {seconds:g} s of the processor"
     if not (thread and access):
         return ""
     kind = next((words for mark, words in KINDS.items() if mark in report), access[1])

@@ -1,7 +1,7 @@
 // Stands behind the text of a task's kernels: a program that launches them as often as it is asked.
 //
 // A launch and its arrays come through standard input; a message, empty where all went well, and the arrays go back.
-// AddressSanitizer watches. A launch that takes too long is stopped by an alarm, and so is the program.
+// AddressSanitizer watches. A launch that takes too much of the processor is stopped by an alarm, and so is the program.
 #pragma once
 #include <unistd.h>
 
@@ -20,7 +20,7 @@ extern "C" char __executable_start;  // where the program lies, by the linker
 
 inline void set_alarm(long milliseconds) {
     itimerval once = {{0, 0}, {milliseconds / 1000, milliseconds % 1000 * 1000}};
-    setitimer(ITIMER_REAL, &once, nullptr);
+    setitimer(ITIMER_PROF, &once, nullptr);
 }
 
 // Say which thread runs, and at which instruction of the program; between two threads, ask again.
@@ -106,7 +106,7 @@ inline int serve(const Entry* entries) {
     struct sigaction action = {};
     action.sa_sigaction = too_late;
     action.sa_flags = SA_SIGINFO | SA_ONSTACK;
-    sigaction(SIGALRM, &action, nullptr);
+    sigaction(SIGPROF, &action, nullptr);
     for (;;) answer(entries, input, output);
 }
 

@@ -29,7 +29,6 @@ def quick(monkeypatch):
     """Let the deadlines be short: many attacks hang, in every case."""
     monkeypatch.setattr(grading, "CASE", 1.5)
     monkeypatch.setattr(program, "LAUNCH", 0.7)
-    monkeypatch.setattr(program, "MEMORY", 2**28)
     monkeypatch.setattr("tests.homework.kernels.examine.TASK", 2.0)
 
 
@@ -81,6 +80,14 @@ def test_what_a_kernel_reads_is_seen(places, tmp_path):  # noqa: F811
     attack = Attack("maps", ONCE + '{ if (fopen("/proc/self/maps", "rb")) puts("READ IT"); }')
     (task,) = graded(attack, places[0], tmp_path / "submission", sandbox.LEVEL).tasks
     assert "READ IT" in task.printed
+
+
+def test_memory_is_watched(places, tmp_path, monkeypatch):  # noqa: F811
+    monkeypatch.undo()
+    monkeypatch.setattr(program, "MEMORY", 2**28)
+    attack = next(x for x in ATTACKS if x.name == "memory without end")
+    (task,) = graded(attack, places[0], tmp_path / "submission", sandbox.LEVEL).tasks
+    assert task.says == ["Your code takes too much memory."]
 
 
 def test_names_are_distinct():
