@@ -1,6 +1,7 @@
 """Compile a student's kernels apart, launch them case by case, and keep what the emulator says of them."""
 
 import re
+import time
 from contextlib import suppress
 
 from step03_gpu.emulator import EmulatorError, compare_orders, warp_order
@@ -60,7 +61,7 @@ class Examination:
         self.patience, self.level = patience, level
         self.account = Account(notes=handed_in.notes)
         self.program: Program | None = None
-        self.path, self.deadline, self.starts = None, patience, 0
+        self.path, self.deadline, self.starts, self.asked = None, patience, 0, 0.0
         self._words: dict[str, str] = {}
 
     def run(self) -> Account:
@@ -87,6 +88,7 @@ class Examination:
 
     def ask(self, name, case) -> Answer:
         """Put one case; whatever becomes of the program is an answer."""
+        self.asked = time.monotonic()
         launch, orders = launches.of(case.args, case.options)
         kernel = Remote(launch.kernel, self.task.names.index(launch.kernel), self.program, self.deadline)
         try:
@@ -120,13 +122,12 @@ class Examination:
     def ended(self, end: Ended) -> Answer:
         """Return what became of the program: the emulator's words, or how it ended."""
         heavy, words = self.program.heavy, self.end()
-        self.account.lost += self.deadline * (end.reason == "deadline")
+        found = last_words(words, self.path, alarm(self.deadline), self.handed_in.regions)
+        if end.reason == "deadline" or "still runs" in found:
+            self.account.lost += time.monotonic() - self.asked
         if heavy:
             return Answer(None, "Ended", TOO_HEAVY)
-        if found := last_words(words, self.path, alarm(self.deadline), self.handed_in.regions):
-            self.account.lost += alarm(self.deadline) * ("still runs" in found)
-            return self.said(found)
-        return Answer(None, "Ended", REASONS[end.reason])
+        return self.said(found) if found else Answer(None, "Ended", REASONS[end.reason])
 
     def end(self) -> str:
         """End the program, if there is one; return all that it printed."""
