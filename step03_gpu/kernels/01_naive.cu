@@ -15,6 +15,7 @@ __global__ void scores(const T* q, const T* k, const unsigned char* mask, Wide<T
     long long index = (long long)blockIdx.x * THREADS + threadIdx.x;
     int i = index / p.n_keys, j = index % p.n_keys, head = blockIdx.y, batch = blockIdx.z;
     if (i >= p.n_queries) return;
+    // begin task: naive-scores
     q += place(batch, p.heads, head, p.n_queries, i, D);
     k += place(batch, p.kv_heads, kv_head(p, head), p.n_keys, j, D);
     Wide<T> score = 0;
@@ -22,6 +23,7 @@ __global__ void scores(const T* q, const T* k, const unsigned char* mask, Wide<T
     bool seen = visible(p, mask, batch, head, i, j);
     matrix += place(batch, p.heads, head, p.n_queries, i, p.n_keys);
     matrix[j] = seen ? score * Wide<T>(p.scale) : minus_infinity<Wide<T>>();
+    // end task
 }
 
 template <typename T>
@@ -29,12 +31,14 @@ __global__ void softmax(Wide<T>* scores, Wide<T>* lse, Problem p) {  // in place
     int i = blockIdx.x * THREADS + threadIdx.x, head = blockIdx.y, batch = blockIdx.z;
     if (i >= p.n_queries) return;
     scores += place(batch, p.heads, head, p.n_queries, i, p.n_keys);
+    // begin task: softmax-row
     Wide<T> largest = minus_infinity<Wide<T>>(), total = 0;
     for (int j = 0; j < p.n_keys; ++j) largest = larger(largest, scores[j]);
     largest = zero_if_hidden(largest);
     for (int j = 0; j < p.n_keys; ++j) total += scores[j] = exponential(scores[j] - largest);
     for (int j = 0; j < p.n_keys; ++j) scores[j] /= total == 0 ? 1 : total;  // a hidden row stays 0
     lse[place(batch, p.heads, head, p.n_queries, i, 1)] = largest + logarithm(total);
+    // end task
 }
 
 template <typename T, int D>

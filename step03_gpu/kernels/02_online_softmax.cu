@@ -13,7 +13,9 @@
 constexpr int WARPS = 4;  // queries of a block
 
 template <typename W> __device__ W sum_of_warp(W x) {
+    // begin task: warp-sum
     for (int apart = 16; apart > 0; apart /= 2) x += __shfl_xor_sync(0xffffffffu, x, apart);
+    // end task
     return x;
 }
 
@@ -39,12 +41,14 @@ __global__ void online_softmax(const T* q, const T* k, const T* v, const unsigne
         for (int e = 0; e < EACH; ++e) score += query[e] * to_wide(key[lane + 32 * e]);
         score = sum_of_warp(score);
 
+        // begin task: online-softmax
         W before = largest;
         largest = larger(largest, score);
         W rescale = exponential(before - zero_if_hidden(largest));
         W weight = exponential(score - zero_if_hidden(largest));
         total = total * rescale + weight;
         for (int e = 0; e < EACH; ++e) sum[e] = sum[e] * rescale + weight * to_wide(value[lane + 32 * e]);
+        // end task
     }
     out += place(batch, p.heads, head, p.n_queries, i, D);
     for (int e = 0; e < EACH; ++e) out[lane + 32 * e] = from_wide<T>(sum[e] / (total == 0 ? 1 : total));

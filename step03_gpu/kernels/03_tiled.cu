@@ -12,12 +12,16 @@
 template <typename W> constexpr int TILE = 256 / sizeof(W);  // rows: 64 of float, 32 of double
 
 template <typename W> __device__ W largest_of_row(W x) {  // over the 16 threads that share a row
+    // begin task: row-largest
     for (int apart = 8; apart > 0; apart /= 2) x = larger(x, __shfl_xor_sync(0xffffffffu, x, apart));
+    // end task
     return x;
 }
 
 template <typename W> __device__ W sum_of_row(W x) {
+    // begin task: row-sum
     for (int apart = 8; apart > 0; apart /= 2) x += __shfl_xor_sync(0xffffffffu, x, apart);
+    // end task
     return x;
 }
 
@@ -41,10 +45,12 @@ tiled(const T* q, const T* k, const T* v, const unsigned char* mask, T* out, Wid
     for (int r = 0; r < R; ++r) largest[r] = minus_infinity<W>();
 
     for (int start = first_key(p, first) / SIZE * SIZE; start < end_key(p, last); start += SIZE) {
+        // begin task: barriers
         __syncthreads();  // the tile before has been used
         load_tile<SIZE, D>(keys, k, start, p.n_keys);
         load_tile<SIZE, D>(values, v, start, p.n_keys);
         __syncthreads();
+        // end task
 
         W weights[R][C];
         multiply_rows<D>(weights, queries, keys, down, across);  // the scores, at first
@@ -56,12 +62,14 @@ tiled(const T* q, const T* k, const T* v, const unsigned char* mask, T* out, Wid
                 weights[r][c] = seen ? weights[r][c] * W(p.scale) : minus_infinity<W>();
                 largest[r] = larger(largest[r], weights[r][c]);
             }
+            // begin task: rescale
             largest[r] = largest_of_row(largest[r]);
             W reference = zero_if_hidden(largest[r]), rescale = exponential(before - reference);
             total[r] *= rescale;  // each thread sums its own columns; they are added up at the end
             for (int c = 0; c < C; ++c) total[r] += weights[r][c] = exponential(weights[r][c] - reference);
             for (int g = 0; g < GROUPS<D>; ++g)
                 for (int n = 0; n < NEIGHBOURS<D>; ++n) sum[r][g][n] *= rescale;
+            // end task
         }
         __syncthreads();  // the keys have been used
         store_tile<SIZE>(shared_weights, weights, down, across);

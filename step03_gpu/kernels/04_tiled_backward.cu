@@ -20,19 +20,23 @@ __global__ void row_sums(const T* d_out, const T* out, Wide<T>* delta, Problem p
     int i = blockIdx.x * (THREADS / 32) + threadIdx.x / 32, head = blockIdx.y, batch = blockIdx.z;
     if (i >= p.n_queries) return;
     long long row = place(batch, p.heads, head, p.n_queries, i, 1);
+    // begin task: row-sums
     Wide<T> sum = 0;
     d_out += row * D, out += row * D;
     for (int d = threadIdx.x % 32; d < D; d += 32) sum += to_wide(d_out[d]) * to_wide(out[d]);
     for (int apart = 16; apart > 0; apart /= 2) sum += __shfl_xor_sync(0xffffffffu, sum, apart);
     if (threadIdx.x % 32 == 0) delta[row] = sum;
+    // end task
 }
 
 // One score and one d_weight become one weight and one d_score (without the scale, which comes last).
 template <typename W>
 __device__ inline void differentiate(W& score, W& d_weight, bool seen, W scale, W lse, W delta) {
+    // begin task: differentiate
     W weight = seen ? exponential(score * scale - zero_if_hidden(lse)) : W(0);
     d_weight = weight * (d_weight - delta);
     score = weight;
+    // end task
 }
 
 template <typename T, int D>
@@ -55,10 +59,12 @@ query_gradients(const T* d_out, const T* q, const T* k, const T* v, const unsign
 
     W sum[R][GROUPS<D>][NEIGHBOURS<D>] = {};
     for (int start = first_key(p, first) / COLUMNS * COLUMNS; start < end_key(p, last); start += COLUMNS) {
+        // begin task: query-loads
         __syncthreads();  // the tile before has been used
         load_tile<COLUMNS, D>(keys, k, start, p.n_keys);
         load_tile<COLUMNS, D>(values, v, start, p.n_keys);
         __syncthreads();
+        // end task
         W weights[R][C], d_scores[R][C];
         multiply_rows<D>(weights, queries, keys, down, across);
         multiply_rows<D>(d_scores, d_outs, values, down, across);
@@ -101,10 +107,12 @@ key_value_gradients(const T* d_out, const T* q, const T* k, const T* v, const un
         long long top = place(batch, p.heads, head, p.n_queries, 0, 1);
         int start = first_query(p, first) / COLUMNS * COLUMNS, end = end_query(p, last);
         for (; start < end; start += COLUMNS) {
+            // begin task: key-loads
             __syncthreads();  // the tile before has been used
             load_tile<COLUMNS, D>(queries, q + top * D, start, p.n_queries);
             load_tile<COLUMNS, D>(d_outs, d_out + top * D, start, p.n_queries);
             __syncthreads();
+            // end task
             W weights[R][C], d_scores[R][C];  // both transposed: a row for each key
             multiply_rows<D>(weights, keys, queries, down, across);
             multiply_rows<D>(d_scores, values, d_outs, down, across);

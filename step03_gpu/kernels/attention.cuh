@@ -55,9 +55,11 @@ __device__ inline long long place(int batch, int heads, int head, int length, in
 
 __device__ inline bool visible(const Problem& p, const unsigned char* mask, int batch, int head, int i,
                                int j) {
+    // begin task: hiding
     if (i >= p.n_queries || j >= p.n_keys) return false;  // the last tile reaches over the end
     if (j < i + p.offset - p.left || j > i + p.offset + p.right) return false;
     return !mask || mask[batch * p.mask_batch + head * p.mask_head + i * p.mask_row + j * p.mask_key];
+    // end task
 }
 
 // The keys that the queries from `first` to `last` may see, and the queries that may see such keys: what lies

@@ -25,6 +25,7 @@ template <int D> constexpr int GROUPS = D / (ACROSS * NEIGHBOURS<D>);
 // Rows `first` to `first + ROWS - 1` of x into a tile, widened; 0 from row `end` on.
 template <int ROWS, int D, typename T>
 __device__ inline void load_tile(Wide<T>* tile, const T* x, int first, int end) {
+    // begin task: load-tile
     for (int n = threadIdx.x; n < ROWS * (D / 4); n += THREADS) {
         int row = n / (D / 4), column = n % (D / 4) * 4;
         Pack<T, 4> from{};
@@ -33,11 +34,13 @@ __device__ inline void load_tile(Wide<T>* tile, const T* x, int first, int end) 
         for (int e = 0; e < 4; ++e) wide.at[e] = to_wide(from.at[e]);
         store<4>(tile + row * STRIDE<Wide<T>, D> + column, wide);
     }
+    // end task
 }
 
 // product = a bᵀ, of two tiles with rows of D.
 template <int D, int R, int C, typename W>
 __device__ inline void multiply_rows(W (&product)[R][C], const W* a, const W* b, int down, int across) {
+    // begin task: multiply-rows
     for (int r = 0; r < R; ++r)
         for (int c = 0; c < C; ++c) product[r][c] = 0;
 #pragma unroll 4
@@ -50,6 +53,7 @@ __device__ inline void multiply_rows(W (&product)[R][C], const W* a, const W* b,
                 for (int e = 0; e < 4; ++e) product[r][c] += left.at[e] * right[c].at[e];
         }
     }
+    // end task
 }
 
 // sum += a b, of a tile with rows of LENGTH and one with LENGTH rows of D.

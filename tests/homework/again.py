@@ -42,8 +42,8 @@ class Again:
 
 
 def suits(task: Task) -> bool:
-    """Tell whether a task is a function of queries, keys and values."""
-    if "." in task.targets[0].split(":")[1]:
+    """Tell whether a task is a function of Python's, of queries, keys and values."""
+    if task.stage == 3 or "." in task.targets[0].split(":")[1]:
         return False
     function = reference.find(task.package, task.targets[0])
     return list(inspect.signature(function).parameters)[:3] == ["q", "k", "v"]

@@ -36,6 +36,10 @@ def answer(task: Task, question: Question) -> object:
     """
     if task.stage == 2:
         return import_module("tests.homework.torch_answers").answer(task, question)
+    if task.stage == 3:
+        from tests.homework.kernels.answers import expected
+
+        return [expected(question)], {}
     module, _, path = task.target_of(question.case).partition(":")
     found = import_module(f"{task.package}.{module}")
     for name in path.split("."):

@@ -17,6 +17,9 @@ TEMPLATES = Path(__file__).parent / "templates"
 TEXTS = {".py", ".cu", ".cuh", ".h", ".json"}  # what code is made of; shipped weights are none of it
 REQUIREMENTS = ("numpy", "jaxtyping", "threadpoolctl", "pytest")
 PROGRAM = 0o755
+COMPILER = (
+    "RUN apt-get update && apt-get install -y --no-install-recommends g++ && rm -rf /var/lib/apt/lists/*"
+)
 LARGEST = 10 << 20  # bytes: classroom50 takes no more
 Entries = dict[str, tuple[bytes, int]]  # by its path in the archive, what a file holds and its mode
 
@@ -39,7 +42,7 @@ def project(tasks: Iterable[Task], seed: int, feedback: str) -> Entries:
     found = {str(x.relative_to(ROOT)): x.read_bytes() for x in paths}
     named = ",".join(x.name for x in tasks)
     arguments = ["--tasks", named, "--seed", str(seed), "--feedback", feedback]
-    requirements = [*REQUIREMENTS, *(["torch"] if any(x.stage > 1 for x in tasks) else [])]
+    requirements = [*REQUIREMENTS, *(["torch"] if any(x.stage == 2 for x in tasks) else [])]
     version = project_version()
     found |= {
         "LICENSE": (ROOT / "LICENSE").read_bytes(),
@@ -82,12 +85,13 @@ def classroom50(tasks: list[Task], seed: int, feedback: str) -> Entries:
 def prairielearn(tasks: list[Task], seed: int, feedback: str) -> Entries:
     """Return what goes to a PrairieLearn course: the grader, the recipe of its image, and a question."""
     grader, question = "serverFilesCourse/attention_homework", "questions/attention_homework"
-    files = ",".join(dict.fromkeys(f"{x.split('.')[-1]}.py" for task in tasks for x in task.modules))
+    files = ",".join(dict.fromkeys(name for task in tasks for name in task.files))
     page = Template((TEMPLATES / "prairielearn" / "question.html").read_text("utf-8")).substitute(files=files)
+    compiler = _lines([COMPILER] if any(x.stage == 3 for x in tasks) else [])
     entries = {f"{grader}/{name}": x for name, x in project(tasks, seed, feedback).items()}
     return entries | {
         f"{grader}/run.sh": _template("prairielearn", "run.sh"),
-        f"{grader}/Dockerfile": _template("prairielearn", "Dockerfile", 0o644),
+        f"{grader}/Dockerfile": (_template("prairielearn", "Dockerfile")[0] + compiler, 0o644),
         f"{question}/question.html": (page.encode(), 0o644),
         f"{question}/info.json": (json.dumps(INFO, indent=4).encode() + b"\n", 0o644),
     }

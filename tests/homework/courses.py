@@ -9,6 +9,9 @@ LAB = ["torch-simple-attention", "torch-self-attention", "torch-masked-attention
 LAB += ["torch-multi-head"]
 COURSES = {"undergraduate": WEEK_1 + WEEK_2, "undergraduate-1": WEEK_1, "undergraduate-2": WEEK_2}
 COURSES["undergraduate-lab"] = LAB
+KERNELS_1 = ["naive-scores", "softmax-row", "hiding", "warp-sum", "online-softmax"]
+KERNELS_2 = ["load-tile", "multiply-rows", "barriers", "rescale", "kernel-gradients"]
+COURSES |= {"kernels": KERNELS_1 + KERNELS_2, "kernels-1": KERNELS_1, "kernels-2": KERNELS_2}
 
 try:
     VERSION = version("attention-step-by-step")

@@ -14,7 +14,7 @@ from tests.homework.reference import Answer
 from tests.homework.variants import Answers, Variant
 
 SAME, NEAR = 1e-6, 1e-4  # times max(1, largest)
-MOST_PAIRS, MOST_SENTENCES = 1500, 6
+MOST_SENTENCES = 6
 
 
 def explain(account: Account, answers: Answers) -> list[str]:
@@ -36,7 +36,13 @@ def explain(account: Account, answers: Answers) -> list[str]:
     for sentences, names in [*singles(account, answers, left), *pairs(account, answers, left)]:
         said += [with_cases(text, names, account) for text in sentences]
         left = [x for x in left if x not in names]
-    said += [with_cases(*x, account) for x in probes.describe(account, answers, left)]
+    left = [x for x in left if not account.answers[x].raised]
+    if any(x.raised == "Emulator" for x in account.answers.values()):
+        said += [with_cases("Numbers are wrong as well, perhaps for the same reason.", left, account)] * bool(
+            left
+        )
+    else:
+        said += [with_cases(*x, account) for x in probes.describe(account, answers, left)]
     return list(dict.fromkeys(errors(account, wrong) + said))[:MOST_SENTENCES]
 
 
@@ -57,7 +63,7 @@ def pairs(account: Account, answers: Answers, wrong: list[str]):
     known = {x for _, names in singles(account, answers, wrong) for x in names}
     left = [x for x in wrong if x not in known]
     mutants = [variant.mutants[0] for variant in answers.variants]
-    for pair in islice(combinations(mutants, 2), MOST_PAIRS if left else 0):
+    for pair in islice(combinations(mutants, 2), answers.most_pairs if left else 0):
         if pair[0].says == pair[1].says:
             continue
         both = Variant(answers, *pair)
@@ -100,7 +106,7 @@ def errors(account: Account, wrong) -> list[str]:
     """Return a sentence for each kind of exception, with its cases."""
     groups: dict[str, list[str]] = {}
     for name in wrong:
-        if account.answers[name].values is None:
+        if account.answers[name].values is None or account.answers[name].raised:
             groups.setdefault(in_words(account.answers[name]), []).append(name)
     return [with_cases(text, names, account) for text, names in groups.items()]
 
@@ -111,6 +117,8 @@ def in_words(answer: Answer) -> str:
         return "This is not written yet."
     if answer.raised == "Ended":
         return f"Your code {answer.text}."
+    if answer.raised == "Emulator":
+        return f"The emulator says: {answer.text.rstrip('.')}{'' if answer.text.endswith('?') else '.'}"
     where = f", in line {answer.line}" if answer.line else ""
     if "modified by an inplace operation" in answer.text:
         return "Your code changes in place a tensor that autograd needs on the way back."

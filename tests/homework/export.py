@@ -14,6 +14,7 @@ from tests.homework.courses import VERSION
 from tests.homework.encode import Encoder
 from tests.homework.folder import write_folder
 from tests.homework.handout import handout
+from tests.homework.kernels.starter import starter as kernels_starter
 from tests.homework.mistakes import wrong_answers
 from tests.homework.task import Task
 
@@ -64,7 +65,8 @@ def files(tasks: list[Task], *, notes: bool = False, feedback: str = "names") ->
     asked = {task.name: questions(task, SEED) for task in tasks}
     names = {"tasks": [task.name for task in tasks], "seed": SEED, "version": VERSION, "feedback": feedback}
     texts = {
-        **starter(tasks, notes=notes),
+        **starter([x for x in tasks if x.stage < 3], notes=notes),
+        **kernels_starter([x for x in tasks if x.stage == 3], notes=notes),
         "HANDOUT.md": handout(tasks, asked),
         "check.py": (ROOT / "tests/homework/check.py").read_text("utf-8"),
         "tasks.json": json.dumps(names, indent=2) + "\n",
@@ -88,7 +90,8 @@ def check_data(tasks: list[Task], asked: dict[str, list[Question]], feedback: st
 
 def _row(task, asked, encode, feedback):
     """Describe a task for `check.py`."""
-    row = {x: getattr(task, x) for x in ("name", "package", "points", "uses", "state", "forbids")}
+    kernels = ("unit", "names", "stub") if task.stage == 3 else ()
+    row = {x: getattr(task, x) for x in ("name", "package", "points", "uses", "state", "forbids", *kernels)}
     return {
         **row,
         "cases": [_case(task, question, encode) for question in asked],

@@ -10,6 +10,8 @@ from tests.homework import again, sandbox, torch_sandbox
 from tests.homework.blank import starter
 from tests.homework.explain import explain, with_cases
 from tests.homework.judge import CASE, Account, Examination, right
+from tests.homework.kernels.answers import KernelAnswers
+from tests.homework.kernels.examine import examine as examine_kernels
 from tests.homework.result import Result, TaskResult
 from tests.homework.submission import Submission, Unreadable, read
 from tests.homework.table import TASKS
@@ -61,7 +63,7 @@ def grade(
 
 def nothing_asked_for(submission: Submission, tasks) -> list[str]:
     """Say so where a submission has files, and none of those that the tasks ask for."""
-    names = list(dict.fromkeys(f"{module.split('.')[-1]}.py" for task in tasks for module in task.modules))
+    names = list(dict.fromkeys(name for task in tasks for name in task.files))
     here = {path.split("/")[-1] for path in submission.files}
     if not submission.files or here & set(names):
         return []
@@ -71,7 +73,7 @@ def nothing_asked_for(submission: Submission, tasks) -> list[str]:
 @cache
 def answers(task: Task, seed: int) -> Answers:
     """Return what the reference and its variants answer to a task's cases."""
-    return Answers(task, seed)
+    return KernelAnswers(task, seed) if task.stage == 3 else Answers(task, seed)
 
 
 @cache
@@ -128,7 +130,8 @@ class Grader:
         """Return what keeps children apart."""
         if not self.held and not self.spare:
             self.spare = sandbox.Child(self.level)
-        return self.spare.ready() if self.spare else self.held
+        here = self.spare.ready() if self.spare else self.held
+        return [x for x in here if x in (self.held or here)]
 
     def end(self) -> None:
         """End what waits."""
@@ -139,13 +142,15 @@ class Grader:
     def task(self, task: Task, last: bool = False) -> TaskResult:
         """Return what comes of a task, whatever the submission does."""
         start, self.last = time.monotonic(), last
-        self.children(task)
+        if task.stage != 3:
+            self.children(task)
         known = answers(task, self.seed)
         try:
             account = self.examine(task, known)
         except Unreadable as error:
             account = Account(unfit=str(error))
-        self.lost, self.held = self.lost + account.lost, account.holds or self.held
+        self.lost += account.lost
+        self.held = [x for x in account.holds if x in (self.held or account.holds)] or self.held
         cases = {x: x in account.answers and right(account.answers[x], y) for x, y in known.expected.items()}
         return TaskResult(
             task.name,
@@ -160,6 +165,9 @@ class Grader:
 
     def examine(self, task: Task, known: Answers) -> Account:
         """Ask a child for the cases of a task."""
+        patience = CASE if self.lost < LOST else HURRIED
+        if task.stage == 3:
+            return examine_kernels(task, known, self.submission, patience, self.level)
         given, student = dict(texts(task.stage)), {}
         for module in task.modules:
             path = self.submission.find(task.package, module)
@@ -177,7 +185,6 @@ class Grader:
             **({"forbids": list(task.forbids)} if task.forbids else {}),
         }
         allowed = {x for name in task.uses for x in TASKS[name].targets} | set(filter(known.needs, served))
-        patience = CASE if self.lost < LOST else HURRIED
         examination = Examination(task, message, allowed, self.children(task), patience)
         try:
             return examination.run(list(known.questions.values()))

@@ -4,8 +4,9 @@ import ast
 from collections import Counter
 
 from tests.homework.answers import Question
-from tests.homework.blank import ROOT, blanked, path_of
+from tests.homework.blank import ROOT, path_of
 from tests.homework.bodies import find
+from tests.homework.kernels import handout as kernels
 from tests.homework.task import Task
 
 HEAD = """# Homework
@@ -21,7 +22,8 @@ task is called alone, on other inputs, and what it may call is right.
 
 Numbers are compared in float64, to 1e-10 of the largest one. A function must not change the arrays that it is
 given.{graph}
-
+"""
+TABLE = """
 | task | points | cases |
 | --- | ---: | --- |
 {rows}
@@ -44,12 +46,10 @@ def handout(tasks: list[Task], asked: dict[str, list[Question]]) -> str:
     rows = [f"| {x.name} | {_points(x, asked)} | {len(asked[x.name])} |" for x in tasks]
     rows.append(f"| all | {sum(_points(x, asked) for x in tasks)} | |")
     torch = any(task.stage == 2 for task in tasks)
-    return HEAD.format(
-        example=tasks[0].name,
-        rows="\n".join(rows),
-        imports="NumPy and PyTorch" if torch else "NumPy",
-        graph=GRAPH if torch else "",
-    ) + "".join(parts)
+    words = {"imports": "NumPy and PyTorch" if torch else "NumPy", "graph": GRAPH if torch else ""}
+    heads = [(HEAD, [x for x in tasks if x.stage < 3]), (kernels.INTRO, [x for x in tasks if x.stage == 3])]
+    said = "\n".join(head.format(example=some[0].name, **words) for head, some in heads if some)
+    return said + TABLE.format(rows="\n".join(rows)) + "".join(parts)
 
 
 def _points(task, asked):
@@ -60,18 +60,17 @@ def _task(task, tasks, asked):
     names = [question.case.name for question in asked]
     uses = [name for x in tasks if x.name in task.uses for name in _names(x.targets)]
     others = [x for x in task.uses if x not in [y.name for y in tasks]]
-    own = blanked([task])
     also = [x for x in _names(task.also) if not x.split(".")[-1].startswith("_")]
     also = [x for x in also if x not in [name for y in tasks for name in _names(y.targets)]]
-    assert own, task.name
+    verb = "It builds on" if task.stage == 3 else "It may call"
     return TASK.format(
         name=task.name,
         points=task.points * len(asked),
         each=task.points,
         count=len(asked),
         cases=", ".join(names),
-        functions="\n".join(_function(task.package, target) for target in task.targets),
-        uses=f"\nIt may call what other tasks are about: {_code(uses)}.\n" if uses else "",
+        functions=kernels.regions(task) if task.stage == 3 else _functions(task),
+        uses=f"\n{verb} what other tasks are about: {_code(uses)}.\n" if uses else "",
         forbids=_forbids(task),
         also=f"\nYou find {_code(also)} empty as well, and may leave it so.\n" if also else "",
         hint=f"\n{task.hint}\n" if task.hint else "",
@@ -96,6 +95,10 @@ def _names(targets):
 def _code(names):
     counted = Counter(names)
     return ", ".join(f"`{x}`" for x in counted)
+
+
+def _functions(task):
+    return "\n".join(_function(task.package, target) for target in task.targets)
 
 
 def _function(package, target):

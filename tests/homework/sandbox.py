@@ -91,8 +91,12 @@ class Child:
 
     def begin(self, steps) -> subprocess.Popen:
         """Start the process."""
-        words = [str(MAIN), NUMPY, str(next(USERS)), *steps]
+        words = self.words(str(next(USERS)), steps)
         return program(self.apart, words, self.room, self.says, stdin=PIPE, stdout=PIPE)
+
+    def words(self, user: str, steps) -> list[str]:
+        """Return what Python runs, and its arguments."""
+        return [str(MAIN), NUMPY, user, *steps]
 
     def ready(self) -> list[str]:
         """Wait until the child has shut itself in; return what holds. OSError where it does not start."""

@@ -49,7 +49,7 @@ class Submission:
         Unreadable
             Where there is none, or two that are equally good.
         """
-        wanted = (package, *f"{module.replace('.', '/')}.py".split("/"))
+        wanted = (package, *file_of(module).split("/"))
         best: dict[tuple, list[str]] = {}
         for path in self.files:
             parts = PurePosixPath(path).parts
@@ -65,14 +65,14 @@ class Submission:
 
     def instead(self, name: str) -> str:
         """Say what a missing file may have become."""
-        stem = name.removesuffix(".py").lower()
+        stem, suffix = name.lower().rsplit(".", 1)
         for path in sorted(self.files):
             other = PurePosixPath(path).name
             if other.lower() == f"{stem}.ipynb":
                 return f"; {other} is a notebook, which cannot be graded: save it as {name}"
             if (
                 other.lower().startswith(stem)
-                and other.lower().endswith((".py", ".txt"))
+                and other.lower().endswith((f".{suffix}", ".txt"))
                 and other != f"{stem}_test.py"
             ):
                 return f"; if {other} is meant, name it {name}"
@@ -107,6 +107,11 @@ class Submission:
             if name not in RESERVED and name not in given and name not in sys.stdlib_module_names:
                 found[name] = text
         return found
+
+
+def file_of(module: str) -> str:
+    """Return the path of a module within its package; a kernel's file is named by its path."""
+    return module if module.endswith((".cu", ".cuh")) else f"{module.replace('.', '/')}.py"
 
 
 def read(path: str | Path) -> Submission:

@@ -1,6 +1,7 @@
 """The table of tasks: everything that homework is made of follows from its rows."""
 
 from tests.homework import cases_attention, cases_layers
+from tests.homework.kernels.table import KERNELS
 from tests.homework.task import Task
 from tests.homework.torch_table import STEP02
 
@@ -182,4 +183,4 @@ STEP01 = [
         given=("common.decoding.search:_penalty",),
     ),
 ]
-TASKS: dict[str, Task] = {task.name: task for stage in (STEP01, STEP02) for task in stage}
+TASKS: dict[str, Task] = {task.name: task for stage in (STEP01, STEP02, KERNELS) for task in stage}

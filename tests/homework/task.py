@@ -2,8 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
+
+from tests.homework.submission import file_of
 
 PACKAGES = {1: "step01_numpy", 2: "step02_torch", 3: "step03_gpu"}
 
@@ -99,6 +102,11 @@ class Task:
     def modules(self) -> tuple[str, ...]:
         """The modules that hold the targets, within the package, each once."""
         return tuple(dict.fromkeys(target.split(":")[0] for target in self.targets))
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The names of the files that hold the targets, without their folders, each once."""
+        return tuple(dict.fromkeys(Path(file_of(x)).name for x in self.modules))
 
     def target_of(self, case: Case) -> str:
         """Return what a case calls."""

@@ -11,8 +11,9 @@ from tests.homework.bodies import blank as blank_text
 from tests.homework.bodies import find, private
 from tests.homework.table import TASKS
 
-SETS = [pytest.param([task], id=name) for name, task in TASKS.items()]
-SETS.append(pytest.param(list(TASKS.values()), id="all"))
+PYTHON = [task for task in TASKS.values() if task.stage < 3]
+SETS = [pytest.param([task], id=task.name) for task in PYTHON]
+SETS.append(pytest.param(PYTHON, id="all"))
 MODULE = '''"""A module."""
 
 import numpy as np
@@ -165,9 +166,7 @@ def test_what_stays_runs(tasks):
 
 
 @pytest.mark.proof
-@pytest.mark.parametrize(
-    "pair", list(combinations(TASKS.values(), 2)), ids=lambda x: "-".join(y.name for y in x)
-)
+@pytest.mark.parametrize("pair", list(combinations(PYTHON, 2)), ids=lambda x: "-".join(y.name for y in x))
 def test_any_two_tasks_can_be_handed_out_together(pair):
     texts = starter(pair)
     for path, names in blanked(pair).items():

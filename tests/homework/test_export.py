@@ -245,7 +245,7 @@ def test_courses_are_tasks(course):
     [
         (["--tasks", "softmax,zebra", "--out", "new"], "--tasks has 'zebra'; expected names that `list` shows, or all"),
         (["--tasks", "", "--out", "new"], "--tasks has ''"),
-        (["--course", "kernels", "--out", "new"], "--course is 'kernels'; expected one of undergraduate"),
+        (["--course", "zebra", "--out", "new"], "--course is 'zebra'; expected one of undergraduate"),
         (["--tasks", "heads", "--out", "old"], "--out is old, which is there already; expected a new folder"),
         (["--tasks", "heads", "--out", "no/new"], "--out is no/new, and there is no folder no"),
         (["--out", "new"], "one of the arguments --tasks --course is required"),

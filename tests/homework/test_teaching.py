@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.homework.courses import COURSES
@@ -115,6 +116,25 @@ def test_the_lab_is_a_course_too():
 def test_the_solution_of_the_lab_has_all_points(build):
     (out,) = (x for block, x in build[1].items() if "grade step02_torch" in block)
     assert re.search(r"^ *(\d+) of +\1  in all$", out, re.M), out
+
+
+def test_the_weeks_on_kernels_are_the_courses():
+    third, fourth = [
+        re.split(r",\s*", x) for x in re.findall(r"^\| (?:3rd|4th) week, homework \| (.*?) \|", PAGE, re.M)
+    ]
+    assert (third, fourth) == (COURSES["kernels-1"], COURSES["kernels-2"])
+    for name, points in re.findall(r"`(?:--course )?(kernels-\d)` \((\d+)", PAGE):
+        tasks = [TASKS[x] for x in COURSES[name]]
+        assert sum(x.points * len(x.cases(np.random.default_rng(0))) for x in tasks) == int(points)
+
+
+@pytest.mark.proof
+def test_the_page_shows_what_a_race_is_told(build):
+    """The numbers' last digits are the machine's."""
+    (out,) = (x for block, x in build[1].items() if "kernels/samples" in block)
+    text = re.match(r"```text\n(.*?)```", shown("racing"), re.S)[1]
+    first, second = (" ".join(re.sub(r"\d\.\d+", "#", x.partition("Seed")[0]).split()) for x in (text, out))
+    assert first == second
 
 
 def test_stage_3_is_offered_or_said_to_come():

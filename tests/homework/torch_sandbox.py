@@ -5,7 +5,6 @@ import select
 import shutil
 import signal
 import socket
-import subprocess
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,11 +30,9 @@ def folder() -> str:
 class Alone(Child):
     """A child with PyTorch, where processes cannot be forked: it imports it by itself."""
 
-    def begin(self, steps) -> subprocess.Popen:
-        """Start the process."""
-        words = [str(MAIN), NUMPY, folder(), str(next(USERS)), *steps]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        return program(self.apart, words, self.room, self.says, **pipes)
+    def words(self, user: str, steps) -> list[str]:
+        """Return what Python runs, and its arguments."""
+        return [str(MAIN), NUMPY, folder(), user, *steps]
 
 
 class Nursery:

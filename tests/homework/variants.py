@@ -23,6 +23,8 @@ class Answers:
     seed : int
     """
 
+    most_pairs = 1500  # of variants that are tried together
+
     def __init__(self, task: Task, seed: int):
         self.task = task
         self.questions = {x.case.name: x for x in questions(task, seed)}

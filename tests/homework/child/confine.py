@@ -48,8 +48,8 @@ def confine(folder: str, user: int, steps, packages=NUMPY) -> list[str]:
     return holds + ["Landlock"] * (landlocked and shut(readable(folder, packages)))
 
 
-def limit() -> bool:
-    """Limit memory, processes, files and time, where the platform has limits."""
+def limit(**others) -> bool:
+    """Limit memory, processes, files and time, where the platform has limits; None leaves one as it is."""
     try:
         import resource
     except ImportError:  # Windows
@@ -57,9 +57,9 @@ def limit() -> bool:
     limits = {"CPU": SECONDS, "FSIZE": FILE_SIZE, "NOFILE": FILES, "CORE": 0, "NPROC": 0}
     if sys.platform == "linux":  # elsewhere it fails, or does nothing
         limits["AS"] = MEMORY
-    for name, most in limits.items():
+    for name, most in {**limits, **others}.items():
         kind = getattr(resource, f"RLIMIT_{name}", None)
-        if kind is not None:
+        if kind is not None and most is not None:
             hard = resource.getrlimit(kind)[1]
             most = most if hard == resource.RLIM_INFINITY else min(most, hard)
             resource.setrlimit(kind, (most, most))
@@ -121,7 +121,7 @@ def readable(folder: str, packages=NUMPY) -> list[str]:
 
 
 def shut(paths) -> bool:
-    """Let this process and its children read these paths, and touch no other file, socket or process."""
+    """Let this process and its children read these paths, or do more by a dict, and touch nothing else."""
     libc, version = ctypes.CDLL(None, use_errno=True), landlock_version()
     files = 2 ** ACCESSES.get(version, 16) - 1
     handled = struct.pack("QQQ", files, 3 if version >= 4 else 0, 3 if version >= 6 else 0)
@@ -130,19 +130,19 @@ def shut(paths) -> bool:
     if rules < 0:
         return False
     for path in paths:
-        allow(libc, rules, path)
+        allow(libc, rules, path, paths[path] if isinstance(paths, dict) else READ_FILE | READ_FOLDER)
     libc.prctl(SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     done = libc.syscall(RESTRICT, rules, 0) == 0
     os.close(rules)
     return done
 
 
-def allow(libc, rules: int, path: str) -> None:
-    """Add a path that may be read."""
+def allow(libc, rules: int, path: str, access: int) -> None:
+    """Add what may be done with a path; of a file that is no folder, what can be done with files."""
     try:
         opened = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except OSError:
         return
-    access = READ_FILE | (READ_FOLDER if os.path.isdir(path) else 0)
+    access &= ~0 if os.path.isdir(path) else ~READ_FOLDER
     libc.syscall(ADD_RULE, rules, BY_PATH, struct.pack("=Qi", access, opened), 0)
     os.close(opened)
