@@ -23,6 +23,7 @@ namespace emulator {
 // they see after fence.proxy.async alone. Here they look at a copy, which that fence and bulk copies bring up to date. ----
 
 inline unsigned char async_memory[MAX_DYNAMIC_SHARED + 1024];
+inline unsigned char copied_with[sizeof async_memory / 16];  // for each 16 bytes: 1 + the swizzle that a copy brought them with; else 0
 
 inline size_t shared_offset(const void* address) { return static_cast<const unsigned char*>(address) - dynamic_memory; }
 
@@ -75,6 +76,7 @@ inline void begin_async_block() {
     async.block = block_number;
     async.n_barriers = async.n_boxes = 0;
     poison(async_memory, sizeof async_memory);
+    memset(copied_with, 0, sizeof copied_with);
 }
 
 inline Barrier& barrier_at(const void* address, const char* call, const Place& place) {
@@ -117,7 +119,13 @@ inline void wait_phase(Barrier& barrier, int parity, const Place& place) {
 
 inline void fence_async() {
     begin_async_block();
-    memcpy(async_memory + shared_offset(dynamic_shared), dynamic_shared, dynamic_bytes);
+    const size_t start = shared_offset(dynamic_shared);
+    for (size_t at = start; at < start + dynamic_bytes; at += 16) {
+        const size_t bytes = start + dynamic_bytes - at < 16 ? start + dynamic_bytes - at : 16;
+        if (!memcmp(async_memory + at, dynamic_memory + at, bytes)) continue;
+        memcpy(async_memory + at, dynamic_memory + at, bytes);
+        copied_with[at / 16] = 0;
+    }
     for (int i = 0; i < async.n_barriers; i++) 
         if (async.barriers[i].unseen == current) async.barriers[i].unseen = nullptr;
 }
@@ -162,6 +170,7 @@ inline void deliver(const Box& box) {
                 if (exists) memcpy(dynamic_memory + place, from, element);
                 else memset(dynamic_memory + place, 0, element);
                 memcpy(async_memory + place, dynamic_memory + place, element);
+                copied_with[place / 16] = 1 + map.swizzle;
             }
 }
 

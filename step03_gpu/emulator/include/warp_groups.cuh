@@ -50,6 +50,9 @@ inline size_t place_mn_major(const Matrix& m, int column, int k) {
 inline void read_chunk(uint16_t* to, const Matrix& m, size_t offset, const Place& place) {
     offset = swizzled(offset, m.swizzle);
     check_range(dynamic_memory + offset, 16, 16, "wgmma: a matrix in shared memory", place);
+    if (const int copied = copied_with[offset / 16]; copied && copied != 1 + m.swizzle)
+        EMULATOR_FAULT(place, "wgmma: a matrix is read with a swizzle of %d bytes, and was copied with one of %d (0: none)",
+                       m.swizzle ? 16 << m.swizzle : 0, copied > 1 ? 16 << (copied - 1) : 0);
     memcpy(to, async_memory + offset, 16);
 }
 
