@@ -63,6 +63,7 @@ inline Slot slots[32][2];          // what each lane of the running warp brings 
                                    // may still read the last one
 inline const Slot* exchanged[32];  // what each brought to the last one that is complete
 inline int barrier_or, barrier_count, barrier_arrived;
+inline unsigned long barriers_passed;  // by blocks, in all
 inline unsigned long block_number;  // counts all blocks of all launches
 inline size_t static_shared, dynamic_bytes, most_shared;  // what a block has, and may have of both together
 inline Order order;
@@ -306,6 +307,7 @@ inline bool release_barrier() {
         barrier_count += thread->predicate != 0;
         thread->state = State::ready;
     }
+    barriers_passed++;
     return first != nullptr;
 }
 

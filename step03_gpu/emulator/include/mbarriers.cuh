@@ -47,7 +47,8 @@ struct Barrier {
     int expected, missing;  // arrivals: of each phase, and of this one
     long bytes;             // that were announced and have not come, or the other way round
     unsigned phase;
-    const Thread* unseen;   // who initialised it, as long as that thread made no fence.proxy.async
+    const Thread *by, *unseen;  // who initialised it; the same, as long as that thread made no fence.proxy.async
+    unsigned long made_after;   // that many barriers of blocks
 };
 
 // A copy on its way. It poisons its target at once and arrives as late as can be: when nobody can go on without it.
@@ -81,8 +82,13 @@ inline void begin_async_block() {
 
 inline Barrier& barrier_at(const void* address, const char* call, const Place& place) {
     begin_async_block();
-    for (int i = 0; i < async.n_barriers; i++)
-        if (async.barriers[i].address == address) return async.barriers[i];
+    for (int i = 0; i < async.n_barriers; i++) {
+        const Barrier& found = async.barriers[i];
+        if (found.address != address) continue;
+        if (found.made_after == barriers_passed && (found.by - threads) / 32 != (current - threads) / 32)
+            EMULATOR_FAULT(place, "%s: another warp initialised this mbarrier, and no __syncthreads has passed since", call);
+        return async.barriers[i];
+    }
     EMULATOR_FAULT(place, "%s: no mbarrier was initialised at %p", call, address);
 }
 
@@ -91,7 +97,7 @@ inline void init_barrier(void* address, int count, const Place& place) {
     check_range(address, 8, 8, "mbarrier.init", place);
     if (count < 1 || count >= 1 << 20) EMULATOR_FAULT(place, "mbarrier.init: a count of %d; from 1 to 2^20 - 1 are possible", count);
     if (async.n_barriers == async.MOST_BARRIERS) EMULATOR_FAULT(place, "mbarrier.init: more than %d barriers", async.MOST_BARRIERS);
-    async.barriers[async.n_barriers++] = {static_cast<unsigned char*>(address), count, count, 0, 0, current};
+    async.barriers[async.n_barriers++] = {static_cast<unsigned char*>(address), count, count, 0, 0, current, current, barriers_passed};
 }
 
 inline void complete_phase(Barrier& barrier) {
