@@ -46,7 +46,7 @@ def contestants(dtype: str) -> dict[str, Contestant]:
 
 
 def _own(n):
-    """Count a kernel for one rung: a forward for the first that has it, a backward for the one that is about it."""
+    """Count a kernel for one rung: a forward for the first that has it, a backward for who brought it."""
     first = not any(RUNGS[m].forward is RUNGS[n].forward for m in RUNGS if m < n)
     return tuple(name for name, own in (("forward", first), ("backward", n in BACKWARDS)) if own)
 

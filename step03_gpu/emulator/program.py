@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from step03_gpu.emulator.compiler import INCLUDE, EmulatorError
-from step03_gpu.emulator.tensor_map import TensorMap
 from step03_gpu.emulator.launches import Launch
+from step03_gpu.emulator.tensor_map import TensorMap
 
 FRAME = re.compile(r"^ +#\d+ 0x\w+ in .* (\S+?):(\d+)(?::\d+)?$", re.MULTILINE)
 KINDS = {  # of faults that are no access outside, and what stops.cuh says of them

@@ -1,4 +1,4 @@
-"""A double of the driver's `cuTensorMapEncodeTiled`: what tells a copy of boxes how an array lies in memory."""
+"""A double of the driver's `cuTensorMapEncodeTiled`: how an array lies in memory, for copies of boxes."""
 
 import numpy as np
 
@@ -6,8 +6,10 @@ from step03_gpu.emulator.compiler import EmulatorError
 
 # The struct of mbarriers.cuh; the driver's has 128 bytes too, and its fields are nobody's business.
 TENSOR_MAP = np.dtype(
-    [("array", "u8"), ("bytes", "i8"), ("strides", "i8", 5), ("sizes", "u4", 5), ("box", "u4", 5)]
-    + [("rank", "i4"), ("swizzle", "i4"), ("unused", "u1", 24)],
+    [
+        *(("array", "u8"), ("bytes", "i8"), ("strides", "i8", 5), ("sizes", "u4", 5), ("box", "u4", 5)),
+        *(("rank", "i4"), ("swizzle", "i4"), ("unused", "u1", 24)),
+    ],
 )
 SWIZZLES = (0, 32, 64, 128)  # bytes, in the order of CUtensorMapSwizzle
 
@@ -55,7 +57,7 @@ def encode_tiled(array, sizes: tuple, strides: tuple, box: tuple, swizzle: int) 
         f"the box {box}; from 1 to 256": not all(1 <= n <= 256 for n in box),
         f"box rows of {row} bytes; multiples of 16": row % 16,
         f"box rows of {row} bytes; at most a swizzle's {swizzle}": swizzle and row > swizzle,
-        f"box rows of {row} bytes, shorter than a swizzle's {swizzle}, which is not played": 0 < row < swizzle,
+        f"box rows of {row} bytes, shorter than a swizzle's {swizzle}, not played here": 0 < row < swizzle,
     }
     for words, found in refused.items():
         if found:

@@ -1,4 +1,4 @@
-"""Kernels for one architecture alone, as "sm_90a": CuPy's `RawModule` compiles for a device's common features, without them."""
+"""Kernels for one architecture alone, as "sm_90a": CuPy's `RawModule` leaves out what no later GPU has."""
 
 import tempfile
 from functools import cache

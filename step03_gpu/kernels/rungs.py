@@ -48,7 +48,7 @@ class Rung(NamedTuple):
     sizes : tuple of int
         Of heads, that it has kernels for.
     by_itself : bool
-        Whether a call that asks for no rung may get it. One that has never been measured waits to be asked for.
+        Whether a call that asks for no rung may get it. One that was never measured waits to be asked for.
     """
 
     forward: Callable

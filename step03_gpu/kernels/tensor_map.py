@@ -1,4 +1,4 @@
-"""What tells a copy of boxes how an array lies in memory: written by the GPU's driver, or by the emulator's double."""
+"""How an array lies in memory, for copies of boxes: written by the GPU's driver or the emulator's double."""
 
 import ctypes
 

@@ -1,4 +1,4 @@
-"""Faults of kernels for Hopper, planted: each is reported with its line, and the kernel without it is right."""
+"""Faults of kernels for Hopper, planted: each is reported with its line; the kernel without it is right."""
 
 import re
 
@@ -10,10 +10,12 @@ from step03_gpu.emulator.tensor_map import encode_tiled
 from tests.kernels.test_emulator_faults import line_of
 from tests.kernels.test_hopper_instructions import MACHINE
 
-# Every kernel computes y = x xᵀ of 64 x 16 numbers where bad is 0. The line in which a fault is to be reported bears its name.
+# Where bad is 0 every kernel computes y = x xᵀ of 64 x 16 numbers. The line in which a fault is to be
+# reported bears its name.
 FAULTS = r"""
 #line 101 "hopper.cu"
-#define KERNEL(name) extern "C" __global__ void name(const __grid_constant__ TensorMap map, const float* x, float* y, int bad)
+#define KERNEL(name) extern "C" __global__ void \
+    name(const __grid_constant__ TensorMap map, const float* x, float* y, int bad)
 #define BEGIN extern __shared__ __align__(1024) float4 memory[]; \
     const Shared s = shared_address(memory), full = s + 16384; float c[8][4];
 #define BARRIER if (threadIdx.x == 0) { init_barrier(full, 1); fence_async_proxy(); } __syncthreads();
@@ -132,7 +134,8 @@ KERNEL(warps_with_unlike_matrices) { BEGIN BARRIER COPY
 KERNEL(written_and_not_fenced) { BEGIN
     const unsigned short* bits = (const unsigned short*)x;
     for (int i = threadIdx.x; i < 64 * 16; i += 128)  // the permuted place of each, by hand
-        ((unsigned short*)memory)[i / 16 * 64 + ((i / 8 % 2) ^ (i / 16 % 8)) * 8 + i % 8] = bits[i / 16 * 64 + i % 16];
+        ((unsigned short*)memory)[i / 16 * 64 + ((i / 8 % 2) ^ (i / 16 % 8)) * 8 + i % 8] =
+            bits[i / 16 * 64 + i % 16];
     if (!bad) fence_async_proxy();
     __syncthreads();
     PRODUCT wait_products<0>(); STORE
@@ -199,7 +202,7 @@ NAMES = re.findall(r"^KERNEL\((\w+)\)", FAULTS, re.MULTILINE)
 POISON = "shared memory that no thread of the block had written reached argument 2"
 SAID = {
     "a_tile_read_before_its_phase": POISON,
-    "a_tile_read_after_the_product_began": "the matrices in shared memory changed before the product was waited for",
+    "a_tile_read_after_the_product_began": "the matrices in shared memory changed before the product was",
     "an_accumulator_read_before_its_wait": POISON,
     "a_product_in_no_group": POISON,
     "one_group_too_few_waited_for": POISON,
@@ -214,14 +217,14 @@ SAID = {
     "a_lane_missing": "wgmma.mma_async with mask 0xffffffff waits for lane 8 for ever",
     "warps_with_unlike_matrices": "the warps of a group take different matrices",
     "written_and_not_fenced": POISON,
-    "a_barrier_that_copies_cannot_see": "fence.proxy.async is missing between the barrier's initialisation and the copy",
+    "a_barrier_that_copies_cannot_see": "fence.proxy.async is missing between the barrier's init",
     "a_barrier_used_before_it_was_made": "no mbarrier was initialised at|no __syncthreads has passed since",
-    "bytes_that_never_come": "waits for ever for phase 0 .* of 1 arrivals 0 are missing, and 512 of the bytes",
-    "the_wrong_parity": "waits for ever for phase 1 .* of 1 arrivals 1 are missing, and 0 of the bytes",
+    "bytes_that_never_come": "for ever for phase 0 .* of 1 arrivals 0 are missing, and 512 of the bytes",
+    "the_wrong_parity": "for ever for phase 1 .* of 1 arrivals 1 are missing, and 0 of the bytes",
     "one_arrival_too_many": "the phase expects 1 arrivals, and this is one more",
     "a_copy_that_nobody_waits_for": "the block has ended, and nobody has waited for this copy",
     "a_box_out_of_place": "is not a multiple of 128 bytes",
-    "more_registers_than_there_are": "setmaxnreg.inc: the block's groups want 73728 registers; there are 65536",
+    "more_registers_than_there_are": "the block's groups want 73728 registers; there are 65536",
 }
 
 

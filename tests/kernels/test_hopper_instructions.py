@@ -14,7 +14,8 @@ SWIZZLES = {0: 0, 32: 3, 64: 2, 128: 1}  # bytes, and how a descriptor says so
 LANE = np.arange(128) % 32
 KERNELS = r"""
 #define KERNEL extern "C" __global__ void
-#define MEMORY extern __shared__ __align__(1024) unsigned char memory[]; const Shared s = shared_address(memory)
+#define MEMORY extern __shared__ __align__(1024) unsigned char memory[]; \
+    const Shared s = shared_address(memory)
 struct Laid { int start, leading, stride, swizzle; };
 __device__ Descriptor describe(Shared s, Laid m) {
     return (Descriptor)(address_number(s + m.start) / 16) | (Descriptor)(m.leading / 16) << 16 |
@@ -25,7 +26,8 @@ __device__ void fill(unsigned char* to, const unsigned char* from, int n) {
     fence_async_proxy();
     __syncthreads();
 }
-template <int P> __device__ void products(float* x, unsigned* a_registers, Descriptor a, Descriptor b, int half, int add) {
+template <int P>
+__device__ void products(float* x, unsigned* a_registers, Descriptor a, Descriptor b, int half, int add) {
     float c[P][4];
     unsigned registers[4];
     float* own = x + threadIdx.x * 4 * P;
@@ -40,7 +42,8 @@ template <int P> __device__ void products(float* x, unsigned* a_registers, Descr
     wait_products<0>();
     for (int i = 0; i < 4 * P; ++i) own[i] = c[i / 4][i % 4];
 }
-KERNEL multiply(const unsigned char* image, int n, Laid a, Laid b, unsigned* registers, int columns, int half, int add, float* x) {
+KERNEL multiply(const unsigned char* image, int n, Laid a, Laid b, unsigned* registers, int columns, int half,
+                int add, float* x) {
     MEMORY;
     fill(memory, image, n);
     if (columns == 64) products<8>(x, registers, describe(s, a), describe(s, b), half, add);
@@ -75,11 +78,12 @@ KERNEL box(const __grid_constant__ TensorMap map, int x, int y, int z, int bytes
     wait_phase(barrier, 0);
     for (int i = threadIdx.x; i < bytes; i += blockDim.x) out[i] = memory[i];
 }
-KERNEL phases(int* seen) {  // three warps arrive at one barrier, the fourth waits for it and lets them go by another
+// Three warps arrive at one barrier, the fourth waits for it and lets them go by another.
+KERNEL phases(int* seen) {
     MEMORY;
     const Shared full = s, empty = s + 8;
     int* number = (int*)(memory + 16);
-    if (threadIdx.x == 0) init_barrier(full, 96), init_barrier(empty, 1), number[0] = number[1] = number[2] = 0;
+    if (threadIdx.x == 0) init_barrier(full, 96), init_barrier(empty, 1);
     __syncthreads();
     for (int i = 0; i < 7; ++i)
         if (threadIdx.x < 96) {
@@ -110,7 +114,7 @@ def permuted(chunk, row, swizzle):
 
 
 def by_rows(memory, matrix, laid, swizzle, step=0):
-    """Lay a matrix (rows, 16) down K-major; step: which 16 columns of a row of the swizzle's length it takes."""
+    """Lay (rows, 16) down K-major; step: which 16 columns of a row of the swizzle's length they take."""
     for row, numbers in enumerate(matrix):
         for half, chunk in enumerate(numbers.reshape(2, 8)):
             place = row // 8 * laid["stride"]
@@ -139,13 +143,13 @@ def put(memory, place, numbers):
 
 
 def laid(start, leading, stride, swizzle, step=0):
-    """Return where it begins, and what the descriptor is told, of which the start lies 16 columns on for each step."""
+    """Return where a matrix lies, and what its descriptor is told: a start 16 columns on for each step."""
     told = np.array((start + 32 * step, leading, stride, SWIZZLES[swizzle]), LAID)
     return {"start": start, "leading": leading, "stride": stride}, told
 
 
 def fragments(x):
-    """Give each thread of a group its share of 64 rows of an accumulator: the ISA's figure for m64nNk16, D."""
+    """Give each thread of a group its share of 64 rows: the ISA's figure for m64nNk16, accumulator D."""
     row = np.arange(128) // 32 * 16 + LANE // 4
     i, columns = np.arange(4), 8 * np.arange(x.shape[1] // 8)
     rows = row[:, None, None] + i // 2 * 8
@@ -250,7 +254,7 @@ def test_phases_let_go_whoever_waits_for_them(kernels, order):
         ({"box": (64, 300, 1)}, r"the box \(64, 300, 1\); from 1 to 256"),
         ({"box": (68, 8, 1), "swizzle": 0}, "box rows of 136 bytes; multiples of 16"),
         ({"box": (128, 8, 1)}, "box rows of 256 bytes; at most a swizzle's 128"),
-        ({"box": (32, 8, 1)}, "box rows of 64 bytes, shorter than a swizzle's 128, which is not played"),
+        ({"box": (32, 8, 1)}, "box rows of 64 bytes, shorter than a swizzle's 128, not played here"),
         ({"array": np.zeros(9000, np.uint8)[1:].view()}, "the address .*; a multiple of 16"),
         ({"sizes": (1,) * 6, "strides": (16,) * 5, "box": (64, *[1] * 5)}, "6 axes; from 1 to 5"),
     ],
