@@ -184,7 +184,7 @@ KERNEL(one_arrival_too_many) { BEGIN BARRIER
 KERNEL(a_copy_that_nobody_waits_for) { BEGIN BARRIER COPY
     wait_phase(full, 0);
     PRODUCT wait_products<0>(); STORE
-    if (bad && threadIdx.x == 0) copy_box(s, map, 0, 0, 0, full);  // a_copy_that_nobody_waits_for
+    if (bad && threadIdx.x == 0) copy_box(s + 8192, map, 0, 0, 0, full);  // a_copy_that_nobody_waits_for
 }
 KERNEL(a_box_out_of_place) { BEGIN BARRIER COPY
     wait_phase(full, 0);

@@ -194,8 +194,21 @@ inline void deliver_all(Barrier& barrier) {
     complete_phase(barrier);
 }
 
-// Nobody can go on: of those who wait, the copies of the first whose barrier some are for arrive.
+inline const char products_awaited = 0;  // what threads wait for that wait for tensor cores (warp_groups.cuh)
+
+inline bool finish_late() {
+    bool any = false;
+    for (Thread* thread = threads; thread < threads + n_threads; thread++) {
+        if (thread->state != State::waiting || thread->awaited != &products_awaited) continue;
+        thread->state = State::ready;
+        any = true;
+    }
+    return any;
+}
+
+// Nobody can go on: products are ready now. Or else, of those who wait, the copies of the first whose barrier some are for arrive.
 inline bool arrive_late_here() {
+    if (finish_late()) return true;
     const Thread* waiting = nullptr;
     for (const Thread* thread = threads; thread < threads + n_threads; thread++) {
         if (thread->state != State::waiting) continue;

@@ -262,6 +262,8 @@ inline void check_operands(int warp, int groups, const Place& place) {
 
 inline void wait_products(int but_newest, const Place& place) {
     warp_exchange(char(0), 0xFFFFFFFF, "wgmma.wait_group", false, place);
+    current->awaited = &products_awaited;  // as late as can be: everybody else goes on before
+    wait(State::waiting, "wgmma.wait_group", place);
     OwnRegisters& own = own_registers();
     const int groups = own.n_groups - but_newest;
     check_operands((current - threads) / 32, groups, place);
