@@ -1,15 +1,16 @@
 // Rung 6: FlashAttention-3's forward, for Hopper: 16-bit inputs, compute capability 9.0 alone.
 //
-// New:    tensor cores read shared memory themselves, 64 x 128 x 16 numbers an instruction of four warps (wgmma), and go on
-//         while their threads do. One thread of a ninth warp has all tiles copied, a box at an instruction (ptx_hopper.cuh), and
-//         waits only where there is no room: copies run up to four tiles ahead. Who waits for whom is told by barriers in
-//         memory, not by __syncthreads: a slot is full, a slot is empty. Two groups of 64 queries take turns: one's products
-//         run while the other's weights are computed.
+// New:    tensor cores read shared memory themselves, 64 x 128 x 16 numbers an instruction of a group of four warps (wgmma), and
+//         go on while their threads do. Two groups compute, and a thread of a third has all tiles copied, a box at an
+//         instruction (ptx_hopper.cuh): it waits only where there is no room, so copies run up to four tiles ahead, and its
+//         group's registers go to the others. Who waits for whom is told by barriers in memory, not by __syncthreads: a slot
+//         is full, a slot is empty. The two groups take turns: one's products run while the other's weights are computed.
 // Gain:   rung 5 spends registers and instructions on bringing operands to the tensor cores, 80 ldmatrix for 256 products; here
 //         there is none, and an instruction has 262144 FLOP. mma reaches some 60 % of what Hopper's tensor cores can do.
-// Bound:  tensor cores, if turns hide the rest: of a tile of 128 keys at D = 128 a group's products are 4.2 MFLOP, 1024 clocks
-//         at 4096 FLOP a clock. Its weights are 8192 powers of 2, 512 clocks at 16 a clock, and some four other operations
-//         for each, 256 clocks at 128 a clock: 768 in the shadow of the other group's 1024. Counted, not measured.
+// Bound:  tensor cores, if turns hide the rest: with a tile of 128 keys at D = 128 a group's two products are 4.2 MFLOP, 1024
+//         clocks at 4096 FLOP a clock. Its weights are 8192 powers of 2, 512 clocks at 16 a clock, and some four other
+//         operations for each, 256 clocks at 128 a clock: 768 in the shadow of the other group's 1024. At D = 64 the
+//         products are half of that, and the weights the bound. Counted, not measured: no GPU has run it yet.
 // Left:   within a group nothing overlaps: the paper's second idea, the next scores while these are weighed, needs 64 registers
 //         more. A block keeps its queries to the end (no persistent blocks), and copies serve one block (no clusters).
 // Shah et al. 2024, algorithm 1 and section 3.1, arXiv:2407.08608.
@@ -56,8 +57,8 @@ __device__ __forceinline__ float sum_of_row(float x) {
 // Scores become weights, 2^((score - reference) · unit), and what was summed so far is scaled to the new reference: rung 5's two
 // functions, for 16 rows a warp. The reference is an old largest score as long as no weight exceeds 2^8.
 template <int D>
-__device__ __forceinline__ void weigh(float (&scores)[KEYS / 8][4], float (&sum)[D / 8][4], float (&reference)[2], float (&total)[2],
-                                      float unit) {
+__device__ __forceinline__ void weigh(float (&scores)[KEYS / 8][4], float (&sum)[D / 8][4], float (&reference)[2],
+                                      float (&total)[2], float unit) {
     float rescale[2];
     bool raised = false;
 #pragma unroll
@@ -125,7 +126,8 @@ attend(T* out, float* lse, const __grid_constant__ TensorMap q, const __grid_con
     take_registers<240, true>();
     const int own = first + warp * 16;  // the first query of this warp
     const float unit = float(p.scale) * LOG2_E;
-    float scores[1][KEYS / 8][4], sum[D / 8][4] = {}, total[2] = {}, reference[2] = {minus_infinity<float>(), minus_infinity<float>()};
+    float scores[1][KEYS / 8][4], sum[D / 8][4] = {};
+    float total[2] = {}, reference[2] = {minus_infinity<float>(), minus_infinity<float>()};
     unsigned weights[KEYS / 16][4];
     auto release = [&](int n) { if (lane() == 0) arrive(here.empty(n)); };
 

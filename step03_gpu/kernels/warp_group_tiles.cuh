@@ -10,8 +10,8 @@
 #include "warp_tiles.cuh"
 #include "ptx_hopper.cuh"
 
-constexpr int ROWS = 128;                            // of a tile
-constexpr int ROW_BYTES = 128, PANEL = ROWS * ROW_BYTES;  // of a panel's row, and of a panel
+constexpr int ROWS = 128;                                 // of a tile
+constexpr int ROW_BYTES = 128, PANEL = ROWS * ROW_BYTES;  // bytes of a panel's row, and of a panel
 template <int D> constexpr int TILE_BYTES = D / 64 * PANEL;
 
 // Bits 0-13 hold the start, 16-29 the leading and 32-45 the stride offset, all without their last 4 bits; 1 in bits 62-63 is the

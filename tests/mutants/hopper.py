@@ -12,6 +12,11 @@ def rung6(name, file, old, new, test=SIZES):
     return Mutant(name, file, old, new, f"tests/kernels/test_hopper.py::{test}")
 
 
+def watched(name, file, old, new):
+    test = "test_every_access_is_inside[1-1-32-options0-6-float16]"
+    return Mutant(name, file, old, new, f"tests/kernels/test_emulator_rungs.py::{test}")
+
+
 def asked(name, target, old, new, test):
     return Mutant(
         name, f"step03_gpu.kernels.{target}", old, new, f"tests/kernels/test_hopper_on_gpu.py::{test}"
@@ -42,7 +47,9 @@ HOPPER = [
     rung6("halves of a fragment swapped", TILES, "a[n / 2][n % 2 * 2 + half]", "a[n / 2][half * 2 + n % 2]"),
     rung6("the first product added to what was there", TILES, "describe(b + further), d > 0)", "describe(b + further), 1)"),
     rung6("tiles aligned to a row alone", FORWARD, "__align__(1024) float4", "__align__(128) float4"),
+    watched("the lse of a row behind the last", FORWARD, "lane() % 4 == 0 && row < p.n_queries", "lane() % 4 == 0 && row <= p.n_queries"),
     asked("Hopper's kernel on any later GPU", "hopper:lacking", "(found := q.device.compute_capability) == COMPUTE_CAPABILITY", "int(found := q.device.compute_capability) >= int(COMPUTE_CAPABILITY)", "test_other_gpus_are_told_what_is_needed"),
     asked("an unmeasured rung taken by itself", "rungs:choose", "RUNGS[n].by_itself and", "", "test_it_waits_to_be_asked_for"),
     asked("a map by bytes", "tensor_map:tensor_map", "(row, length * row)", "(x.shape[-1], length * x.shape[-1])", "test_maps_say_what_the_driver_wants_to_know"),
+    Mutant("a tail that is the next head", "step03_gpu.kernels.tensor_map:tensor_map", "(size, length, batch * heads)", "(size, length + 1, batch * heads)", "tests/kernels/test_hopper.py::test_a_tail_is_not_the_next_head"),
 ]  # fmt: skip
