@@ -9,6 +9,7 @@ no `where=`. Of ufuncs it knows the call and `add.at`, which adds up what meets 
 import sys
 import warnings
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 from weakref import WeakValueDictionary
 
@@ -75,8 +76,8 @@ class RawModule:
 
     launched = []  # noqa: RUF012
 
-    def __init__(self, code, options, name_expressions):
-        self.names = name_expressions
+    def __init__(self, code="", options=(), name_expressions=(), path=None):
+        self.names = name_expressions if path is None else Path(path).read_text().split("\n")
 
     def get_function(self, name):
         """Return a kernel of the module."""

@@ -5,7 +5,9 @@ from pathlib import Path
 
 from step03_gpu.check.telling import Tell
 
-OWN = tuple(f"kernels/test_{name}.py" for name in ("tensor_cores", "operators", "rungs", "triton_attention"))
+OWN = tuple(
+    f"kernels/test_{name}.py" for name in ("tensor_cores", "hopper", "operators", "rungs", "triton_attention")
+)
 STAGED = (
     *(f"attention/test_{name}.py" for name in ("softmax", "masks", "attention", "heads", "positions")),
     *(f"attention/test_{name}.py" for name in ("flash_attention", "merge", "onnx")),

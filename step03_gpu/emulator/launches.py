@@ -7,9 +7,10 @@ from contextvars import ContextVar
 import numpy as np
 
 from step03_gpu.emulator.compiler import EmulatorError
+from step03_gpu.emulator.tensor_map import TensorMap
 
 ORDERS = ("forward", "reverse", "random")
-VALUE, ARRAY, READ_ONLY_ARRAY = range(3)
+VALUE, ARRAY, READ_ONLY_ARRAY, MAP = range(4)
 NUMPY_NAMES = {int: "np.int32", float: "np.float32", bool: "np.bool_"}
 _ORDER = ContextVar("order", default=("forward", 0))
 
@@ -87,6 +88,8 @@ def argument(kernel: str, i: int, x) -> tuple[Argument, object]:
                 f"{kernel}: argument {i} is no C-contiguous array; np.ascontiguousarray makes one"
             )
         return Argument(x.ctypes.data, x.nbytes, ARRAY if x.flags.writeable else READ_ONLY_ARRAY), x
+    if isinstance(x, TensorMap):
+        return Argument(x.ctypes.data, x.nbytes, MAP), x
     if isinstance(x, np.ndarray | np.generic):
         value = np.array(x)
         return Argument(value.ctypes.data, value.nbytes, VALUE), value

@@ -12,6 +12,7 @@ import numpy as np
 
 from step03_gpu.emulator.compiler import INCLUDE, EmulatorError
 from step03_gpu.emulator.launches import Launch
+from step03_gpu.emulator.tensor_map import TensorMap
 
 FRAME = re.compile(r"^ +#\d+ 0x\w+ in .* (\S+?):(\d+)(?::\d+)?$", re.MULTILINE)
 KINDS = {  # of faults that are no access outside, and what stops.cuh says of them
@@ -40,6 +41,7 @@ def run_program(path: Path, kernel: str, index: int, launch: Launch, arrays: tup
             for x, a in zip(arrays, launch.arguments[: launch.n_arguments], strict=True):
                 file.write(a)
                 file.write(b"" if x is None else x.tobytes())
+                file.write(x.array.tobytes() if isinstance(x, TensorMap) else b"")
         _run((path, given, results, str(os.getpid())), kernel, timeout)
         with results.open("rb") as file:
             for x in arrays:

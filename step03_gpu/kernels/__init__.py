@@ -9,9 +9,10 @@ The ladder of CUDA kernels: one `.cu` file per rung, in reading order, and what 
 | `04_tiled_backward.cu` | its gradients, the weights made again from lse |
 | `05_tensor_cores.cu` | 16-bit inputs on the tensor cores |
 | `05_tensor_cores_backward.cu` | its gradients |
+| `06_hopper.cu` | Hopper: products and copies that run by themselves, FlashAttention-3 |
 | `attention.cuh` | shared by all: types, the problem, which key is visible |
-| `tiles.cuh` `warp_tiles.cuh` | the products of rungs 3 and 4, and of rung 5 |
-| `ptx.cuh` | the instructions that C++ has no word for; the emulator has its own |
+| `tiles.cuh` `warp_tiles.cuh` `warp_group_tiles.cuh` | the products of rungs 3 and 4, of rung 5, of rung 6 |
+| `ptx.cuh` `ptx_hopper.cuh` | the instructions that C++ has no word for; the emulator has its own |
 """
 
 import re
@@ -20,6 +21,7 @@ from pathlib import Path
 __all__ = ["FOLDER", "source"]
 
 FOLDER = Path(__file__).parent
+MACHINE = ("ptx.cuh", "ptx_hopper.cuh")  # what the emulator has too
 _INCLUDE = re.compile(r'^#include "(\w+\.cuh)".*\n', re.MULTILINE)
 
 
@@ -32,15 +34,16 @@ def source(file: str, ptx: Path | None = None) -> str:
     file : str
         A name in this folder, as "03_tiled.cu".
     ptx : Path, optional
-        What stands in for `ptx.cuh`, the one header that speaks the GPU's own language: the emulator has
-        the same functions in C++.
+        What stands in for `ptx.cuh`, and its neighbour for `ptx_hopper.cuh`: the headers that speak the GPU's
+        own language. The emulator has the same functions in C++.
 
     Returns
     -------
     text : str
         Each header once; `#line` marks keep the compiler's messages true to the files.
     """
-    return _expand(FOLDER / file, {"ptx.cuh": ptx or FOLDER / "ptx.cuh"}, set())
+    own = FOLDER if ptx is None else ptx.parent
+    return _expand(FOLDER / file, {name: own / name for name in MACHINE}, set())
 
 
 def _expand(path: Path, instead: dict, done: set) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from step03_gpu.arrays import array_module
 from step03_gpu.attention import scale_or_default
 from step03_gpu.kernels.launch import on_device
-from step03_gpu.kernels.rungs import ALIGNMENT, HEAD_SIZES, LARGEST_GRID, RUNGS, state_problem, wide
+from step03_gpu.kernels.rungs import ALIGNMENT, LARGEST_GRID, RUNGS, state_problem, wide
 
 
 def forward(rung: int, q, k, v, mask, *, scale=None, **visible):
@@ -27,7 +27,7 @@ def forward(rung: int, q, k, v, mask, *, scale=None, **visible):
         As in `flash_attention`, and so are `causal`, `window` and `offset`.
     """
     with on_device(q):
-        fitted, mask = [_fit(x, _size(q, v)) for x in (q, k, v)], fit_mask(mask, q)
+        fitted, mask = [_fit(x, _size(rung, q, v)) for x in (q, k, v)], fit_mask(mask, q)
         problem = state_problem(*fitted[:2], mask, scale=scale_or_default(scale, q), **visible)
         out, lse = attend(rung, *fitted, mask, problem)
         return _cut(out, (*q.shape[:-1], v.shape[-1])), lse.reshape(q.shape[:-1])
@@ -48,7 +48,7 @@ def backward(rung: int, d_out, q, k, v, out, lse, mask, *, scale=None, **visible
     """
     with on_device(q):
         d_out, out = (x.astype(q.dtype, copy=False) for x in (d_out, out))
-        fitted, mask = [_fit(x, _size(q, v)) for x in (d_out, q, k, v, out)], fit_mask(mask, q)
+        fitted, mask = [_fit(x, _size(rung, q, v)) for x in (d_out, q, k, v, out)], fit_mask(mask, q)
         lse = _fit(lse.astype(wide(q.dtype), copy=False)[..., None], 1)[..., 0]
         problem = state_problem(*fitted[1:3], mask, scale=scale_or_default(scale, q), **visible)
         gradients = attend_backward(rung, *fitted, lse, mask, problem)
@@ -87,8 +87,9 @@ def attend_backward(rung: int, d_out, q, k, v, out, lse, mask, problem):
 
 def check(rung: int, q, others: dict, mask=None, lse=None) -> None:
     """Refuse arrays that a kernel would read wrongly, or beyond their ends."""
-    if q.ndim != 4 or q.shape[-1] not in HEAD_SIZES:
-        raise ValueError(f"q has shape {q.shape}; rung {rung} takes (B, H, L, D) with D in {HEAD_SIZES}")
+    sizes = RUNGS[rung].sizes
+    if q.ndim != 4 or q.shape[-1] not in sizes:
+        raise ValueError(f"q has shape {q.shape}; rung {rung} takes (B, H, L, D) with D in {sizes}")
     if q.dtype.name not in RUNGS[rung].dtypes:
         raise ValueError(f"q has dtype {q.dtype.name}; rung {rung} takes {', '.join(RUNGS[rung].dtypes)}")
     if max(q.shape[:2]) > LARGEST_GRID:
@@ -136,9 +137,9 @@ def _address(x):
     return x.ctypes.data if isinstance(x, np.ndarray) else x.data.ptr
 
 
-def _size(q, v):
-    """Return the head size of the kernels for a call."""
-    return min(size for size in HEAD_SIZES if size >= max(q.shape[-1], v.shape[-1]))
+def _size(rung, q, v):
+    """Return the head size of a rung's kernels for a call."""
+    return min(size for size in RUNGS[rung].sizes if size >= max(q.shape[-1], v.shape[-1]))
 
 
 def _fit(x, size):

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from step03_gpu.arrays import array_module
+from step03_gpu.kernels import hopper
 from step03_gpu.kernels.launch import kernels, launch
 from step03_gpu.kernels.tensor_cores import DTYPES, lacking, tensor_cores, tensor_cores_backward
 
@@ -44,12 +45,18 @@ class Rung(NamedTuple):
         What it takes.
     lacking : callable
         q -> why its device will not do, or None.
+    sizes : tuple of int
+        Of heads, that it has kernels for.
+    by_itself : bool
+        Whether a call that asks for no rung may get it. One that was never measured waits to be asked for.
     """
 
     forward: Callable
     backward: Callable
     dtypes: tuple = tuple(TYPES)
     lacking: Callable = lambda q: None
+    sizes: tuple = HEAD_SIZES
+    by_itself: bool = True
 
 
 def choose(rung: int | None, q, v, bias=None, softcap=None) -> int:
@@ -68,7 +75,7 @@ def choose(rung: int | None, q, v, bias=None, softcap=None) -> int:
     """
     if rung is None:
         on_gpu = array_module(q) is not np
-        able = [n for n in RUNGS if on_gpu and refusal(n, q, v, bias, softcap) is None]
+        able = [n for n in RUNGS if on_gpu and RUNGS[n].by_itself and refusal(n, q, v, bias, softcap) is None]
         return max(able, default=0)
     if rung not in (0, *RUNGS) or isinstance(rung, bool):
         raise ValueError(f"rung is {rung!r}; expected one of {(0, *RUNGS)}, or None")
@@ -199,4 +206,5 @@ RUNGS = {
     3: Rung(tiled, tiled_backward),
     4: Rung(tiled, tiled_backward),
     5: Rung(tensor_cores, tensor_cores_backward, DTYPES, lacking),
+    6: Rung(hopper.hopper, tensor_cores_backward, DTYPES, hopper.lacking, hopper.SIZES, by_itself=False),
 }

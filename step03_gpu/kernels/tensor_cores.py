@@ -34,7 +34,7 @@ def lacking(q) -> str | None:
 def tensor_cores(q, k, v, mask, problem):
     """Launch the forward: (q, k, v, mask, problem) -> (out, lse)."""
     xp, (batch, heads, n_queries, size) = array_module(q), q.shape
-    _, q, problem = _with_positive_scale(q, problem)
+    _, q, problem = with_positive_scale(q, problem)
     out, lse = xp.empty_like(q), xp.empty(q.shape[:-1], "float32")
     (kernel,) = _kernels("05_tensor_cores.cu", q, "attend")
     shared = (KEPT + 2 * FORWARD_KEYS) * size * q.itemsize
@@ -46,7 +46,7 @@ def tensor_cores_backward(d_out, q, k, v, out, lse, mask, problem):
     """Launch the backward: (d_out, q, k, v, out, lse, mask, problem) -> (d_q, d_k, d_v)."""
     xp, (batch, heads, n_queries, size) = array_module(q), q.shape
     _, kv_heads, n_keys, _ = k.shape
-    sign, q, problem = _with_positive_scale(q, problem)
+    sign, q, problem = with_positive_scale(q, problem)
     terms, d_q, d_k, d_v = xp.empty((*lse.shape, 2), "float32"), *(xp.empty_like(x) for x in (q, k, v))
     names = ("query_terms", "query_gradients", "key_gradients")
     of_rows, of_queries, of_keys = _kernels("05_tensor_cores_backward.cu", q, *names)
@@ -65,7 +65,7 @@ def _kernels(file, q, *templates):
     return kernels(file, names, array_module(q) is not np).values()
 
 
-def _with_positive_scale(q, problem):
+def with_positive_scale(q, problem):
     """Move the scale's sign into q: in the kernel the largest score before scaling is the largest after."""
     scale = float(problem["scale"])
     positive = problem.copy()

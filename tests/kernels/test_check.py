@@ -129,6 +129,7 @@ def test_a_kernel_counts_for_one_rung():
         "rung 3": ("forward",),
         "rung 4": ("backward",),
         "rung 5": ("forward", "backward"),
+        "rung 6": ("forward",),
     }
 
 

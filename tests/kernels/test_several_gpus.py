@@ -10,6 +10,7 @@ from step03_gpu import arrays, flash_attention, flash_attention_backward
 from step03_gpu.kernels import launch
 from step03_gpu.kernels.rungs import RUNGS
 from tests.device_array import Device, DeviceArray, RawModule
+from tests.kernels import hopper_double
 from tests.kernels import test_rungs as rungs
 from tests.kernels import test_tensor_cores as tensor_cores
 
@@ -17,7 +18,8 @@ pytestmark = pytest.mark.usefixtures("cupy_double", "unchecked")
 
 
 @pytest.fixture(autouse=True)
-def _no_kernel_is_kept():
+def _no_kernel_is_kept(monkeypatch, tmp_path_factory):
+    hopper_double.install(monkeypatch, tmp_path_factory.getbasetemp())
     launch.kernels.cache_clear()
     yield
     launch.kernels.cache_clear()

@@ -163,11 +163,11 @@ def arrays(rng, dtype, size, n_queries, n_keys, heads=(1, 1), batch=1, spread=1.
     return [x.astype(DTYPES[dtype]) for x in (q * spread, k, v, d_out)]
 
 
-def check(inputs, dtype, mask=None, scale=None, **options):
+def check(inputs, dtype, mask=None, scale=None, rung=5, **options):
     """Compare out, lse and gradients with float64, as close as PyTorch's in the same dtype."""
     q, k, v, d_out = inputs
     placed = [from_numpy(x) for x in inputs]
-    options |= {"mask": None if mask is None else from_numpy(mask), "scale": scale, "rung": 5}
+    options |= {"mask": None if mask is None else from_numpy(mask), "scale": scale, "rung": rung}
     out, lse = flash_attention(*placed[:3], **options)
     found = [out, *flash_attention_backward(placed[3], *placed[:3], out, lse, **options)]
     known = {name: options[name] for name in ("causal", "window", "offset") if name in options}

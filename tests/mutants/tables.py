@@ -8,6 +8,7 @@ from tests.mutants.explorer import EXPLORER_TABLE
 from tests.mutants.faults import FAULTS
 from tests.mutants.grades import GRADES
 from tests.mutants.homework import HOMEWORK
+from tests.mutants.hopper import HOPPER
 from tests.mutants.hostile_files import HOSTILE_FILES
 from tests.mutants.kernels import KERNELS
 from tests.mutants.lessons import LESSONS
@@ -43,6 +44,7 @@ TABLES = {
     "kernels": KERNELS,
     "emulator": EMULATOR,
     "tensor cores": TENSOR_CORES,
+    "Hopper": HOPPER,
     "operators": OPERATORS,
     "on a GPU": ON_GPU,
     "distributed": DISTRIBUTED,

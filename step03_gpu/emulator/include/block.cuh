@@ -32,7 +32,7 @@ constexpr int MAX_THREADS = 1024;
 constexpr int MAX_DYNAMIC_SHARED = 227 * 1024;  // bytes that a block may have on sm_90
 constexpr size_t MAX_STATIC_SHARED = 48 * 1024;
 
-enum class State { ready, at_barrier, in_collective, exited };
+enum class State { ready, at_barrier, in_collective, waiting, exited };
 enum class Order { forward, reverse, random };
 
 struct alignas(16) Slot {
@@ -45,6 +45,7 @@ struct Thread {
     int lane;
     State state;
     const char* call;  // what it waits in: "__syncthreads", "__shfl_sync"
+    const void* awaited;  // state `waiting`: what makes it ready again
     Place place;
     unsigned mask;   // of a warp's collective: the lanes that take part
     bool exited_ok;  // whether lanes that the mask names may have exited
@@ -62,6 +63,7 @@ inline Slot slots[32][2];          // what each lane of the running warp brings 
                                    // may still read the last one
 inline const Slot* exchanged[32];  // what each brought to the last one that is complete
 inline int barrier_or, barrier_count, barrier_arrived;
+inline unsigned long barriers_passed;  // by blocks, in all
 inline unsigned long block_number;  // counts all blocks of all launches
 inline size_t static_shared, dynamic_bytes, most_shared;  // what a block has, and may have of both together
 inline Order order;
@@ -260,7 +262,7 @@ inline bool release_collectives(Thread* warp, int lanes) {
             released = true;
         }
     }
-    if (released || !stuck) return released;
+    if (released || !stuck || missing->state == State::waiting || missing->state == State::ready) return released;
     report(*stuck, stuck->place, "%s with mask 0x%08x waits for lane %d for ever: that lane %s", stuck->call,
            stuck->mask, missing->lane, where(*missing));
     throw Fault{};
@@ -305,10 +307,22 @@ inline bool release_barrier() {
         barrier_count += thread->predicate != 0;
         thread->state = State::ready;
     }
+    barriers_passed++;
     return first != nullptr;
 }
 
+inline bool any_ready() {
+    for (const Thread* thread = threads; thread < threads + n_threads; thread++)
+        if (thread->state == State::ready) return true;
+    return false;
+}
+
 inline void (*call_kernel)();  // calls the kernel with the launch's arguments
+
+// Where threads wait for more than for each other, other headers say what happens: when nobody can go on (whether
+// somebody can then), and when a block has ended.
+inline bool (*arrive_late)() = [] { return false; };
+inline void (*block_ended)() = [] {};
 
 inline void thread_main() {
     arrived(scheduler);
@@ -335,7 +349,8 @@ inline void run_block(size_t shared_bytes) {
             int first = warp * warpSize;
             run_warp(threads + first, n_threads - first < warpSize ? n_threads - first : warpSize);
         });
-    } while (release_barrier());
+    } while (any_ready() || arrive_late() || release_barrier());
+    block_ended();
 }
 
 }  // namespace emulator

@@ -11,6 +11,12 @@
 
 namespace emulator {
 
+// What a map begins with: its array, which lies elsewhere in this process.
+struct Mapped {
+    void* array;
+    long long bytes;
+};
+
 // Say what an address lies in, or which array or variable ends or begins nearest to it.
 inline void describe_address(const unsigned char* address) {
     long nearest = 4096;
@@ -25,7 +31,9 @@ inline void describe_address(const unsigned char* address) {
     };
     for (long i = 0; i < launch_now->n_arguments; i++) {
         const Argument& argument = launch_now->arguments[i];
-        if (argument.kind != Kind::value && argument.data) consider(argument.data, argument.bytes, "argument %ld", i);
+        const auto* map = static_cast<const Mapped*>(argument.data);
+        if (argument.kind == Kind::map) consider(map->array, map->bytes, "the array of argument %ld", i);
+        else if (argument.kind != Kind::value && argument.data) consider(argument.data, argument.bytes, "argument %ld", i);
     }
     for (const SharedVariable* variable = shared_variables; variable; variable = variable->next)
         consider(variable->memory, variable->bytes, "__shared__ %s", variable->name);
@@ -48,6 +56,11 @@ inline void end_with_parent() {
     setitimer(ITIMER_REAL, &often, nullptr);
 }
 
+inline void read_mapped(Mapped& map, FILE* input) {
+    if (posix_memalign(&map.array, 256, map.bytes)) abort();
+    read(map.array, map.bytes, input);
+}
+
 inline int run_program(const Entry* entries, const char* from, const char* to, const char* its_parent) {
     parent = atoi(its_parent);
     end_with_parent();
@@ -65,6 +78,7 @@ inline int run_program(const Entry* entries, const char* from, const char* to, c
         if (posix_memalign(&memory, 256, argument.bytes)) abort();
         argument.data = memory;
         read(argument.data, argument.bytes, input);
+        if (argument.kind == Kind::map) read_mapped(*static_cast<Mapped*>(argument.data), input);
     }
     forbid(dynamic_shared + launch.shared_bytes, MAX_DYNAMIC_SHARED - launch.shared_bytes);
     if (const char* fault = emulator::launch(entries[entry], launch)) {

@@ -7,7 +7,7 @@
 
 namespace emulator {
 
-enum class Kind : long { value, array, read_only_array };
+enum class Kind : long { value, array, read_only_array, map };  // a map is a value that tells of an array
 
 struct Argument {
     void* data;  // of an array its first element, of a value its bytes
@@ -29,8 +29,9 @@ template <typename P>
 void check_argument(int i, const Argument& argument) {
     const char* problem = nullptr;
     constexpr bool pointer = std::is_pointer_v<P>;
-    if (pointer && argument.kind == Kind::value) problem = "is a value; the kernel takes a pointer";
-    if (!pointer && argument.kind != Kind::value) problem = "is an array; the kernel takes a value";
+    const bool value = argument.kind == Kind::value || argument.kind == Kind::map;
+    if (pointer && value) problem = "is a value; the kernel takes a pointer";
+    if (!pointer && !value) problem = "is an array; the kernel takes a value";
     if constexpr (pointer)
         if (argument.kind == Kind::read_only_array && !std::is_const_v<std::remove_pointer_t<P>>)
             problem = "is a read-only array; the kernel takes a pointer to what it may write";
