@@ -1,6 +1,7 @@
 """All tables of mutants, by name. A new table is a line here."""
 
 from tests.mutants import flash, transformers
+from tests.mutants.decoding import DECODING, LARGE_SCORES
 from tests.mutants.distributed import DISTRIBUTED
 from tests.mutants.embedding import EMBEDDING
 from tests.mutants.emulator import EMULATOR
@@ -42,6 +43,8 @@ TABLES = {
     "kernels": KERNELS,
     "emulator": EMULATOR,
     "tensor cores": TENSOR_CORES,
+    "decoding": DECODING,
+    "large scores": LARGE_SCORES,
     "operators": OPERATORS,
     "on a GPU": ON_GPU,
     "distributed": DISTRIBUTED,
