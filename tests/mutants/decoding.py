@@ -50,8 +50,8 @@ ALIKE, SUMS, SHARE = (
 LARGE_SCORES = [
     large("no row summed again", SHARED, "magnitude(lse) > FAR<T>", "false", SUMS),
     large("any sum taken for lse's", SHARED, "magnitude(largest * scale + logarithm(total) - lse) <= rounding * magnitude(lse)", "true", SHARE),
-    large("largest product where the scale is negative", BACKWARD, "sums[r].add({sign * scores[r][c], 1}, scale)", "sums[r].add({scores[r][c], 1}, scale)", "test_any_scale"),
-    large("large scores scaled before their difference, backward", BACKWARD, "(score - terms.reference) * scale - terms.rest", "score * scale - (terms.reference * scale + terms.rest)", SUMS),
+    large("largest product where the scale is negative", BACKWARD, "sums[r].add({sign * scores[r][c], 1}, scale)", "sums[r].add({scores[r][c], 1}, scale)", ALIKE),
+    large("large scores scaled before their difference, backward", BACKWARD, "(score - terms.reference) * scale - terms.rest", "score * scale - (terms.reference * scale + terms.rest)", ALIKE),
     large("a share of the lanes summed", BACKWARD, "for (int apart = 8; apart > 0; apart /= 2) {", "for (int apart = 8; apart > 1; apart /= 2) {", SUMS),
     large("large scores scaled before their difference, tensor cores backward", TENSOR_CORES, "fmaf(score - terms.reference, unit, -terms.rest)", "fmaf(score, unit, -fmaf(terms.reference, unit, terms.rest))", ALIKE),
     large("row sum of the forward's weights", BACKWARD, "weighted[r] / sum.total}", "terms[top + i].delta}", "test_float32"),
