@@ -37,13 +37,29 @@ def earn(found, worst, reference, dtype):
 
 @pytest.mark.grid
 @pytest.mark.parametrize("rung", [1, 2, 3])
-@pytest.mark.parametrize("largest", [100, 460, 3800, 15000])
+@pytest.mark.parametrize("largest", [100, 460, 3800])
 @pytest.mark.parametrize("causal", [False, True])
 def test_float32(rng, rung, largest, causal):
-    q, k, v, d_out = draw(rng, np.float32, *LENGTHS)
+    lengths = 130, 210  # many rows, or PyTorch's largest error is a matter of luck
+    q, k, v, d_out = draw(rng, np.float32, *lengths)
     q *= np.float32(largest / 4)
-    see = np.broadcast_to(allowed(causal=causal, n_queries=LENGTHS[0], n_keys=LENGTHS[1]), LENGTHS)
+    see = np.broadcast_to(allowed(causal=causal, n_queries=lengths[0], n_keys=lengths[1]), lengths)
     out, _, *gradients = attend(rung, q, k, v, d_out, causal=causal)
+    earn([out, *gradients], *peers(rng, (q, k, v, d_out), see, None, None), "float32")
+
+
+@pytest.mark.grid
+@pytest.mark.parametrize("rung", [1, 2, 3])
+@pytest.mark.parametrize("size", [1000, 60000])
+@pytest.mark.parametrize("causal", [False, True])
+def test_float32_where_no_score_is_rounded(rng, rung, size, causal):
+    """Half of each key is 1, the rest 0: scores are whole quarters, near each other and far from 0."""
+    q, k, v, d_out = draw(rng, np.float32, *LENGTHS, 16)
+    q = (size + np.round(q)).astype(np.float32)
+    k = rng.permuted(np.broadcast_to(np.arange(16) % 2, k.shape), axis=-1).astype(np.float32)
+    see = np.broadcast_to(allowed(causal=causal, n_queries=LENGTHS[0], n_keys=LENGTHS[1]), LENGTHS)
+    out, lse, *gradients = attend(rung, q, k, v, d_out, causal=causal)
+    assert lse.min() > 1.9 * size
     earn([out, *gradients], *peers(rng, (q, k, v, d_out), see, None, None), "float32")
 
 
