@@ -3,6 +3,7 @@
 // New:    with weights = exp(scores - lse) and delta_i = d_out_i · out_i (the softmax's row sum),
 //             d_v = weightsᵀ d_out       d_scores = weights · (d_out vᵀ - delta)
 //             d_q = scale d_scores k     d_k = scale d_scoresᵀ q
+//         (where lse is large, from largest score and sum, found again: Terms in attention.cuh).
 //         One kernel keeps a tile of queries and walks along the keys: d_q. Another keeps a tile of keys and
 //         walks along the queries of every head that shares them: d_k, d_v.
 // Gain:   of the forward L numbers are kept for each head, not L S. No number is written by two blocks: there

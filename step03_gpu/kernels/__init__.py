@@ -9,7 +9,8 @@ The ladder of CUDA kernels: one `.cu` file per rung, in reading order, and what 
 | `04_tiled_backward.cu` | its gradients, the weights made again from lse |
 | `05_tensor_cores.cu` | 16-bit inputs on the tensor cores |
 | `05_tensor_cores_backward.cu` | its gradients |
-| `attention.cuh` | shared by all: types, the problem, which key is visible |
+| `decoding.cu` | rung 2 for few queries: keys in splits, merged |
+| `attention.cuh` | shared by all: types, the problem, which key is visible, sums of large scores |
 | `tiles.cuh` `warp_tiles.cuh` | the products of rungs 3 and 4, and of rung 5 |
 | `ptx.cuh` | the instructions that C++ has no word for; the emulator has its own |
 """

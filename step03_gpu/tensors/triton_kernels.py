@@ -18,18 +18,8 @@ from typing import no_type_check
 import triton
 import triton.language as tl
 
-SIZES = [
-    "s_batch",
-    "s_head",
-    "s_query",
-    "s_key",
-    "n_heads",
-    "n_kv_heads",
-    "n_queries",
-    "n_keys",
-    "low",
-    "high",
-]
+SIZES = ["s_batch", "s_head", "s_query", "s_key", "n_heads", "n_kv_heads"]
+SIZES += ["n_queries", "n_keys", "low", "high"]
 LOG2E = tl.constexpr(1.4426950408889634)  # exp(x) = exp2(x · log2 e), and exp2 is what the hardware has
 
 
