@@ -1,5 +1,6 @@
 """The GPU check: its report is right about what it is given, and whatever fails leaves the rest standing."""
 
+import json
 import re
 import time
 from importlib import import_module
@@ -18,7 +19,7 @@ from step03_gpu.check.device import AHEAD, MOST_AHEAD, Gpu, Host
 from step03_gpu.check.measure import Case, Measured, Row
 from step03_gpu.check.parts import parts
 from step03_gpu.check.runner import Outcome, Part, run_part
-from step03_gpu.check.telling import Lost
+from step03_gpu.check.telling import Lost, Tell
 
 CASE = Case("bfloat16", (4, 16), 8192, 128, False)
 ROWS = [
@@ -141,6 +142,37 @@ def test_a_wrong_contestant_shows_a_large_error(monkeypatch):
     rows, *_ = measure.measure(Case("float32", (1, 1), 33, 32, False), Host())
     assert min(row.error for row in rows) > 0.1
     assert not any(row.right for row in rows)
+
+
+def test_errors_are_allowed_by_pytorchs_own(monkeypatch):
+    """Four times its error; where it has none, four units in the last place of the largest number."""
+    case = Case("float32", (1, 1), 5, 32, False)
+    inputs = measure.draw(case, "cpu")
+    expected = measure.reference(inputs, case.causal)
+    (out,), gradients = expected["forward"], expected["backward"]
+    peer = contestants.Contestant(
+        lambda *_: (out[None, None] + 0.5, None), lambda *_: [x[None, None] for x in gradients]
+    )
+    monkeypatch.setattr(measure, "of_sdpa", lambda backend: peer)
+    last_place = torch.finfo(torch.float32).eps * max(x.abs().max().item() for x in gradients)
+    assert measure.allowed(inputs, case, expected) == pytest.approx(
+        {"forward": 4 * 0.5, "backward": 4 * last_place}
+    )
+
+
+def test_a_wrong_contestant_fails_its_part(monkeypatch, tmp_path):
+    """One of ours; what PyTorch computes is not for us to mend."""
+
+    def upside_down(q, k, v, causal):
+        return torch.nn.functional.scaled_dot_product_attention(q, k, v.flip(-2))
+
+    wrong = contestants.of_tensors(upside_down)._replace(directions=("forward",))
+    monkeypatch.setattr(measure, "contestants", lambda dtype: {"wrong": wrong, "SDPA math": wrong})
+    case = "float32", (1, 1), 33, 32, False
+    benchmark.compare(Tell(tmp_path / "said"), "cpu", [("a case", case)], timed=False)
+    said = [json.loads(line) for line in (tmp_path / "said").read_text().splitlines()]
+    (failure,) = [line["failed"] for line in said if "failed" in line]
+    assert re.fullmatch(r"a case, wrong forward: error \S+, allowed \S+", failure)
 
 
 @pytest.mark.parametrize(

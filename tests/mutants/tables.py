@@ -1,6 +1,7 @@
 """All tables of mutants, by name. A new table is a line here."""
 
 from tests.mutants import flash, transformers
+from tests.mutants.check import ATTENDING, CHECK
 from tests.mutants.decoding import DECODING, LARGE_SCORES
 from tests.mutants.distributed import DISTRIBUTED
 from tests.mutants.embedding import EMBEDDING
@@ -47,6 +48,8 @@ TABLES = {
     "large scores": LARGE_SCORES,
     "operators": OPERATORS,
     "on a GPU": ON_GPU,
+    "check": CHECK,
+    "attending": ATTENDING,
     "distributed": DISTRIBUTED,
     "oracle": ORACLE,
     "torch": TORCH,
