@@ -1,6 +1,7 @@
 """`check`: this stage on the GPU at hand, in parts that fail alone; the report is written after each."""
 
 import argparse
+import os
 import sys
 import time
 from pathlib import Path
@@ -52,6 +53,8 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     from step03_gpu.check.parts import device_part, parts
 
     device = "cpu" if arguments.rehearse else "cuda"
+    if arguments.rehearse:
+        os.environ["TRITON_INTERPRET"] = "1"  # of the parts' processes: read when Triton is imported
     chosen = chosen_parts(parts(device), arguments.part)
     return run_all(
         device_part(device), chosen, arguments.minutes, None if arguments.rehearse else arguments.out

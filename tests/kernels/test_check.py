@@ -347,6 +347,17 @@ def test_the_ladders_table_comes_within_8_minutes():
     )
 
 
+def test_a_rehearsal_is_of_the_same_comparisons():
+    """Of the same dtypes, masks, contestants and goals; in small, and with one file of tests for all."""
+    names = [[x.name for x in parts(device) if not x.name.startswith("tests-")] for device in ("cuda", "cpu")]
+    assert names[0] == names[1]
+    for part, small in zip(parts("cuda"), parts("cpu"), strict=False):
+        for x, y in zip(*(p.options.get("measurements", []) for p in (part, small)), strict=True):
+            assert (x.title, x.wanted, x.goals) == (y.title, y.wanted, y.goals)
+            assert (x.case[0], x.case[-1]) == (y.case[0], y.case[-1])
+            assert y.case[1:-1] == ((1, 2), 40, 32)
+
+
 @pytest.mark.proof
 def test_a_rehearsal_prints_the_whole_report(capsys):
     assert run("--rehearse") == 0
@@ -375,6 +386,7 @@ def test_a_file_of_tests_tells_what_failed(tmp_path, body, told):
     """In a process of its own: pytest within pytest would share its plugins."""
     folder = tmp_path / "tests"
     folder.mkdir()
+    (tmp_path / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")  # as ours has it
     (folder / "conftest.py").write_text(
         "def pytest_addoption(parser): parser.addoption('--stage', action='append')\n"
     )
