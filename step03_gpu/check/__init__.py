@@ -12,7 +12,8 @@ HELP = """Try this stage on the GPU, part by part, and write docs/benchmarks/<gp
 
 A part is a process of its own with a time limit. One that fails, hangs, is killed or runs out of memory
 leaves a line that says so, and the others run. First every rung computes once (a minute), then comes the
-ladder's table, within 8 minutes in all, then long sequences, Triton, and this stage's tests, a file a part.
+ladder's table, within 8 minutes in all, then a single query, long sequences, Triton, and this stage's tests,
+a file a part.
 
 For each case all that can compute it take turns. Times are medians by the GPU's clock, its queue filled
 before; TFLOP/s counts what the mathematics needs; "vs" is how many times as fast as that backend of PyTorch's

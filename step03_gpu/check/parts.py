@@ -1,6 +1,7 @@
 """The parts of the check, the smallest useful one first: each is worth having if the time ends behind it."""
 
-from step03_gpu.check.benchmark import FIRST, LADDER, LONG, WITH_TRITON, Measurement
+from step03_gpu.check.benchmark import FIRST, LADDER, LONG, ONE_QUERY, WITH_TRITON, Measurement
+from step03_gpu.check.case import Case
 from step03_gpu.check.runner import Part
 from step03_gpu.check.suite import OWN, STAGED
 
@@ -12,8 +13,9 @@ SMALL_FILES = ("attention/test_softmax.py",)
 
 def in_small(measurement: Measurement) -> Measurement:
     """Return a measurement of the same dtype, under the same causal mask, by the same contestants."""
-    dtype, *_, causal = measurement.case
-    return measurement._replace(case=(dtype, *SMALL, causal))
+    heads, length, size = SMALL
+    case = Case(*measurement.case)._replace(heads=heads, length=length, size=size)
+    return measurement._replace(case=tuple(case))
 
 
 def device_part(device: str) -> Part:
@@ -40,6 +42,7 @@ def parts(device: str) -> list[Part]:
     return [
         comparison("first", "First: every rung once", 90, FIRST, timed=False),
         comparison("ladder", "The ladder", 200, LADDER),
+        comparison("decoding", "Decoding", 60, ONE_QUERY),
         comparison("long", "Long sequences", 150, LONG),
         comparison("triton", "Triton", 240, WITH_TRITON),
         *(Part(name, f"Tests: {file}", 300, RUN_FILE, {"file": file}) for name, file in files),

@@ -15,8 +15,9 @@ import step03_gpu
 from step01_numpy.common.commands.command_line import main
 from step03_gpu import check
 from step03_gpu.check import benchmark, contestants, measure, report, runner, suite
+from step03_gpu.check.case import Case, Row
 from step03_gpu.check.device import AHEAD, MOST_AHEAD, Gpu, Host
-from step03_gpu.check.measure import Case, Measured, Row
+from step03_gpu.check.measure import Measured
 from step03_gpu.check.parts import parts
 from step03_gpu.check.runner import Outcome, Part, run_part
 from step03_gpu.check.telling import Lost, Tell
@@ -44,6 +45,19 @@ def test_rates_count_what_the_mathematics_needs():
     assert ROWS[0].tflops == pytest.approx(flop / 6e-3 / 1e12)
     assert ROWS[2].tflops == pytest.approx(2.5 * flop / 20e-3 / 1e12)
     assert CASE._replace(causal=True).flop("forward") == flop / 2
+    assert CASE._replace(n_queries=1).flop("forward") == flop / 8192
+
+
+def test_one_query_is_compared_with_all_keys():
+    case = Case("float32", (1, 2), 33, 32, False, 1)
+    assert [x.shape[2] for x in measure.draw(case, "cpu")] == [1, 33, 33, 1]
+    rows, _, failed = measure.measure(case, Host(), lambda name: name in ("decoding", "rung 3"))
+    assert [(row.contestant, row.direction) for row in rows] == [
+        ("rung 3", "forward"),
+        ("decoding", "forward"),
+    ]
+    assert not failed
+    assert all(row.right for row in rows)
 
 
 def test_the_table_gives_shares_and_ratios():
@@ -354,8 +368,7 @@ def test_a_rehearsal_is_of_the_same_comparisons():
     for part, small in zip(parts("cuda"), parts("cpu"), strict=False):
         for x, y in zip(*(p.options.get("measurements", []) for p in (part, small)), strict=True):
             assert (x.title, x.wanted, x.goals) == (y.title, y.wanted, y.goals)
-            assert (x.case[0], x.case[-1]) == (y.case[0], y.case[-1])
-            assert y.case[1:-1] == ((1, 2), 40, 32)
+            assert Case(*x.case)._replace(heads=(1, 2), length=40, size=32) == y.case
 
 
 @pytest.mark.proof
