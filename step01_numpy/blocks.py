@@ -9,7 +9,7 @@ from step01_numpy.arrays import Array
 from step01_numpy.attention import STANDARD, Attend
 from step01_numpy.block_attention import block_attention
 from step01_numpy.common.configuration.model import ModelConfig
-from step01_numpy.common.support import checks
+from step01_numpy.common.support import ranges
 from step01_numpy.feed_forward import FeedForward
 from step01_numpy.layers import NORMS, Dropout, Embedding, LearnedPositions
 from step01_numpy.parameters import Layer
@@ -44,7 +44,7 @@ class PositionalInput(Layer):
         segments: Int[Array, "B L"] | None = None,
     ) -> Float[Array, "B L d_model"]:
         """Add what tells the positions, (B, L) or (1, L), and the segments, 0 where not given."""
-        checks.at_most("sequence length", int(positions.max()) + 1, "max_positions", self.max_positions)
+        ranges.positions(positions, self.max_positions)
         x = embedded * self.scale
         if self.kind.startswith("sinusoidal"):
             rows = sinusoids(positions, x.shape[-1], interleaved=self.kind == "sinusoidal")

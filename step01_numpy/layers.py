@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from step01_numpy.arrays import Array, random_generator, widen
-from step01_numpy.common.support import checks, gradients
+from step01_numpy.common.support import checks, gradients, ranges
 from step01_numpy.parameters import Layer, Parameter, normal
 
 
@@ -38,7 +38,7 @@ class Embedding(Layer):
 
     def forward(self, tokens: Int[Array, "*shape"]) -> Float[Array, "*shape d_model"]:
         """Return the row of each token."""
-        checks.tokens("tokens", tokens, len(self.weight.data))
+        ranges.tokens("tokens", tokens, len(self.weight.data))
         return self.weight.data[tokens]
 
     def backward(self, d_out: Float[Array, "*shape d_model"], tokens: Int[Array, "*shape"]) -> None:
@@ -63,7 +63,7 @@ class LearnedPositions(Layer):
 
     def forward(self, positions: Int[Array, "*shape"]) -> Float[Array, "*shape d_model"]:
         """Return the row of each position."""
-        checks.tokens("positions", positions, len(self.weight.data))
+        ranges.tokens("positions", positions, len(self.weight.data))
         self.saved = positions
         return self.weight.data[positions]
 

@@ -5,7 +5,7 @@ from jaxtyping import Float, Int
 
 from step01_numpy.arrays import Array
 from step01_numpy.attention import cap, cap_backward
-from step01_numpy.common.support import checks, gradients
+from step01_numpy.common.support import checks, gradients, ranges
 from step01_numpy.merge import log_sum_exp
 from step01_numpy.parameters import linear
 from step01_numpy.softmax import softmax
@@ -54,7 +54,7 @@ def cross_entropy_backward(
 
 
 def _check(logits, targets, smoothing):
-    checks.tokens("targets", targets, logits.shape[-1])
+    ranges.tokens("targets", targets, logits.shape[-1])
     checks.shape("targets", targets, logits.shape[:1])
     return checks.rate("smoothing", smoothing)
 
@@ -89,7 +89,7 @@ def linear_cross_entropy(
         Of the loss. While a block's logits are at hand its gradients cost little; later they would have to
         be computed again.
     """
-    checks.tokens("targets", targets, len(weight))
+    ranges.tokens("targets", targets, len(weight))
     checks.shape("targets", targets, hidden.shape[:1])
     checks.features("hidden", hidden, weight.shape[1])
     smoothing = checks.rate("smoothing", smoothing)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from step01_numpy.arrays import random_generator
-from step01_numpy.common.support import checks
+from step01_numpy.common.support import ranges
 
 __all__ = [
     "Array",
@@ -80,7 +80,7 @@ def as_tokens(name: str, x, size: int) -> Array:
         raise TypeError(f"{name} is a {type(x).__name__}; expected this stage's Tensor")
     integral = not (x.is_floating_point() or x.is_complex() or x.dtype == torch.bool)
     if is_known(x) or not integral:
-        checks.tokens(name, x.long() if integral else x, size)
+        ranges.tokens(name, x.long() if integral else x, size)
     return x.long()
 
 

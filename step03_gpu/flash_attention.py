@@ -42,7 +42,7 @@ def flash_attention(
     offset: int | None = None,
     scale: float | None = None,
     softcap: float | None = None,
-    rung: int | None = None,
+    rung: int | str | None = None,
 ) -> tuple[Float[Array, "*heads L D_v"], Float[Array, "*heads L"]]:
     """
     Compute `scaled_dot_product_attention` tile by tile.
@@ -51,9 +51,10 @@ def flash_attention(
     ----------
     q, k, v, mask, bias, causal, window, offset, scale, softcap
         As in `scaled_dot_product_attention`.
-    rung : int, optional
-        Which kernels compute it; 0 = array operations. Default: on a GPU the best rung that covers the call,
-        on the host array operations, since kernels are emulated there, slowly.
+    rung : int, or "decoding", optional
+        Which kernels compute it; 0 = array operations. Default: on a GPU "decoding" for up to four queries,
+        else the best rung that covers the call; on the host array operations, since kernels are emulated
+        there, slowly.
 
     Returns
     -------
@@ -74,7 +75,7 @@ def flash_attention(
     """
     options = checks.attention(Array, q, k, v, mask, bias, window, offset, scale, softcap)
     window, offset, scale, softcap = options
-    if rung := choose(rung, q, v, bias, softcap):
+    if rung := choose(rung, q, v, bias, softcap, forward=True):
         visible = {"causal": causal, "window": window, "offset": offset}
         return fitting.forward(rung, q, k, v, mask, scale=scale, **visible)
     xp, wide_q = array_module(q), widen(q)
@@ -109,7 +110,7 @@ def flash_attention_backward(
     offset: int | None = None,
     scale: float | None = None,
     softcap: float | None = None,
-    rung: int | None = None,
+    rung: int | str | None = None,
 ) -> tuple[Float[Array, "*heads L D"], Float[Array, "*kv_heads S D"], Float[Array, "*kv_heads S D_v"]]:
     """
     Differentiate `flash_attention`, computing each tile's weights again: exp(scores - lse).
@@ -129,9 +130,9 @@ def flash_attention_backward(
 
     Notes
     -----
-    lse is rounded: by half a thousandth at 1e4. Array operations see then what a row's weights sum to; the
-    rungs do not, and each weight of a row is off by the factor exp(±2 eps |lse|) or less, scores' own
-    rounding aside.
+    lse is rounded: by half a thousandth at 1e4. Beyond ±16 a row's weights are therefore summed again, by
+    array operations and by the rungs, and that sum is taken where it is 1 but for rounding: lse may be of
+    more keys than these.
 
     References
     ----------
@@ -214,7 +215,7 @@ def _plus(scores, bias, keys):
     return scores if bias is None else scores + widen(_part(bias, keys))
 
 
-def on_rung(rung: int) -> Attend:
+def on_rung(rung: int | str) -> Attend:
     """Return flash attention on one rung of the ladder, for a module's `attend=`."""
     return Attend(partial(flash_attention, rung=rung), partial(flash_attention_backward, rung=rung))
 

@@ -1,6 +1,7 @@
 """`check`: this stage on the GPU at hand, in parts that fail alone; the report is written after each."""
 
 import argparse
+import os
 import sys
 import time
 from pathlib import Path
@@ -11,7 +12,8 @@ HELP = """Try this stage on the GPU, part by part, and write docs/benchmarks/<gp
 
 A part is a process of its own with a time limit. One that fails, hangs, is killed or runs out of memory
 leaves a line that says so, and the others run. First every rung computes once (a minute), then comes the
-ladder's table, within 8 minutes in all, then long sequences, Triton, and this stage's tests, a file a part.
+ladder's table, within 8 minutes in all, then a single query, long sequences, Triton, and this stage's tests,
+a file a part.
 
 For each case all that can compute it take turns. Times are medians by the GPU's clock, its queue filled
 before; TFLOP/s counts what the mathematics needs; "vs" is how many times as fast as that backend of PyTorch's
@@ -52,6 +54,8 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     from step03_gpu.check.parts import device_part, parts
 
     device = "cpu" if arguments.rehearse else "cuda"
+    if arguments.rehearse:
+        os.environ["TRITON_INTERPRET"] = "1"  # of the parts' processes: read when Triton is imported
     chosen = chosen_parts(parts(device), arguments.part)
     return run_all(
         device_part(device), chosen, arguments.minutes, None if arguments.rehearse else arguments.out

@@ -3,10 +3,11 @@
 from typing import NamedTuple
 
 from step03_gpu.check import report
+from step03_gpu.check.case import Case
 from step03_gpu.check.device import device_of
-from step03_gpu.check.measure import Case, Measured, measure, product_rate
+from step03_gpu.check.measure import Measured, measure, product_rate
 from step03_gpu.check.telling import Tell
-from step03_gpu.kernels.rungs import RUNGS
+from step03_gpu.kernels.rungs import DECODING, RUNGS
 
 OURS = (*(f"rung {n}" for n in RUNGS), "array operations")
 FAST = ("rung 5", "rung 6", "SDPA flash", "SDPA cudnn", "SDPA efficient")
@@ -29,7 +30,9 @@ class Measurement(NamedTuple):
 
 WIDE, NARROW = ((4, 16), 8192, 128), ((4, 16), 8192, 64)
 FIRST = [
-    Measurement(f"{dtype}, D = {size}{', causal' * causal}", (dtype, (1, 4), 300, size, causal), OURS)
+    Measurement(
+        f"{dtype}, D = {size}{', causal' * causal}", (dtype, (1, 4), 300, size, causal), (*OURS, DECODING)
+    )
     for dtype, size, causal in (
         ("float32", 64, True),
         ("bfloat16", 64, True),
@@ -40,6 +43,16 @@ FIRST = [
 LADDER = [
     Measurement("bfloat16: the ladder", ("bfloat16", (1, 16), 2048, 128, False), (*OURS, *FAST[2:])),
     Measurement("float32: the ladder", ("float32", (1, 16), 8192, 128, False), (*OURS, *FAST[2:]), "float32"),
+]
+FORWARD = tuple(name for name in OURS if name != "rung 4")  # which is a backward
+ONE_QUERY = [
+    Measurement(
+        f"{dtype}: one query, B = {batch}",
+        (dtype, (batch, 32), 8192, 128, False, 1),
+        (DECODING, *FORWARD, *FAST[1:]),
+    )
+    for dtype in ("bfloat16", "float32")
+    for batch in (1, 8)
 ]
 LONG = [
     Measurement("bfloat16, D = 128", ("bfloat16", *WIDE, False), FAST, "long"),

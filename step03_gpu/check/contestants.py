@@ -8,7 +8,7 @@ import torch
 
 from step03_gpu.attention import attention_backward, scaled_dot_product_attention
 from step03_gpu.flash_attention import flash_attention, flash_attention_backward
-from step03_gpu.kernels.rungs import RUNGS
+from step03_gpu.kernels.rungs import DECODING, RUNGS
 from step03_gpu.tensors.operators import BACKENDS, as_array, as_tensor, sdpa
 
 BACKWARDS = (4, 5)  # the rungs that brought one
@@ -41,6 +41,8 @@ def contestants(dtype: str) -> dict[str, Contestant]:
         if dtype in rung.dtypes:
             flash = (partial(function, rung=n) for function in (flash_attention, flash_attention_backward))
             found[f"rung {n}"] = of_arrays(*flash)._replace(directions=_own(n))
+    flash = (partial(function, rung=DECODING) for function in (flash_attention, flash_attention_backward))
+    found[DECODING] = of_arrays(*flash)._replace(directions=("forward",))
     triton = _triton(dtype)
     return found if triton is None else {**found, "Triton": of_tensors(triton)}
 

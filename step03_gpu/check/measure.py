@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 
 from step02_torch import attention as exact
+from step03_gpu.check.case import Case, Row
 from step03_gpu.check.contestants import Contestant, contestants, of_sdpa
 from step03_gpu.check.device import Host
 from step03_gpu.check.telling import Lost, reason
@@ -18,65 +19,6 @@ TOO_SLOW = 4.0  # s: what takes longer in its first, cold run is measured by tha
 ALLOWED = (
     4  # times the error of PyTorch's own attention in the same dtype, or the dtype's eps if that is more
 )
-
-
-class Case(NamedTuple):
-    """What is computed: B·H heads of L queries and as many keys of size D."""
-
-    dtype: str
-    heads: tuple[int, int]
-    length: int
-    size: int
-    causal: bool
-
-    @property
-    def shape(self) -> str:
-        """The shape as the table shows it."""
-        return f"{self.heads[0]}×{self.heads[1]}×{self.length}×{self.size}"
-
-    def flop(self, direction: str) -> float:
-        """
-        Return the FLOP that the mathematics needs: 4 L² D per head, half of it when causal.
-
-        Backward 2.5 times that: five products instead of two (Dao 2023, section 4.1, arXiv:2307.08691).
-        """
-        forward = 4.0 * self.heads[0] * self.heads[1] * self.length**2 * self.size
-        return forward * (0.5 if self.causal else 1) * (2.5 if direction == "backward" else 1)
-
-
-class Row(NamedTuple):
-    """
-    One line of the table.
-
-    Attributes
-    ----------
-    contestant, case, direction
-        Who computed what.
-    ms : float
-        The median time.
-    error, allowed : float
-        The largest error of one head against float64, and how large it may be; absolute.
-    first : float
-        What the first run took, in s: with it come the compilers.
-    """
-
-    contestant: str
-    case: Case
-    direction: str
-    ms: float
-    error: float
-    allowed: float = float("inf")
-    first: float = 0.0
-
-    @property
-    def tflops(self) -> float:
-        """TFLOP/s."""
-        return self.case.flop(self.direction) / (self.ms * 1e9)
-
-    @property
-    def right(self) -> bool:
-        """Whether the error is small enough; that of NaN is not."""
-        return self.error <= self.allowed
 
 
 class Measured(NamedTuple):
@@ -164,8 +106,9 @@ def may_refuse(name: str, error: Exception) -> bool:
 def draw(case: Case, device: str) -> tuple[torch.Tensor, ...]:
     """Draw q, k, v and d_out."""
     generator = torch.Generator(device).manual_seed(8)
-    shape, dtype = (*case.heads, case.length, case.size), getattr(torch, case.dtype)
-    return tuple(torch.randn(shape, generator=generator, device=device).to(dtype) for _ in range(4))
+    lengths = case.queries, case.length, case.length, case.queries
+    shapes, dtype = [(*case.heads, n, case.size) for n in lengths], getattr(torch, case.dtype)
+    return tuple(torch.randn(shape, generator=generator, device=device).to(dtype) for shape in shapes)
 
 
 def prepare(contestant: Contestant, inputs, causal: bool, device: Host):

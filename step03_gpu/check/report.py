@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from step01_numpy.common.support.files import write_atomically
-from step03_gpu.check.measure import Row
+from step03_gpu.check.case import Row
 from step03_gpu.tensors.operators import BACKENDS
 
 PACKAGES = ("torch", "cupy-cuda13x", "cupy-cuda12x", "triton", "numpy")

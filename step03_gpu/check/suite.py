@@ -39,6 +39,7 @@ def run_file(tell: Tell, file: str, workers: int = WORKERS, tests: str | None = 
         raise FileNotFoundError(f"no {file} in {path.parent}: run this from a checkout")
     stages = ("--stage=step03_gpu", "--stage=tests.step03_rungs")
     bare = ("-p", "no:attention_parity", "-p", "no:cacheprovider")  # the tests bring a `--stage` of their own
+    bare += ("--assert=plain",)  # what is imported already, as this package is, cannot be rewritten
     spread = ("-n", str(workers)) if workers > 1 and find_spec("xdist") else ()
     teller = Teller(tell)
     code = pytest.main([*bare, *spread, *stages, f"--rootdir={path.parents[1].parent}", str(path)], [teller])

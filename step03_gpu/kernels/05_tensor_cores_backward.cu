@@ -15,29 +15,90 @@ constexpr int KEPT = 128;  // rows that a block keeps: its queries, or its keys
 template <int D> constexpr int QUERIES = D > 96 ? 32 : 64;  // rows that it takes at a time
 constexpr int KEYS = 32;
 
-// What the backward needs to know of a query: its lse in powers of 2, and d_out · out, the softmax's row sum. 0 as its
-// lse serves a hidden row, whose scores are all -inf.
+// What the backward needs to know of a query, rest as a power of 2. 0 as its rest serves a hidden row, whose scores are all
+// -inf.
 template <typename T, int D>
-__global__ void query_terms(const T* d_out, const T* out, const float* lse, float2* terms, Problem p) {
+__global__ void query_terms(const T* d_out, const T* out, const float* lse, Terms<float>* terms, Problem p) {
     const int i = blockIdx.x * (blockDim.x / 32) + threadIdx.x / 32;
     if (i >= p.n_queries) return;
     const long long row = place(blockIdx.z, p.heads, blockIdx.y, p.n_queries, i, 1);
     float sum = 0;
     for (int d = lane(); d < D; d += 32) sum += to_wide(d_out[row * D + d]) * to_wide(out[row * D + d]);
     for (int apart = 16; apart > 0; apart /= 2) sum += __shfl_xor_sync(0xffffffffu, sum, apart);
-    if (lane() == 0) terms[row] = {zero_if_hidden(lse[row]) * LOG2_E, sum};
+    if (lane() == 0) terms[row] = {0, zero_if_hidden(lse[row]) * LOG2_E, sum};
+}
+
+// Sums the rows of a block again where one has a large lse: see Terms.
+template <typename T, int D>
+__global__ void __launch_bounds__(128, 2)
+sum_again(const T* d_out, const T* q, const T* k, const T* v, const unsigned char* mask, const float* lse,
+          Terms<float>* terms, Problem p) {
+    constexpr int ROWS = 2, N = KEYS, THREADS = 128;  // a warp keeps 32 queries
+    extern __shared__ __align__(128) float4 memory[];  // as Tile wants it
+    const Tile<D> queries{shared_address(memory)}, d_outs = queries.below(KEPT);
+    const Tile<D> keys = d_outs.below(KEPT), values = keys.below(N);
+    const int head = blockIdx.y, batch = blockIdx.z, first = blockIdx.x * KEPT;
+    const int last = min(first + KEPT, p.n_queries) - 1, mine = first + threadIdx.x;
+    const long long top = place(batch, p.heads, head, p.n_queries, 0, 1);
+    if (!__syncthreads_or(mine <= last && is_far<T>(lse[top + mine]))) return;
+
+    const int own = first + threadIdx.x / 32 * 16 * ROWS, begin = first_key(p, first) / N * N, end = end_key(p, last);
+    long long tile = place(batch, p.kv_heads, kv_head(p, head), p.n_keys, begin, D);
+    const float scale = p.scale;
+    load_tile<KEPT, THREADS>(queries, q + (top + first) * D, p.n_queries - first);
+    load_tile<KEPT, THREADS>(d_outs, d_out + (top + first) * D, p.n_queries - first);
+    RunningSum<float> sums[ROWS][2];
+    float weighted[ROWS][2] = {};
+    for (int start = begin; start < end; start += N, tile += N * D) {
+        __syncthreads();  // no warp needs the keys before these any more
+        load_tile<N, THREADS>(keys, k + tile, p.n_keys - start);
+        load_tile<N, THREADS>(values, v + tile, p.n_keys - start);
+        commit_copies();
+        wait_copies<0>();
+        __syncthreads();
+        float scores[ROWS][N / 8][4] = {}, d_weights[ROWS][N / 8][4] = {};
+        add_product_of_rows<T>(scores, queries.below(own - first), keys);
+        add_product_of_rows<T>(d_weights, d_outs.below(own - first), values);
+        hide<false>(scores, p, mask, batch, head, own, start);
+#pragma unroll
+        for (int m = 0; m < ROWS; ++m)
+#pragma unroll
+            for (int n = 0; n < N / 8; ++n)
+#pragma unroll
+                for (int i = 0; i < 4; ++i) {
+                    auto factors = sums[m][i / 2].add({scores[m][n][i], 1}, scale);
+                    weighted[m][i / 2] = weighted[m][i / 2] * factors.own + d_weights[m][n][i] * factors.other;
+                }
+    }
+#pragma unroll
+    for (int m = 0; m < ROWS; ++m)
+#pragma unroll
+        for (int half = 0; half < 2; ++half) {
+            RunningSum<float> sum = sums[m][half];
+            float sum_weighted = weighted[m][half];
+            for (int apart = 1; apart < 4; apart *= 2) {  // the four lanes that share a row
+                RunningSum<float> other{__shfl_xor_sync(0xffffffffu, sum.largest, apart),
+                                        __shfl_xor_sync(0xffffffffu, sum.total, apart)};
+                float other_weighted = __shfl_xor_sync(0xffffffffu, sum_weighted, apart);
+                auto factors = sum.add(other, scale);
+                sum_weighted = sum_weighted * factors.own + other_weighted * factors.other;
+            }
+            const long long row = top + own + row_of(m, half);
+            if (lane() % 4 || row > top + last || !is_far<T>(lse[row]) || !sum.belongs_to(lse[row], scale)) continue;
+            terms[row] = {sum.largest, log2f(sum.total), sum_weighted / sum.total};
+        }
 }
 
 // A score and a d_weight become a weight and a d_score (the scale comes last).
-__device__ __forceinline__ void differentiate(float& score, float& d_weight, float2 terms, float unit) {
-    score = exp2_approximate(fmaf(score, unit, -terms.x));
-    d_weight = score * (d_weight - terms.y);
+__device__ __forceinline__ void differentiate(float& score, float& d_weight, const Terms<float>& terms, float unit) {
+    score = exp2_approximate(fmaf(score - terms.reference, unit, -terms.rest));
+    d_weight = score * (d_weight - terms.delta);
 }
 
 template <typename T, int D>
 __global__ void __launch_bounds__(128, 2)
-query_gradients(const T* d_out, const T* q, const T* k, const T* v, const unsigned char* mask, const float2* terms, T* d_q,
-                Problem p) {
+query_gradients(const T* d_out, const T* q, const T* k, const T* v, const unsigned char* mask, const Terms<float>* terms,
+                T* d_q, Problem p) {
     constexpr int ROWS = 2, N = KEYS, THREADS = 128;  // a warp keeps 32 queries
     extern __shared__ __align__(128) float4 memory[];  // as Tile wants it
     const Tile<D> queries{shared_address(memory)}, d_outs = queries.below(KEPT), taken = d_outs.below(KEPT);
@@ -55,11 +116,11 @@ query_gradients(const T* d_out, const T* q, const T* k, const T* v, const unsign
     load_tile<N, THREADS>(taken.below(N), v + tile, p.n_keys - begin);
     commit_copies();
 
-    float2 own_terms[ROWS][2];
+    Terms<float> own_terms[ROWS][2];
     for (int m = 0; m < ROWS; ++m)
         for (int half = 0; half < 2; ++half) {
             const int row = own + row_of(m, half);
-            own_terms[m][half] = row < p.n_queries ? terms[top + row] : float2{0, 0};
+            own_terms[m][half] = row < p.n_queries ? terms[top + row] : Terms<float>{0, 0, 0};
         }
     float sum[ROWS][D / 8][4] = {};
     for (int start = begin, stage = 0; start < end; start += N, stage ^= 1) {
@@ -93,13 +154,13 @@ query_gradients(const T* d_out, const T* q, const T* k, const T* v, const unsign
 
 template <typename T, int D>
 __global__ void __launch_bounds__(256, 1)
-key_gradients(const T* d_out, const T* q, const T* k, const T* v, const unsigned char* mask, const float2* terms, T* d_k,
-              T* d_v, Problem p) {
+key_gradients(const T* d_out, const T* q, const T* k, const T* v, const unsigned char* mask, const Terms<float>* terms,
+              T* d_k, T* d_v, Problem p) {
     constexpr int N = QUERIES<D>, THREADS = 256;  // a warp keeps 16 keys
     extern __shared__ __align__(128) float4 memory[];  // as Tile wants it
     const Tile<D> keys{shared_address(memory)}, values = keys.below(KEPT), taken = values.below(KEPT);
     const Shared shared_terms = taken.below(4 * N).start;
-    const float2* taken_terms = (const float2*)((const char*)memory + (2 * KEPT + 4 * N) * taken.ROW);
+    const Terms<float>* taken_terms = (const Terms<float>*)((const char*)memory + (2 * KEPT + 4 * N) * taken.ROW);
     const int first = blockIdx.x * KEPT, last = min(first + KEPT, p.n_keys) - 1, batch = blockIdx.z;
     const int own = first + threadIdx.x / 32 * 16;  // the first key of this warp
     const int begin = first_query(p, first) / N * N, end = end_query(p, last), group = p.heads / p.kv_heads;
@@ -112,8 +173,8 @@ key_gradients(const T* d_out, const T* q, const T* k, const T* v, const unsigned
         load_tile<N, THREADS>(to, q + row * D, p.n_queries - query);
         load_tile<N, THREADS>(to.below(N), d_out + row * D, p.n_queries - query);
         if (threadIdx.x < N)
-            copy_8_bytes(shared_terms + (stage * N + threadIdx.x) * 8, terms + row + threadIdx.x,
-                         query + (int)threadIdx.x < p.n_queries);
+            copy_16_bytes(shared_terms + (stage * N + threadIdx.x) * 16, terms + row + threadIdx.x,
+                          query + (int)threadIdx.x < p.n_queries);
     };
     int head = blockIdx.y * group, query = begin;
     load_tile<KEPT, THREADS>(keys, k + top + (long long)first * D, p.n_keys - first);

@@ -10,7 +10,8 @@ The ladder of CUDA kernels: one `.cu` file per rung, in reading order, and what 
 | `05_tensor_cores.cu` | 16-bit inputs on the tensor cores |
 | `05_tensor_cores_backward.cu` | its gradients |
 | `06_hopper.cu` | Hopper: products and copies that run by themselves, FlashAttention-3 |
-| `attention.cuh` | shared by all: types, the problem, which key is visible |
+| `decoding.cu` | rung 2 for few queries: keys in splits, merged |
+| `attention.cuh` | shared by all: types, the problem, which key is visible, sums of large scores |
 | `tiles.cuh` `warp_tiles.cuh` `warp_group_tiles.cuh` | the products of rungs 3 and 4, of rung 5, of rung 6 |
 | `ptx.cuh` `ptx_hopper.cuh` | the instructions that C++ has no word for; the emulator has its own |
 """

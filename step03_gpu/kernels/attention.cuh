@@ -36,6 +36,7 @@ __device__ inline float larger(float a, float b) { return fmaxf(a, b); }  // a n
 __device__ inline double larger(double a, double b) { return fmax(a, b); }  // the sum of weights keeps
 template <typename W> __device__ inline W minus_infinity() { return W(__uint_as_float(0xff800000u)); }
 template <typename W> __device__ inline W zero_if_hidden(W x) { return x == minus_infinity<W>() ? W(0) : x; }
+template <typename W> __device__ inline W magnitude(W x) { return larger(x, -x); }
 
 // What a kernel is told, by value. `Problem` of rungs.py is the same struct.
 struct Problem {
@@ -72,3 +73,37 @@ __device__ inline int first_query(const Problem& p, int first) { return max(0, f
 __device__ inline int end_query(const Problem& p, int last) {
     return min(p.n_queries, last - p.offset + p.left + 1);
 }
+
+// What the backward knows of query i: weight_ij = exp((q_i·k_j - reference) scale - rest), and the softmax's row sum delta =
+// Σ_j weight_ij d_weight_ij = d_out_i · out_i. Mostly reference is 0 and rest is lse. But a large lse has no room for the
+// digits of the sum behind it, and every weight of the row would be off by exp(±eps |lse|). Such a row is summed again,
+// from products rounded as the backward's are: reference is then its largest q_i·k_j, from which those near it differ
+// exactly, rest the logarithm of the sum, and delta of those weights too.
+template <typename W> struct alignas(16) Terms { W reference, rest, delta; };
+
+// In nats. Below, the rounding of lse changes a weight by 4 eps of 32 bits or less, by a thirtieth of eps of 16 bits.
+template <typename T> constexpr float FAR = sizeof(T) == 2 ? 128 : 16;
+template <typename T> __device__ inline bool is_far(Wide<T> lse) {
+    return lse != minus_infinity<Wide<T>>() && magnitude(lse) > FAR<T>;
+}
+
+// Σ exp((score - largest) scale), the scale positive: relative to the largest score so far.
+template <typename W> struct RunningSum {
+    W largest = minus_infinity<W>(), total = 0;
+    struct Factors { W own, other; };  // for all else that was summed relative to either largest score
+
+    __device__ Factors add(RunningSum other, W scale) {
+        W before = largest;
+        largest = larger(largest, other.largest);
+        W reference = zero_if_hidden(largest);
+        Factors factors{exponential((before - reference) * scale), exponential((other.largest - reference) * scale)};
+        total = total * factors.own + other.total * factors.other;
+        return factors;
+    }
+
+    // Whether lse is that of this sum but for rounding, 64 eps. It is not where it is of more keys, as after a merge.
+    __device__ bool belongs_to(W lse, W scale) const {
+        W rounding = sizeof(W) == 8 ? 0x1p-46 : 0x1p-17;
+        return magnitude(largest * scale + logarithm(total) - lse) <= rounding * magnitude(lse);
+    }
+};

@@ -11,17 +11,17 @@ import numpy as np
 
 from step03_gpu.arrays import array_module
 from step03_gpu.attention import scale_or_default
-from step03_gpu.kernels.launch import on_device
-from step03_gpu.kernels.rungs import ALIGNMENT, LARGEST_GRID, RUNGS, state_problem, wide
+from step03_gpu.kernels.launch import on_device, wide
+from step03_gpu.kernels.rungs import ALIGNMENT, LADDER, LARGEST_GRID, state_problem
 
 
-def forward(rung: int, q, k, v, mask, *, scale=None, **visible):
+def forward(rung: int | str, q, k, v, mask, *, scale=None, **visible):
     """
     Run a rung's forward.
 
     Parameters
     ----------
-    rung : int
+    rung : int, or "decoding"
         One that covers the call.
     q, k, v, mask, scale
         As in `flash_attention`, and so are `causal`, `window` and `offset`.
@@ -33,7 +33,7 @@ def forward(rung: int, q, k, v, mask, *, scale=None, **visible):
         return _cut(out, (*q.shape[:-1], v.shape[-1])), lse.reshape(q.shape[:-1])
 
 
-def backward(rung: int, d_out, q, k, v, out, lse, mask, *, scale=None, **visible):
+def backward(rung: int | str, d_out, q, k, v, out, lse, mask, *, scale=None, **visible):
     """
     Run a rung's backward.
 
@@ -55,13 +55,13 @@ def backward(rung: int, d_out, q, k, v, out, lse, mask, *, scale=None, **visible
         return tuple(_cut(d, x.shape) for d, x in zip(gradients, (q, k, v), strict=True))
 
 
-def attend(rung: int, q, k, v, mask, problem):
+def attend(rung: int | str, q, k, v, mask, problem):
     """
     Check arrays as kernels need them, and run a rung's forward on them.
 
     Parameters
     ----------
-    rung : int
+    rung : int, or "decoding"
     q, k, v : (B, H, L, D), (B, H_kv, S, D), (B, H_kv, S, D)
         C-contiguous, of one device and dtype.
     mask : boolean, each axis of size 1 or as in (B, H, L, S), C-contiguous, optional
@@ -75,23 +75,23 @@ def attend(rung: int, q, k, v, mask, problem):
     """
     check(rung, q, {"k": k, "v": v}, mask)
     with on_device(q):
-        return RUNGS[rung].forward(q, k, v, mask, problem)
+        return LADDER[rung].forward(q, k, v, mask, problem)
 
 
-def attend_backward(rung: int, d_out, q, k, v, out, lse, mask, problem):
+def attend_backward(rung: int | str, d_out, q, k, v, out, lse, mask, problem):
     """Check arrays as kernels need them, and run a rung's backward on them; see `attend`."""
     check(rung, q, {"k": k, "v": v, "d_out": d_out, "out": out}, mask, lse)
     with on_device(q):
-        return RUNGS[rung].backward(d_out, q, k, v, out, lse, mask, problem)
+        return LADDER[rung].backward(d_out, q, k, v, out, lse, mask, problem)
 
 
-def check(rung: int, q, others: dict, mask=None, lse=None) -> None:
+def check(rung: int | str, q, others: dict, mask=None, lse=None) -> None:
     """Refuse arrays that a kernel would read wrongly, or beyond their ends."""
-    sizes = RUNGS[rung].sizes
+    sizes = LADDER[rung].sizes
     if q.ndim != 4 or q.shape[-1] not in sizes:
         raise ValueError(f"q has shape {q.shape}; rung {rung} takes (B, H, L, D) with D in {sizes}")
-    if q.dtype.name not in RUNGS[rung].dtypes:
-        raise ValueError(f"q has dtype {q.dtype.name}; rung {rung} takes {', '.join(RUNGS[rung].dtypes)}")
+    if q.dtype.name not in LADDER[rung].dtypes:
+        raise ValueError(f"q has dtype {q.dtype.name}; rung {rung} takes {', '.join(LADDER[rung].dtypes)}")
     if max(q.shape[:2]) > LARGEST_GRID:
         raise ValueError(f"q has shape {q.shape}; rung {rung} takes B and H up to {LARGEST_GRID}")
     batch, heads, n_queries, size = q.shape
@@ -139,7 +139,7 @@ def _address(x):
 
 def _size(rung, q, v):
     """Return the head size of a rung's kernels for a call."""
-    return min(size for size in RUNGS[rung].sizes if size >= max(q.shape[-1], v.shape[-1]))
+    return min(size for size in LADDER[rung].sizes if size >= max(q.shape[-1], v.shape[-1]))
 
 
 def _fit(x, size):

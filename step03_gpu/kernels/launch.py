@@ -13,6 +13,7 @@ from step03_gpu.kernels import binary, source
 PTX = Path(emulator.__file__).parent / "include" / "ptx.cuh"
 OPTIONS = ("-std=c++17",)
 ARCHITECTURES = {"06_hopper.cu": "sm_90a"}  # of files that hold what no other GPU has
+TYPES = {"float32": "float", "float64": "double", "float16": "float16", "bfloat16": "bfloat16"}
 FREE_SHARED = 48 * 1024  # bytes that a block may have without asking
 
 
@@ -44,6 +45,11 @@ def kernels(file: str, names: tuple, on_gpu: bool) -> dict:
     else:
         module = emulator.RawModule(code=source(file, PTX), options=OPTIONS, name_expressions=names)
     return {name: module.get_function(name) for name in names}
+
+
+def wide(dtype) -> np.dtype:
+    """Return the dtype that kernels compute in, and of lse: float32, or float64 for float64."""
+    return np.dtype("float64" if dtype == np.float64 else "float32")
 
 
 def on_device(x) -> AbstractContextManager:

@@ -14,10 +14,10 @@ import numpy as np
 
 from step03_gpu.arrays import array_module
 from step03_gpu.kernels import hopper
-from step03_gpu.kernels.launch import kernels, launch
+from step03_gpu.kernels.decoding import FEW, decode
+from step03_gpu.kernels.launch import TYPES, kernels, launch, wide
 from step03_gpu.kernels.tensor_cores import DTYPES, lacking, tensor_cores, tensor_cores_backward
 
-TYPES = {"float32": "float", "float64": "double", "float16": "float16", "bfloat16": "bfloat16"}
 HEAD_SIZES = (32, 64, 96, 128)
 LARGEST_GRID = 65535  # blocks in y and z: heads, and entries of a batch
 ALIGNMENT = 16  # bytes, of an array's first element
@@ -59,13 +59,20 @@ class Rung(NamedTuple):
     by_itself: bool = True
 
 
-def choose(rung: int | None, q, v, bias=None, softcap=None) -> int:
+def choose(rung: int | str | None, q, v, bias=None, softcap=None, forward: bool = False) -> int | str:
     """
     Return the rung for a call: the one asked for or, when None is, the best that covers it on a GPU.
 
+    Parameters
+    ----------
+    rung, q, v, bias, softcap
+        As in `flash_attention`.
+    forward : bool
+        Whether it is a forward, for which few queries are a case of their own.
+
     Returns
     -------
-    rung : int
+    rung : int, or "decoding"
         0 = array operations, the choice for host arrays, where kernels are emulated and slow.
 
     Raises
@@ -76,18 +83,18 @@ def choose(rung: int | None, q, v, bias=None, softcap=None) -> int:
     if rung is None:
         on_gpu = array_module(q) is not np
         able = [n for n in RUNGS if on_gpu and RUNGS[n].by_itself and refusal(n, q, v, bias, softcap) is None]
-        return max(able, default=0)
-    if rung not in (0, *RUNGS) or isinstance(rung, bool):
-        raise ValueError(f"rung is {rung!r}; expected one of {(0, *RUNGS)}, or None")
+        return DECODING if able and forward and q.shape[-2] <= FEW else max(able, default=0)
+    if rung not in (0, *LADDER) or isinstance(rung, bool):
+        raise ValueError(f"rung is {rung!r}; expected one of {(0, *LADDER)}, or None")
     reason = refusal(rung, q, v, bias, softcap) if rung else None
     if reason is not None:
         raise ValueError(reason)
     return rung
 
 
-def refusal(rung: int, q, v, bias=None, softcap=None) -> str | None:
+def refusal(rung: int | str, q, v, bias=None, softcap=None) -> str | None:
     """Say why a rung does not cover a call; None when it does."""
-    dtypes, size = RUNGS[rung].dtypes, max(q.shape[-1], v.shape[-1])
+    dtypes, size = LADDER[rung].dtypes, max(q.shape[-1], v.shape[-1])
     if q.dtype.name not in dtypes:
         return f"rung {rung} takes {', '.join(dtypes[:-1])} or {dtypes[-1]}, not {q.dtype.name}"
     for name, x in (("bias", bias), ("softcap", softcap)):
@@ -95,12 +102,7 @@ def refusal(rung: int, q, v, bias=None, softcap=None) -> str | None:
             return f"rung {rung} takes no {name}; rung=0 does"
     if size > HEAD_SIZES[-1]:
         return f"rung {rung} takes head sizes up to {HEAD_SIZES[-1]}, not {size}; rung=0 takes any"
-    return RUNGS[rung].lacking(q)
-
-
-def wide(dtype) -> np.dtype:
-    """Return the dtype that kernels compute in, and of lse: float32, or float64 for float64."""
-    return np.dtype("float64" if dtype == np.float64 else "float32")
+    return LADDER[rung].lacking(q)
 
 
 def state_problem(q, k, mask, *, causal=False, window=None, offset=None, scale) -> np.ndarray:
@@ -169,18 +171,20 @@ def tiled(q, k, v, mask, problem):
 
 
 def tiled_backward(d_out, q, k, v, out, lse, mask, problem):
-    """Rung 4: row sums, then d_q by tiles of queries, and d_k and d_v by tiles of keys."""
+    """Rung 4: what is to be known of each row, then d_q by tiles of queries, d_k and d_v by tiles of keys."""
     (batch, heads, n_queries, size), width = q.shape, wide(q.dtype).itemsize
     kept, taken = (128 if size > 64 else 256) // width, 128 // width
     passed_on = kept * (taken + 16 // width)  # a micro-tile's way to its neighbours
-    shared = 2 * (kept + taken) * (size + 16 // width) + passed_on
-    xp = array_module(q)
-    delta, d_q, d_k, d_v = xp.empty_like(lse), xp.empty_like(q), xp.empty_like(k), xp.empty_like(v)
-    names = _names(q, "row_sums", "query_gradients", "key_value_gradients")
-    sums, queries, keys_values = kernels("04_tiled_backward.cu", names, xp is not np).values()
-    launch(sums, (ceil(n_queries / 4), heads, batch), 128, (d_out, out, delta, problem))
-    inputs = (d_out, q, k, v, mask, lse, delta)
-    launch(queries, (ceil(n_queries / kept), heads, batch), 128, (*inputs, d_q, problem), shared * width)
+    tiles = 2 * (kept + taken) * (size + 16 // width)  # two that are kept, and two that are taken
+    shared, xp = tiles + passed_on, array_module(q)
+    terms = xp.empty((*lse.shape, 4), lse.dtype)
+    d_q, d_k, d_v = (xp.empty_like(x) for x in (q, k, v))
+    names = _names(q, "query_terms", "sum_again", "query_gradients", "key_value_gradients")
+    of_rows, again, queries, keys_values = kernels("04_tiled_backward.cu", names, xp is not np).values()
+    launch(of_rows, (ceil(n_queries / 4), heads, batch), 128, (d_out, out, lse, terms, problem))
+    grid, inputs = (ceil(n_queries / kept), heads, batch), (d_out, q, k, v, mask, terms)
+    launch(again, grid, 128, (d_out, q, k, v, mask, lse, terms, problem), tiles * width)
+    launch(queries, grid, 128, (*inputs, d_q, problem), shared * width)
     grid, shared = (ceil(k.shape[2] / kept), k.shape[1], batch), shared + passed_on
     launch(keys_values, grid, 128, (*inputs, d_k, d_v, problem), shared * width)
     return d_q, d_k, d_v
@@ -208,3 +212,5 @@ RUNGS = {
     5: Rung(tensor_cores, tensor_cores_backward, DTYPES, lacking),
     6: Rung(hopper.hopper, tensor_cores_backward, DTYPES, hopper.lacking, hopper.SIZES, by_itself=False),
 }
+DECODING = "decoding"  # no step of the ladder, but rung 2 for few queries
+LADDER = {**RUNGS, DECODING: Rung(decode, tiled_backward)}

@@ -47,15 +47,19 @@ def tensor_cores_backward(d_out, q, k, v, out, lse, mask, problem):
     xp, (batch, heads, n_queries, size) = array_module(q), q.shape
     _, kv_heads, n_keys, _ = k.shape
     sign, q, problem = with_positive_scale(q, problem)
-    terms, d_q, d_k, d_v = xp.empty((*lse.shape, 2), "float32"), *(xp.empty_like(x) for x in (q, k, v))
-    names = ("query_terms", "query_gradients", "key_gradients")
-    of_rows, of_queries, of_keys = _kernels("05_tensor_cores_backward.cu", q, *names)
+    terms, d_q, d_k, d_v = xp.empty((*lse.shape, 4), "float32"), *(xp.empty_like(x) for x in (q, k, v))
+    names = ("query_terms", "sum_again", "query_gradients", "key_gradients")
+    of_rows, again, of_queries, of_keys = _kernels("05_tensor_cores_backward.cu", q, *names)
     launch(of_rows, (ceil(n_queries / 4), heads, batch), 128, (d_out, out, lse, terms, problem))
-    inputs, row = (d_out, q, k, v, mask, terms), size * q.itemsize
-    grid, shared = (ceil(n_queries / KEPT), heads, batch), (2 * KEPT + 4 * BACKWARD_KEYS) * row
-    launch(of_queries, grid, 128, (*inputs, d_q, problem), shared)
+    inputs, row, grid = (
+        (d_out, q, k, v, mask, terms),
+        size * q.itemsize,
+        (ceil(n_queries / KEPT), heads, batch),
+    )
+    launch(again, grid, 128, (d_out, q, k, v, mask, lse, terms, problem), 2 * (KEPT + BACKWARD_KEYS) * row)
+    launch(of_queries, grid, 128, (*inputs, d_q, problem), (2 * KEPT + 4 * BACKWARD_KEYS) * row)
     taken = 32 if size > 96 else 64
-    grid, shared = (ceil(n_keys / KEPT), kv_heads, batch), (2 * KEPT + 4 * taken) * row + 2 * taken * 8
+    grid, shared = (ceil(n_keys / KEPT), kv_heads, batch), (2 * KEPT + 4 * taken) * row + 2 * taken * 16
     launch(of_keys, grid, 256, (*inputs, d_k, d_v, problem), shared)
     return d_q if sign > 0 else -d_q, d_k, d_v
 

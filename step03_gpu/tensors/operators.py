@@ -57,7 +57,8 @@ def flash_attention(
         attention; sums are made in float32 all the same.
     rung : int, optional
         Which kernels, 1 to 5, as in step03's `flash_attention`; on a CPU the emulator runs them. 0: step02's
-        own code, on any device. When not given, the best kernels for CUDA tensors that they cover, else 0.
+        own code, on any device. When not given, the best kernels for CUDA tensors that they cover, for few
+        queries those of decoding, else 0.
 
     Returns
     -------

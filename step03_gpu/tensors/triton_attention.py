@@ -97,10 +97,10 @@ class _TritonAttention(torch.autograd.Function):
     def forward(ctx, q, k, v, mask, band, scale, blocks):
         q, k, v = (x.contiguous() for x in (q, k, v))
         out, lse = torch.empty_like(q), q.new_empty(q.shape[:-1], dtype=torch.float32)
-        ctx.problem = problem = _problem(q, k, mask, band)
+        ctx.problem = hidden, sizes = _problem(q, k, mask, band)
         ctx.scale, ctx.blocks = scale, blocks
         launch = _launcher(q, k, blocks)
-        launch(FORWARD, q, k, v, *problem[:2], out, lse, scale, *problem[2:], over="BLOCK_Q")
+        launch(FORWARD, q, k, v, *hidden, out, lse, scale, *sizes, over="BLOCK_Q")
         ctx.save_for_backward(q, k, v, out, lse)
         nats = lse * log(2)  # the kernels count in bits
         ctx.mark_non_differentiable(nats)
@@ -114,10 +114,10 @@ class _TritonAttention(torch.autograd.Function):
         sums, (d_q, d_k, d_v) = torch.empty_like(lse), (torch.empty_like(x) for x in (q, k, v))
         grid = (triton.cdiv(sums.numel(), 64),)
         kernels.row_sum[grid](d_out, out, sums, sums.numel(), D=q.shape[-1], BLOCK=64)
-        launch, problem, scale = _launcher(q, k, ctx.blocks), ctx.problem, ctx.scale
-        known = q, k, v, *problem[:2], d_out, lse, sums
-        launch(KEY_GRADIENTS, *known, d_k, d_v, scale, *problem[2:], over="BLOCK_K")
-        launch(QUERY_GRADIENTS, *known, d_q, scale, *problem[2:], over="BLOCK_Q")
+        launch, (hidden, sizes) = _launcher(q, k, ctx.blocks), ctx.problem
+        known = q, k, v, *hidden, d_out, lse, sums
+        launch(KEY_GRADIENTS, *known, d_k, d_v, ctx.scale, *sizes, over="BLOCK_K")
+        launch(QUERY_GRADIENTS, *known, d_q, ctx.scale, *sizes, over="BLOCK_Q")
         return d_q, d_k, d_v, None, None, None, None
 
 
@@ -140,13 +140,14 @@ def _launcher(q, k, blocks):
 
 
 def _problem(q, k, mask, band):
-    """Return (mask, strides, heads, lengths, band) as the kernels take them."""
+    """Return the mask with its strides, and heads, lengths and band, as the kernels take them."""
     heads = (q.shape[-3], k.shape[-3]) if q.ndim > 2 else (1, 1)
     lengths = q.shape[-2], k.shape[-2]
+    sizes = *heads, *lengths, *band
     if mask is None:
-        return None, (0, 0, 0, 0), heads, lengths, band
+        return (None, 0, 0, 0, 0), sizes
     mask = mask.reshape(-1, heads[0], *lengths)
-    return mask.view(torch.uint8), mask.stride(), heads, lengths, band
+    return (mask.view(torch.uint8), *mask.stride()), sizes
 
 
 def _band(n_queries, n_keys, causal, window, offset):

@@ -2,8 +2,10 @@
 Flash attention's kernels in Triton: a program for each block of queries or keys, every sum in one place.
 
 All arrays are contiguous, heads flattened into one axis: q (B·H, L, D), k and v (B·H_kv, S, D), lse and sums
-(B·H, L); D is a power of two. Tuples of integers: lengths (L, S), heads (H, H_kv), band (low, high), strides
-of the mask (B, H, L, S). Query i sees key j when i + low <= j <= i + high and the mask, if any, agrees.
+(B·H, L); D is a power of two. Query i sees key j when i + low <= j <= i + high and the mask, if any, agrees;
+s_batch to s_key are its strides. Lengths, heads, band and strides are arguments of their own, for only so
+`do_not_specialize` keeps a new length from being compiled anew; within, they go in tuples: lengths (L, S),
+heads (H, H_kv), band (low, high), strides (B, H, L, S).
 lse is in bits, log2 Σ 2^scores, as the forward summed it: by way of nats and back, each rounding, it would
 no longer fit the scores that the backward makes again. Tiles that are seen whole take a loop without
 comparisons; tiles that nobody sees are not visited.
@@ -16,14 +18,19 @@ from typing import no_type_check
 import triton
 import triton.language as tl
 
+SIZES = ["s_batch", "s_head", "s_query", "s_key", "n_heads", "n_kv_heads"]
+SIZES += ["n_queries", "n_keys", "low", "high"]
 LOG2E = tl.constexpr(1.4426950408889634)  # exp(x) = exp2(x · log2 e), and exp2 is what the hardware has
 
 
-@triton.jit
+@triton.jit(do_not_specialize=SIZES)
 @no_type_check
-def forward(q, k, v, mask, strides, out, lse, scale, heads, lengths, band,
+def forward(q, k, v, mask, s_batch, s_head, s_query, s_key, out, lse, scale,
+            n_heads, n_kv_heads, n_queries, n_keys, low, high,
             D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr):  # fmt: skip
     """Attend with one block of queries of one head (Dao 2023, algorithm 1, arXiv:2307.08691)."""
+    strides, heads = (s_batch, s_head, s_query, s_key), (n_heads, n_kv_heads)
+    lengths, band = (n_queries, n_keys), (low, high)
     first = (tl.num_programs(0) - 1 - tl.program_id(0)) * BLOCK_Q  # where causal, the longest start first
     head = tl.program_id(1).to(tl.int64)
     rows = first + tl.arange(0, BLOCK_Q)
@@ -77,11 +84,14 @@ def row_sum(d_out, out, sums, n_rows, D: tl.constexpr, BLOCK: tl.constexpr):
     tl.store(sums + rows, tl.sum(product, 1), mask=rows < n_rows)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=SIZES)
 @no_type_check
-def key_gradients(q, k, v, mask, strides, d_out, lse, sums, d_k, d_v, scale, heads, lengths, band,
+def key_gradients(q, k, v, mask, s_batch, s_head, s_query, s_key, d_out, lse, sums, d_k, d_v, scale,
+                  n_heads, n_kv_heads, n_queries, n_keys, low, high,
                   D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr):  # fmt: skip
     """Collect d_k and d_v of one block of keys from all that see it: all queries, all heads of the group."""
+    strides, heads = (s_batch, s_head, s_query, s_key), (n_heads, n_kv_heads)
+    lengths, band = (n_queries, n_keys), (low, high)
     first = tl.program_id(0) * BLOCK_K
     kv_head = tl.program_id(1).to(tl.int64)
     keys = first + tl.arange(0, BLOCK_K)
@@ -131,11 +141,14 @@ def _add_queries(sums_kv, tiles, problem, scale, start, end,
     return d_k, d_v
 
 
-@triton.jit
+@triton.jit(do_not_specialize=SIZES)
 @no_type_check
-def query_gradients(q, k, v, mask, strides, d_out, lse, sums, d_q, scale, heads, lengths, band,
+def query_gradients(q, k, v, mask, s_batch, s_head, s_query, s_key, d_out, lse, sums, d_q, scale,
+                    n_heads, n_kv_heads, n_queries, n_keys, low, high,
                     D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr):  # fmt: skip
     """Collect d_q of one block of queries from all keys that it sees."""
+    strides, heads = (s_batch, s_head, s_query, s_key), (n_heads, n_kv_heads)
+    lengths, band = (n_queries, n_keys), (low, high)
     first = (tl.num_programs(0) - 1 - tl.program_id(0)) * BLOCK_Q
     head = tl.program_id(1).to(tl.int64)
     rows = first + tl.arange(0, BLOCK_Q)

@@ -63,8 +63,8 @@ def test_keys_that_are_not_all_find_their_own_share(stage, rng, size, n_own):
     assert_all_equal64(found, stage.gradients(FLASH, d_out, q, k, v))
 
 
-@pytest.mark.parametrize(("rung", "allowed"), [(0, 0), (4, 2)])
-def test_weights_of_a_large_lse_sum_to_1_as_far_as_is_said(rng, rung, allowed):
+@pytest.mark.parametrize("rung", [0, 4])
+def test_weights_of_a_large_lse_sum_to_1(rng, rung):
     """d_v of a d_out of 1 are a query's weights. All scores are integers, which nothing rounds but lse."""
     q, k = np.full((1, 32), 600), rng.integers(0, 2, size=(90, 32))
     q, k, v = (x.astype(np.float32) for x in (q, k, rng.normal(size=(90, 32))))
@@ -73,4 +73,4 @@ def test_weights_of_a_large_lse_sum_to_1_as_far_as_is_said(rng, rung, allowed):
     *_, d_v = attend.backward(np.ones_like(out), q, k, v, out, lse, scale=scale)
     off = abs(np.log(d_v[:, 0].sum(dtype=np.float64)))
     assert lse > 3000
-    assert off <= (4 + allowed * lse) * EPS["float32"]
+    assert off <= 4 * EPS["float32"]

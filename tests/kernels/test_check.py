@@ -1,5 +1,6 @@
 """The GPU check: its report is right about what it is given, and whatever fails leaves the rest standing."""
 
+import json
 import re
 import time
 from importlib import import_module
@@ -14,11 +15,12 @@ import step03_gpu
 from step01_numpy.common.commands.command_line import main
 from step03_gpu import check
 from step03_gpu.check import benchmark, contestants, measure, report, runner, suite
+from step03_gpu.check.case import Case, Row
 from step03_gpu.check.device import AHEAD, MOST_AHEAD, Gpu, Host
-from step03_gpu.check.measure import Case, Measured, Row
+from step03_gpu.check.measure import Measured
 from step03_gpu.check.parts import parts
 from step03_gpu.check.runner import Outcome, Part, run_part
-from step03_gpu.check.telling import Lost
+from step03_gpu.check.telling import Lost, Tell
 
 CASE = Case("bfloat16", (4, 16), 8192, 128, False)
 ROWS = [
@@ -43,6 +45,19 @@ def test_rates_count_what_the_mathematics_needs():
     assert ROWS[0].tflops == pytest.approx(flop / 6e-3 / 1e12)
     assert ROWS[2].tflops == pytest.approx(2.5 * flop / 20e-3 / 1e12)
     assert CASE._replace(causal=True).flop("forward") == flop / 2
+    assert CASE._replace(n_queries=1).flop("forward") == flop / 8192
+
+
+def test_one_query_is_compared_with_all_keys():
+    case = Case("float32", (1, 2), 33, 32, False, 1)
+    assert [x.shape[2] for x in measure.draw(case, "cpu")] == [1, 33, 33, 1]
+    rows, _, failed = measure.measure(case, Host(), lambda name: name in ("decoding", "rung 3"))
+    assert [(row.contestant, row.direction) for row in rows] == [
+        ("rung 3", "forward"),
+        ("decoding", "forward"),
+    ]
+    assert not failed
+    assert all(row.right for row in rows)
 
 
 def test_the_table_gives_shares_and_ratios():
@@ -142,6 +157,37 @@ def test_a_wrong_contestant_shows_a_large_error(monkeypatch):
     rows, *_ = measure.measure(Case("float32", (1, 1), 33, 32, False), Host())
     assert min(row.error for row in rows) > 0.1
     assert not any(row.right for row in rows)
+
+
+def test_errors_are_allowed_by_pytorchs_own(monkeypatch):
+    """Four times its error; where it has none, four units in the last place of the largest number."""
+    case = Case("float32", (1, 1), 5, 32, False)
+    inputs = measure.draw(case, "cpu")
+    expected = measure.reference(inputs, case.causal)
+    (out,), gradients = expected["forward"], expected["backward"]
+    peer = contestants.Contestant(
+        lambda *_: (out[None, None] + 0.5, None), lambda *_: [x[None, None] for x in gradients]
+    )
+    monkeypatch.setattr(measure, "of_sdpa", lambda backend: peer)
+    last_place = torch.finfo(torch.float32).eps * max(x.abs().max().item() for x in gradients)
+    assert measure.allowed(inputs, case, expected) == pytest.approx(
+        {"forward": 4 * 0.5, "backward": 4 * last_place}
+    )
+
+
+def test_a_wrong_contestant_fails_its_part(monkeypatch, tmp_path):
+    """One of ours; what PyTorch computes is not for us to mend."""
+
+    def upside_down(q, k, v, causal):
+        return torch.nn.functional.scaled_dot_product_attention(q, k, v.flip(-2))
+
+    wrong = contestants.of_tensors(upside_down)._replace(directions=("forward",))
+    monkeypatch.setattr(measure, "contestants", lambda dtype: {"wrong": wrong, "SDPA math": wrong})
+    case = "float32", (1, 1), 33, 32, False
+    benchmark.compare(Tell(tmp_path / "said"), "cpu", [("a case", case)], timed=False)
+    said = [json.loads(line) for line in (tmp_path / "said").read_text().splitlines()]
+    (failure,) = [line["failed"] for line in said if "failed" in line]
+    assert re.fullmatch(r"a case, wrong forward: error \S+, allowed \S+", failure)
 
 
 @pytest.mark.parametrize(
@@ -316,6 +362,16 @@ def test_the_ladders_table_comes_within_8_minutes():
     )
 
 
+def test_a_rehearsal_is_of_the_same_comparisons():
+    """Of the same dtypes, masks, contestants and goals; in small, and with one file of tests for all."""
+    names = [[x.name for x in parts(device) if not x.name.startswith("tests-")] for device in ("cuda", "cpu")]
+    assert names[0] == names[1]
+    for part, small in zip(parts("cuda"), parts("cpu"), strict=False):
+        for x, y in zip(*(p.options.get("measurements", []) for p in (part, small)), strict=True):
+            assert (x.title, x.wanted, x.goals) == (y.title, y.wanted, y.goals)
+            assert Case(*x.case)._replace(heads=(1, 2), length=40, size=32) == y.case
+
+
 @pytest.mark.proof
 def test_a_rehearsal_prints_the_whole_report(capsys):
     assert run("--rehearse") == 0
@@ -344,6 +400,7 @@ def test_a_file_of_tests_tells_what_failed(tmp_path, body, told):
     """In a process of its own: pytest within pytest would share its plugins."""
     folder = tmp_path / "tests"
     folder.mkdir()
+    (tmp_path / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")  # as ours has it
     (folder / "conftest.py").write_text(
         "def pytest_addoption(parser): parser.addoption('--stage', action='append')\n"
     )

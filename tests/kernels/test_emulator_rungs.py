@@ -11,6 +11,7 @@ from step03_gpu.kernels import launch
 
 FLOAT32, FLOAT64, FLOAT16, BFLOAT16 = np.float32, np.float64, np.float16, ml_dtypes.bfloat16
 RUNGS = [(1, FLOAT32), (2, FLOAT32), (3, FLOAT32), (3, FLOAT64), (5, FLOAT16), (5, BFLOAT16), (6, FLOAT16)]
+RUNGS += [("decoding", FLOAT32), ("decoding", FLOAT16)]
 SHAPES = [  # n_queries, n_keys, head size, options
     (1, 1, 32, {}),
     (35, 67, 32, {"causal": True}),

@@ -247,6 +247,19 @@ attend(torch.float32, 128, 64, 80, 4)
 for kernel in built:
     Path(sys.argv[2], kernel.metadata.name + ".ptx").write_text(kernel.asm["ptx"])
 """
+COUNT = """
+def only_counted(kernel, key, signature, device, *_):
+    built.append(kernel.__name__)
+    return kernel.device_caches[device][0].setdefault(key, kernel)
+def run(kernel, *args, grid, warmup, **options):
+    launch(kernel, *args, grid=grid, warmup=True, **options)
+triton.JITFunction.run, triton.JITFunction._do_compile = run, only_counted
+for n_queries, n_keys, heads in ((1, 1, 2), (1, 16, 4), (7, 33, 4), (64, 64, 6), (128, 4096, 2)):
+    for shape in (None, (n_keys,), (heads, n_queries, n_keys)):
+        mask = None if shape is None else torch.ones(shape, dtype=torch.bool)
+        attend(torch.float16, 64, n_queries, n_keys, heads, mask, (64, 64))
+print(sorted(built))
+"""
 
 
 def compiled(script, tmp_path, *arguments):
@@ -272,6 +285,12 @@ def test_float32_hardly_leaves_the_registers_at_the_largest_head(tmp_path):
         command = ["ptxas", "-v", "-arch=sm_90a", "-o", tmp_path / "out", tmp_path / f"{name}.ptx"]
         said = subprocess.run(command, capture_output=True, text=True, check=True).stderr
         assert int(re.search(r"(\d+) bytes stack frame", said)[1]) <= 64, (name, said)
+
+
+def test_other_lengths_heads_and_bands_compile_nothing_anew(tmp_path):
+    """Each kernel twice, with a mask and without: it is compiled for a dtype, a head size and tiles."""
+    names = ["forward", "key_gradients", "query_gradients"]
+    assert compiled(COUNT, tmp_path, 90).strip() == str(sorted([*names, *names, "row_sum"]))
 
 
 @pytest.mark.parametrize(("arch", "options"), [proof("80", "mask"), ("90", "plain"), proof("100", "mask")])

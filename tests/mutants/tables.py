@@ -1,6 +1,8 @@
 """All tables of mutants, by name. A new table is a line here."""
 
 from tests.mutants import flash, transformers
+from tests.mutants.check import ATTENDING, CHECK
+from tests.mutants.decoding import DECODING, LARGE_SCORES
 from tests.mutants.distributed import DISTRIBUTED
 from tests.mutants.embedding import EMBEDDING
 from tests.mutants.emulator import EMULATOR
@@ -45,8 +47,12 @@ TABLES = {
     "emulator": EMULATOR,
     "tensor cores": TENSOR_CORES,
     "Hopper": HOPPER,
+    "decoding": DECODING,
+    "large scores": LARGE_SCORES,
     "operators": OPERATORS,
     "on a GPU": ON_GPU,
+    "check": CHECK,
+    "attending": ATTENDING,
     "distributed": DISTRIBUTED,
     "oracle": ORACLE,
     "torch": TORCH,

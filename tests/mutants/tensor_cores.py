@@ -85,5 +85,5 @@ TENSOR_CORES = [
         "test_scores_beyond_what_2_to_their_power_can_hold",
     ),
     rung5("tiles aligned as numbers are", FORWARD, "__align__(128) float4", "float4", SIZES),
-    rung5("row sum forgotten on tensor cores", BACKWARD, "(d_weight - terms.y)", "d_weight", SIZES),
+    rung5("row sum forgotten on tensor cores", BACKWARD, "(d_weight - terms.delta)", "d_weight", SIZES),
 ]

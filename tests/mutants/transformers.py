@@ -196,7 +196,7 @@ MODELS = [
     model("padding shown, tokens hidden", f"{MODEL}:Transformer.encode", "source != self.config.pad", "source == self.config.pad", IN_MODEL + "test_what_padding_is_embedded_as_changes_nothing"),
     model("source not masked in step02", "step02_torch.transformer:Transformer.encode", "source != self.config.pad", "source == source", IN_MODEL + "test_more_padding_changes_nothing"),
     model("final norm skipped in step02", "step02_torch.transformer:Stack.forward", "x if self.norm is None else self.norm(x)", "x", ORACLE),
-    model("embedding of unknown tokens", f"{LAYERS}:Embedding.forward", 'checks.tokens("tokens", tokens, len(self.weight.data))', "pass", IN_BAD + "test_tokens"),
+    model("embedding of unknown tokens", f"{LAYERS}:Embedding.forward", 'ranges.tokens("tokens", tokens, len(self.weight.data))', "pass", IN_BAD + "test_tokens"),
     model("smoothing takes nothing from the target", f"{LOSS}:cross_entropy", "(1 - smoothing) * picked", "picked", IN_LOSS + "test_cross_entropy_equals_torchs", says="With label smoothing your target keeps its whole probability, and all probabilities sum to more than 1. Where does the share of the others come from?"),
     model("smoothing over the other tokens alone", f"{LOSS}:cross_entropy", "smoothing * logits.mean(axis=-1)", "smoothing * (logits.sum(axis=-1) - picked) / (logits.shape[-1] - 1)", IN_LOSS + "test_cross_entropy_equals_torchs", says="Your smoothing is spread over all tokens but the target. Here, as in PyTorch, every token gets its share."),
     model("loss is summed", f"{LOSS}:cross_entropy", ").mean()", ").sum()", IN_LOSS + "test_cross_entropy_equals_torchs", says="Your loss is the sum over the rows. It is asked for per token."),

@@ -95,20 +95,6 @@ def features(name, x, size):
         raise ValueError(f"{name} has shape {_shape(x)}; expected (..., {size})")
 
 
-def tokens(name, x, vocab_size):
-    """Refuse token ids that are no integers or lie outside the vocabulary."""
-    if "int" not in _dtype(x):
-        raise TypeError(f"{name} has dtype {_dtype(x)}; expected integer token ids")
-    if 0 in x.shape:
-        raise ValueError(f"{name} is empty: shape {_shape(x)}; expected at least one token")
-    low, high = int(x.min()), int(x.max())
-    if low < 0 or high >= vocab_size:
-        wrong = low if low < 0 else high
-        raise ValueError(
-            f"{name} holds token {wrong}; the vocabulary has {vocab_size} (0 to {vocab_size - 1})"
-        )
-
-
 def positive(name, value):
     """Refuse a count that is no integer of at least 1."""
     if not is_integer(value) or value < 1:

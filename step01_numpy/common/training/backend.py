@@ -1,11 +1,13 @@
 """The models of a stage, used with NumPy arrays: what the command line needs, the same for every stage."""
 
+from contextlib import nullcontext
 from inspect import signature
 from types import ModuleType
 
 import numpy as np
 
 from step01_numpy.common.configuration.model import Configuration
+from step01_numpy.common.support import ranges
 from step01_numpy.common.training.checkpoints import Checkpoint
 from step01_numpy.common.training.configuration import TrainingConfig
 
@@ -91,8 +93,18 @@ class Decoding:
 
     def step(self, tokens: np.ndarray) -> np.ndarray:
         """Feed each row's newest token, (rows,), and return the next one's logits, (rows, vocab_size)."""
-        tokens = self.backend.package.from_numpy(tokens)
-        return self.backend.numpy(self.backend.models.step(self.model, tokens, self.cache))
+        with self._checked(tokens):
+            tokens = self.backend.package.from_numpy(tokens)
+            logits = self.backend.models.step(self.model, tokens, self.cache)
+        return self.backend.numpy(logits)
+
+    def _checked(self, tokens):
+        """Check on the host what is known there: on a device a token then waits for its logits alone."""
+        config = self.model.config
+        ranges.tokens("tokens", tokens, config.vocab_size)
+        seen = getattr(self.cache, "length", None)  # padding included: positions may be fewer, never more
+        known = seen is not None and seen < config.max_positions
+        return ranges.in_range() if known else nullcontext()
 
     def reorder(self, rows: np.ndarray) -> None:
         """Let row b continue what was row `rows[b]`."""

@@ -172,14 +172,16 @@ def gradients(rng):
     ]  # fmt: skip
     scores, d_weights = 3 * normal(rng, 8, 32), normal(rng, 8, 32)
     seen = (rng.random((8, 32)) < 0.7).astype(np.int32)
-    lse, delta = normal(rng, 8) + 4, normal(rng, 8)
-    hidden_lse = lse.copy()
-    seen[2], hidden_lse[2] = 0, HIDDEN
-    for name, visible_, sum_ in (
-        ("all visible", np.ones((8, 32), np.int32), lse),
-        ("hidden keys", seen, lse),
-        ("a hidden row", seen, hidden_lse),
+    terms = normal(rng, 8, 4) + np.array(
+        [0, 4, 0, 0]
+    )  # reference, rest, delta, and what fills up their place
+    hidden = terms.copy()
+    seen[2], hidden[2, :2] = 0, 0
+    for name, visible_, known in (
+        ("all visible", np.ones((8, 32), np.int32), terms),
+        ("hidden keys", seen, terms),
+        ("a hidden row", seen, hidden),
     ):
-        args = (scores, d_weights, visible_, sum_, delta)
+        args = (scores, d_weights, visible_, known)
         found.append(case(name, differences, args, launch="differences", scale=0.4))
     return found

@@ -133,12 +133,12 @@ def products(a, b):
     return Launch(f"products<{R}, {C}, {size}, double>", (1,), (THREADS,), args, {"product": 2}, shared)
 
 
-def differences(scores, d_weights, seen, lse, delta, *, scale):
+def differences(scores, d_weights, seen, terms, *, scale):
     """Return the launch that differentiates scores of some rows, a thread for each."""
     weights, d_scores = np.zeros_like(scores), np.zeros_like(scores)
-    args = (scores, d_weights, seen, lse, delta, weights, d_scores)
+    args = (scores, d_weights, seen, terms, weights, d_scores)
     args = *args, np.int32(scores.shape[1]), np.float64(scale)
-    grid, results = (prod(scores.shape) // THREADS,), {"weights": 5, "d_scores": 6}
+    grid, results = (prod(scores.shape) // THREADS,), {"weights": 4, "d_scores": 5}
     return Launch("differences<double>", grid, (THREADS,), args, results)
 
 

@@ -61,10 +61,11 @@ def tiles(x):
     return np.pad(x, [(0, -len(x) % 32), (0, 0)])
 
 
-def differences(scores, d_weights, seen, lse, delta, *, scale):
+def differences(scores, d_weights, seen, terms, *, scale):
     """Return weights, and the gradients of scaled scores."""
-    weights = np.exp(scores * scale - np.where(np.isfinite(lse), lse, 0)[:, None]) * (seen != 0)
-    return {"weights": weights, "d_scores": weights * (d_weights - delta[:, None])}
+    largest, rest, delta = terms.T[:3, :, None]
+    weights = np.exp((scores - largest) * scale - rest) * (seen != 0)
+    return {"weights": weights, "d_scores": weights * (d_weights - delta)}
 
 
 ANSWERS = {

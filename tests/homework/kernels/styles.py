@@ -144,16 +144,15 @@ RIGHT = [
         for (int d = lane; d < D; d += 32) own += d_out[row * D + d] * out[row * D + d];
         parts[warp][lane] = own;
         __syncwarp();
-        if (lane == 0) {
-            double all = 0;
+        double all = 0;
+        if (lane == 0)
             for (int n = 0; n < 32; ++n) all += parts[warp][n];
-            delta[row] = all;
-        }
+        return all;
     """),
     Style("prints, and is right", DIFFERENTIATE, """
         if (threadIdx.x == 0 && blockIdx.x == 0) printf("score %g # 1\\n", (double)score);
-        const W w = seen && lse != minus_infinity<W>() ? exponential(score * scale - lse) : 0;
-        d_weight -= delta;
+        const W lse = terms.reference * scale + terms.rest, w = seen ? exponential(score * scale - lse) : 0;
+        d_weight -= terms.delta;
         d_weight *= w;
         score = w;
     """),

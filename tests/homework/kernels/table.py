@@ -128,8 +128,8 @@ KERNELS = [
         unit="gradients.cu",
         names=("row_sums<double, 64>", "differences<double>"),
         write=(
-            "A warp has one row: `d_out` and `out` still point to the arrays' beginnings, `row` is the row's number. Lane 0 writes the row's sum of their products to `delta[row]`.",
-            "`score` is q·k, not scaled yet, and `d_weight` the gradient of its weight. Make them the weight and the gradient of the scaled score; `lse` is the row's log-sum-exp, `delta` its sum from `row_sums`. What is hidden has weight 0, and so has a row that sees nothing, whose lse is minus infinity.",
+            "A warp has one row: `d_out` and `out` still point to the arrays' beginnings, `row` is the row's number. Return the row's sum of their products; what lane 0 returns counts.",
+            "`score` is q·k, not scaled yet, and `d_weight` the gradient of its weight. Make them the weight and the gradient of the scaled score; `terms` is of the row: its log-sum-exp is `terms.reference * scale + terms.rest`, in two parts because one number has no room for the digits of a large one; take the reference off the score before you scale it. `terms.delta` is the row's sum from `row_sum`. What is hidden has weight 0.",
         ),
     ),
 ]
