@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.homework import choice, judge
+from tests.homework import choice, judge, torch_sandbox
 from tests.homework.answers import Question, answer, questions
 from tests.homework.blank import ROOT, starter
 from tests.homework.check import prints, shapes
@@ -62,6 +62,8 @@ def export(tasks: list[Task], out: str | Path, *, notes: bool = False, feedback:
 
 def files(tasks: list[Task], *, notes: bool = False, feedback: str = "names") -> dict[str, bytes]:
     """Return what `export` writes, by path."""
+    if any(task.stage == 2 for task in tasks):
+        torch_sandbox.folder()  # or says that there is none
     asked = {task.name: questions(task, SEED) for task in tasks}
     names = {"tasks": [task.name for task in tasks], "seed": SEED, "version": VERSION, "feedback": feedback}
     texts = {

@@ -7,6 +7,7 @@ from tests.homework.answers import Question
 from tests.homework.blank import ROOT, path_of
 from tests.homework.bodies import find
 from tests.homework.kernels import handout as kernels
+from tests.homework.plain_words import without_formulas
 from tests.homework.task import Task
 
 HEAD = """# Homework
@@ -105,7 +106,7 @@ def _function(package, target):
     """Show a function: where it stands, its signature, and the first line of its docstring."""
     module, name = target.split(":")
     path = path_of(package, module)
-    text = (ROOT / path).read_text("utf-8")
+    text = without_formulas((ROOT / path).read_text("utf-8"))
     node = find(text, name)
     first = node.lineno - 1
     signature = "\n".join(text.splitlines()[first : node.body[0].lineno - 1])

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.homework import grade as grading
-from tests.homework import sandbox, torch_sandbox
+from tests.homework import sandbox
 from tests.homework.grade import grade
 from tests.homework.table import TASKS
 from tests.homework.test_attacks import ROOT, left_behind
@@ -103,11 +103,3 @@ def test_a_right_one_beside_the_attacks_has_all_points(tmp_path):
 def test_attacks_are_many():
     names = [x.name for x in (*LIES, *FORBIDDEN, *READ_AGAIN)]
     assert len(set(names)) == len(names) >= 60
-
-
-@pytest.mark.proof
-def test_a_level_without_pytorch_is_told_in_one_line(tmp_path, monkeypatch):
-    (tmp_path / "attention.py").write_text(Attack("none", "return q, q").text())
-    monkeypatch.setattr(torch_sandbox, "find_spec", lambda name: None)
-    with pytest.raises(OSError, match="PyTorch is not installed"):
-        grade(tmp_path, [TASK], seed=3, level=("limits", "Landlock"))

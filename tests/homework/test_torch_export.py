@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from tests.homework import export
+from tests.homework import __main__ as command
+from tests.homework import export, torch_sandbox
 from tests.homework.blank import ROOT, STAND_INS, blanked
 from tests.homework.child.torch_packages import BESIDE
 from tests.homework.choice import chosen
@@ -18,6 +19,7 @@ from tests.homework.table import TASKS
 from tests.homework.test_blank import lines_of_bodies, split
 from tests.homework.test_export import check
 
+OWN = torch_sandbox.Children
 SOME = ",".join(
     f"torch-{x}" for x in ("softmax", "simple-attention", "attention", "self-attention", "cache", "residual")
 )
@@ -141,3 +143,17 @@ def test_the_handout_says_what_is_particular(handed_out):
 
 def test_the_lab_is_a_course_in_pytorch():
     assert all(TASKS[x].stage == 2 for x in COURSES["undergraduate-lab"])
+
+
+@pytest.mark.parametrize("words", [["export", "--out", "new"], ["grade", "."]], ids=lambda x: x[0])
+def test_where_pytorch_is_not_installed_one_line_says_so(words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(torch_sandbox, "find_spec", lambda name: None)
+    monkeypatch.setattr(torch_sandbox, "Children", OWN)  # and not those that tests share
+    (tmp_path / "cache.py").write_text("x = 1\n")
+    assert command.main([*words, "--tasks", "torch-cache"]) == 2
+    said = capsys.readouterr().err
+    assert "PyTorch is not installed, and tasks of stage 2 are written in it" in said
+    assert said.count("\n") == 1
+    assert [x.name for x in tmp_path.iterdir()] == ["cache.py"]
+    assert command.main(["list"]) == 0

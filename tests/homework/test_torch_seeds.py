@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.homework import torch_sandbox
 from tests.homework.blank import starter
 from tests.homework.grade import grade
 from tests.homework.judge import right
@@ -10,6 +11,7 @@ from tests.homework.test_grade import solution, write
 from tests.homework.test_seeds import Seeds, examined
 
 pytestmark = pytest.mark.usefixtures("torch_once")
+OWN = torch_sandbox.Children
 STAGE2 = [task for task in TASKS.values() if task.stage == 2]
 
 
@@ -55,3 +57,13 @@ def test_gradients_are_a_part_of_every_answer_of_floats():
         expected = answers(task, 1).expected.values()
         found = {name for x in expected for name, y in x.values.items() if y is not None}
         assert any(name.startswith("gradient of ") for name in found) != (task.name == "torch-masks")
+
+
+@pytest.mark.proof
+def test_where_nothing_is_forked_each_task_has_a_process_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch_sandbox, "FORKS", False)
+    monkeypatch.setattr(torch_sandbox, "Children", OWN)
+    tasks = [TASKS["torch-simple-attention"], TASKS["torch-residual"]]
+    result = grade(solution(tmp_path, *tasks), tasks, seed=5)
+    assert result.score == result.max_score == 18
+    assert result.isolation.startswith("a process without the reference")

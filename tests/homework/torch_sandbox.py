@@ -16,14 +16,16 @@ from tests.homework.sandbox import LEVEL, NUMPY, START, USERS, Child, namespaces
 MAIN = sandbox.MAIN.with_name("torch_main.py")
 FORKS = hasattr(os, "pidfd_open")  # Linux; elsewhere a fork of what has loaded so much is not safe
 PATIENCE = 10.0  # s for the process to answer, which does nothing but fork
-MISSING = "PyTorch is not installed, and these tasks are written in it"
+MISSING = (
+    "PyTorch is not installed, and tasks of stage 2 are written in it: name others by --tasks or --course"
+)
 
 
 def folder() -> str:
-    """Return the folder in which PyTorch lies, without importing it; OSError where there is none."""
+    """Return the folder in which PyTorch lies, without importing it; ValueError where there is none."""
     found = find_spec("torch")
     if found is None or found.origin is None:
-        raise OSError(MISSING)
+        raise ValueError(MISSING)
     return str(Path(found.origin).parent.parent)
 
 
@@ -181,7 +183,7 @@ class Children:
     """
 
     def __init__(self, steps=LEVEL):
-        self.steps = tuple(steps)
+        self.steps, _ = tuple(steps), folder()
         self.nursery: Nursery | None = Nursery(self.steps) if FORKS else None
 
     def __call__(self) -> Child:
