@@ -15,7 +15,7 @@ from tests.homework.test_attacks import left_behind, places  # noqa: F401  (a fi
 
 TASK = TASKS["multiply-rows"]
 TARGET = "tiles.cuh:multiply-rows"
-SAMPLE = {"includes the reference", "exit(0)", "a file in the target"}
+SAMPLE = {"includes the reference", "a file in the target"}
 pytestmark = [
     pytest.mark.skipif(
         platform.machine() != "x86_64", reason="the attacks name system calls by x86's numbers"
@@ -75,6 +75,7 @@ def test_points_need_the_right_arrays_with_limits_alone(attack, places, tmp_path
     assert result.isolation == sandbox.in_words(["limits"])
 
 
+@pytest.mark.proof
 def test_what_a_kernel_reads_is_seen(places, tmp_path):  # noqa: F811
     """Else the attacks that read would be held whatever they read: its own maps a program may see."""
     attack = Attack("maps", ONCE + '{ if (fopen("/proc/self/maps", "rb")) puts("READ IT"); }')
@@ -82,6 +83,7 @@ def test_what_a_kernel_reads_is_seen(places, tmp_path):  # noqa: F811
     assert "READ IT" in task.printed
 
 
+@pytest.mark.proof
 def test_memory_is_watched(places, tmp_path, monkeypatch):  # noqa: F811
     monkeypatch.undo()
     monkeypatch.setattr(program, "MEMORY", 2**28)

@@ -122,6 +122,13 @@ def test_nothing_of_the_solution_is_in_it(handed_out):
                 assert [str(x) for x, text in texts.items() if line.encode() in text] == [], line
 
 
+def test_rung_4_does_not_show_what_rung_3_asks_for(handed_out):
+    """Its walks along tiles load them as that of rung 3 does: between the same barriers."""
+    assert read("04_tiled_backward.cu").count("// the tile before has been used") == 2
+    for path in (handed_out / KERNEL_FILES).glob("*.cu*"):
+        assert "the tile before has been used" not in path.read_text("utf-8"), path
+
+
 def test_what_stays_is_the_solutions(handed_out):
     for file in FILES:
         whole = read(file).splitlines()

@@ -153,6 +153,7 @@ def test_a_file_that_is_missing_is_named(tmp_path):
     assert result.notes == ["None of the files that the tasks ask for is here: tiles.cuh."]
 
 
+@pytest.mark.proof
 def test_only_what_stands_between_the_marks_counts(tmp_path):
     """Files from another system with other code around the marks have all points, and a remark."""
     texts = {
