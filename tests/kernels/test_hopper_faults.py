@@ -228,6 +228,7 @@ SAID = {
 }
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("order", ["forward", "reverse", "random"])
 @pytest.mark.parametrize("name", NAMES)
 def test_a_planted_fault(rng, name, order):
