@@ -80,9 +80,9 @@ def place(counts: dict[str, Counter]) -> Place:
     )
 
 
-def products(case: Case) -> float:
+def products(case: Case) -> int:
     """Return the FLOP of a case's products as others count them, of visible scores alone."""
-    visible = case.length * (case.length + 1) / 2 if case.causal else case.length**2
+    visible = case.length * (case.length + 1) // 2 if case.causal else case.length**2
     return case.heads * visible * case.head_size * (10 if case.backward else 4)
 
 

@@ -31,7 +31,7 @@ def count(call: Callable[[], object]) -> dict[str, Counter]:
         global_load_distinct, global_store_distinct
             The sectors that a launch touches at all.
         shared_load_bytes, shared_store_bytes, shared_load_passes, shared_store_passes
-            Of shared memory; a pass gives each of 32 banks one word of 4 bytes.
+            Of shared memory; in a pass each of 32 banks gives one word of 4 bytes. Passes: at least so many.
         global_load_requests, … shared_store_requests
             Instructions of a warp.
         flop, special, tensor_flop

@@ -2,7 +2,7 @@
 
 import math
 import operator
-from functools import partial
+from functools import cache, partial
 
 from step03_gpu.emulator.compiler import EmulatorError, compile_kernels
 from step03_gpu.emulator.counts import counting, take
@@ -59,11 +59,12 @@ class Kernel:
     """
 
     def __init__(self, name, index, made, checked, timeout=None):
-        self.name, self._index, self._made, self._checked = name, index, made, checked
+        self.name, self._index, self._made, self._checked = name, index, cache(made), checked
         self.timeout, self._shared_limit = timeout, None
-        self._path = made(checked=checked)
-        if not checked:
-            load(self._path)
+        if counting() is None:
+            path = self._made(checked=checked)
+            if not checked:
+                load(path)
 
     @property
     def max_dynamic_shared_size_bytes(self) -> int:
@@ -118,9 +119,9 @@ class Kernel:
             take(self.name, run_library(self._made(counting=what), self._index, launch, timeout))
         elif self._checked:
             arrays = tuple(kept for _, kept in both)
-            run_program(self._path, self.name, self._index, launch, arrays, timeout)
+            run_program(self._made(checked=True), self.name, self._index, launch, arrays, timeout)
         else:
-            run_library(self._path, self._index, launch, timeout)
+            run_library(self._made(checked=False), self._index, launch, timeout)
 
     def _sizes(self, what, sizes, most):
         padded = (*sizes, 1, 1)[:3]

@@ -4,8 +4,7 @@
 // An access counts where it concerns an argument's array or shared memory; anything else is what a GPU keeps in registers.
 // A warp's lanes run one after another: their n-th accesses at the same place in the code, between two waits, are taken
 // as one instruction of the warp, a request. For arrays it moves sectors of 32 bytes, each once. Shared memory has 32
-// banks of 4 bytes; a request takes as many passes as the fullest bank has words: of 32 lanes at once, 16 where each
-// takes 8 bytes, 8 where each takes 16.
+// banks that give one word of 4 bytes at a time; a request takes as many passes, at least, as the fullest bank has words.
 #pragma once
 #include <cstdlib>
 
@@ -61,24 +60,17 @@ EMULATOR_HOOK inline unsigned long sectors_of(const Request& request) {
 }
 
 EMULATOR_HOOK inline unsigned long passes_of(const Request& request) {
-    const int at_once = request.bytes <= 4 ? 32 : 128 / request.bytes;
-    unsigned long passes = 0;
-    for (int first = 0; first < 32; first += at_once) {
-        size_t words[32];
-        int n = 0, fullest = 0, in_bank[32] = {};
-        for (int i = 0; i < request.n; i++) {
-            if (request.lane[i] / at_once * at_once != first) continue;
-            for (size_t word = request.at[i] / 4; word <= (request.at[i] + request.bytes - 1) / 4; word++) {
-                int before = 0;
-                while (before < n && words[before] != word) before++;
-                if (before < n || n == 32) continue;
-                words[n++] = word;
-                if (++in_bank[word % 32] > fullest) fullest = in_bank[word % 32];
-            }
+    size_t words[32][32];
+    int in_bank[32] = {}, fullest = 0;
+    for (int i = 0; i < request.n; i++)
+        for (size_t word = request.at[i] / 4; word <= (request.at[i] + request.bytes - 1) / 4; word++) {
+            int &n = in_bank[word % 32], before = 0;
+            while (before < n && words[word % 32][before] != word) before++;
+            if (before < n || n == 32) continue;
+            words[word % 32][n++] = word;
+            if (n > fullest) fullest = n;
         }
-        passes += fullest;
-    }
-    return passes;
+    return fullest;
 }
 
 EMULATOR_HOOK inline void end_turns() {
