@@ -10,19 +10,19 @@ PREFIXES = ("", "k", "M", "G", "T", "P")
 HEADINGS = (
     "rung",
     "dtype",
-    "FLOP, CUDA cores",
-    "FLOP, tensor cores",
+    "FLOP",
+    "tensor",
     "exp, log",
-    "memory at least (bytes)",
+    "memory",
     "FLOP/byte",
-    "asked of caches (bytes)",
+    "asked",
     "FLOP/byte",
-    "shared memory (bytes)",
+    "shared",
     "FLOP/byte",
     "barriers",
     "shuffles",
-    "at least (µs): perfect cache",
-    "no cache",
+    "µs, cached",
+    "µs, not",
 )
 Counted = list[tuple[Case, dict[str, Counter]]]
 

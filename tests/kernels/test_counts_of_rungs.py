@@ -124,19 +124,22 @@ def test_gradients():
     assert found["row_sums"]["global_load_bytes"] == 2 * L * D * FLOAT
 
 
-@pytest.mark.proof
+@pytest.mark.grid
 @pytest.mark.parametrize("causal", [False, True])
-@pytest.mark.parametrize(
-    ("rung", "backward"), [(1, False), (2, False), (3, False), (5, False), (4, True), (5, True)]
-)
-def test_longer_problems_follow_the_polynomial(monkeypatch, rung, backward, causal):
-    """What is extrapolated for L = 512 and 640 is what is counted there, in every number."""
-    for length in (512, 640):
-        case = Case(rung, length, 32, "float16" if rung == 5 else "float32", 1, causal, backward)
-        expected = counted(case)
-        with monkeypatch.context() as patch:
-            patch.setattr("step03_gpu.count.cases.DIRECT", length)
-            assert counted(case) == expected
+@pytest.mark.parametrize("kernels", [(1, 64), (2, 64), (3, 64), (5, 128), (-4, 64), (-5, 128)], ids=str)
+def test_longer_problems_follow_the_polynomial(monkeypatch, kernels, causal):
+    """
+    What is extrapolated from three lengths is what is counted at the fourth, in every number.
+
+    Of rungs whose tiles have 64 rows the law holds for multiples of 64: so for those of 128.
+    """
+    rung, step = kernels
+    case = Case(abs(rung), 4 * step, 32, "float16" if step == 128 else "float32", 1, causal, rung < 0)
+    monkeypatch.setattr("step03_gpu.count.cases.STEP", step)
+    monkeypatch.setattr("step03_gpu.count.cases.DIRECT", 3 * step)
+    extrapolated = counted(case)
+    monkeypatch.setattr("step03_gpu.count.cases.DIRECT", 4 * step)
+    assert counted(case) == extrapolated
 
 
 @pytest.mark.parametrize("rung", [2, 3])
