@@ -110,19 +110,22 @@ attend(const T* q, const T* k, const T* v, const unsigned char* mask, T* out, fl
         load_tile<KEYS, THREADS>(values, v + tile, p.n_keys - start);
         commit_copies();
         Scores scores = {};
-        add_product_of_rows<T>(scores, queries.below(own - first), keys);
+        if (any_visible(p, own, 16 * ROWS, start, KEYS))  // by this warp's queries; asked anew, not kept in registers
+            add_product_of_rows<T>(scores, queries.below(own - first), keys);
 
         wait_copies<0>();
         __syncthreads();  // the values have come, and no warp needs these keys any more
         tile += KEYS * D;
-        load_tile<KEYS, THREADS>(keys, k + tile, p.n_keys - start - KEYS);
+        if (start + KEYS < end) load_tile<KEYS, THREADS>(keys, k + tile, p.n_keys - start - KEYS);
         commit_copies();
+        if (!any_visible(p, own, 16 * ROWS, start, KEYS)) continue;
         hide<false>(scores, p, mask, batch, head, own, start);
         raise_reference<D>(reference, total, sum, scores, unit);
         weigh(scores, reference, total, unit);
         add_product<T>(sum, scores, values);
     }
 
+    const long long own_head = place(batch, p.heads, fresh(head), p.n_queries, 0, 1);  // top, not kept through the loop
 #pragma unroll
     for (int m = 0; m < ROWS; ++m) {
         float inverse[2];
@@ -132,8 +135,8 @@ attend(const T* q, const T* k, const T* v, const unsigned char* mask, T* out, fl
             int row = own + row_of(m, half);
             inverse[half] = 1 / (row_total == 0 ? 1 : row_total);
             if (lane() % 4 == 0 && row < p.n_queries)
-                lse[top + row] = reference[m][half] * float(p.scale) + log2f(row_total) * LN_2;
+                lse[own_head + row] = (reference[m][half] * unit + log2f(row_total)) * LN_2;
         }
-        store_rows<T, D>(out + top * D, sum[m], inverse[0], inverse[1], own + 16 * m, p.n_queries);
+        store_rows<T, D>(out + own_head * D, sum[m], inverse[0], inverse[1], own + 16 * m, p.n_queries);
     }
 }

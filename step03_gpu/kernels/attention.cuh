@@ -70,3 +70,14 @@ __device__ inline int first_query(const Problem& p, int first) { return max(0, f
 __device__ inline int end_query(const Problem& p, int last) {
     return min(p.n_queries, last - p.offset + p.left + 1);
 }
+
+// Whether each of these queries may see each of these keys, so that nothing has to be hidden in a tile; and whether
+// some may see some, so that the tile is of use. (The second asks no mask.)
+__device__ inline bool all_visible(const Problem& p, const unsigned char* mask, int query, int queries, int key,
+                                   int keys) {
+    return !mask && key + keys <= p.n_keys && key >= query + queries - 1 + p.offset - p.left &&
+           key + keys - 1 <= query + p.offset + p.right;
+}
+__device__ inline bool any_visible(const Problem& p, int query, int queries, int key, int keys) {
+    return key <= query + queries - 1 + p.offset + p.right && key + keys > query + p.offset - p.left;
+}

@@ -2,11 +2,14 @@
 
 import json
 
+import numpy as np
 import pytest
 
+from step03_gpu import flash_attention
 from step03_gpu.count.cases import Case, cases, counted, total
 from step03_gpu.count.roofline import H100, place, products, times
 from step03_gpu.count.table import as_json, as_text
+from step03_gpu.emulator import count
 
 L, D = 128, 64
 FLOAT, HALF = 4, 2  # bytes
@@ -70,14 +73,13 @@ def test_tiled(size, dtype):
     tile, found = 256 // width, of(3, size=size, dtype=dtype)["tiled"]
     blocks, tiles = L // tile, (L // tile) ** 2
     assert found["global_load_bytes"] == (blocks + 2 * tiles) * tile * size * width
-    halves = width // 4  # a pack of four doubles is read in two halves, each of half a sector
-    assert found["global_load_sectors"] * SECTOR == halves * found["global_load_bytes"]
+    assert found["global_load_sectors"] * SECTOR == found["global_load_bytes"]
     assert found["global_store_bytes"] == L * (size + 1) * width
     stored = (blocks + 2 * tiles) * tile * size + tiles * tile * tile
     assert found["shared_store_bytes"] == stored * width
     assert found["shared_load_bytes"] == tiles * tile_products(tile, tile, size, width)
-    assert found["__syncthreads"] == 3 * tiles
-    assert found["__syncwarp"] == 4 * tiles
+    assert found["__syncthreads"] == 2 * tiles
+    assert found["__syncwarp"] == 4 * 3 * tiles
     assert found["__shfl_xor_sync"] == 4 * (tile // 8) * 4 * (tiles + blocks)
     rows, columns = 16 * tile, tile // 16  # a thread's rows, of all threads, and its columns
     of_tile = 4 * tile * tile * size + rows * (2 + 3 * columns + size // 16)
@@ -96,8 +98,34 @@ def test_tensor_cores(size):
     assert found["global_load_bytes"] == (blocks * 128 + tiles * 2 * 64) * size * HALF
     assert found["global_store_bytes"] == 256 * (size * HALF + FLOAT)
     assert found["shared_load_bytes"] == (found["ldmatrix"] + found["ldmatrix.trans"]) * 512
+    assert found["shared_store_bytes"] == found["global_load_bytes"]
     assert found["__syncthreads"] == 2 * tiles
     assert found["__any_sync"] == 4 * tiles
+
+
+@pytest.mark.parametrize(
+    ("options", "warps"),
+    [
+        ({}, 4 * 2 * 4),
+        ({"causal": True}, 1 + 1 + 2 + 2 + 3 + 3 + 4 + 4),  # of 32 queries each, tiles of 64 keys
+        ({"window": (20, 0)}, 1 + 1 + 2 + 1 + 2 + 1 + 2 + 1),
+    ],
+    ids=str,
+)
+def test_a_warp_of_rung_5_multiplies_no_tile_that_is_hidden_from_it(options, warps):
+    q, k, v = np.zeros((3, 1, 1, 256, 32), np.float16)
+    (found,) = count(lambda: flash_attention(q, k, v, rung=5, **options)).values()
+    assert found["tensor_flop"] == warps * 4 * 32 * 64 * 32
+    assert found["__any_sync"] == warps
+
+
+def test_rung_3_asks_for_no_row_that_its_block_cannot_see():
+    """Tiles of 64 rows; of those behind the last visible key none is read."""
+    q, k, v = np.zeros((3, 1, 1, 128, 32), np.float32)
+    (found,) = count(lambda: flash_attention(q, k, v, rung=3, window=(20, 0))).values()
+    assert found["global_load_bytes"] == (128 + 2 * (64 + 128)) * 32 * FLOAT
+    (found,) = count(lambda: flash_attention(q, k, v, rung=3, window=(20, 0), offset=-30)).values()
+    assert found["global_load_bytes"] == (128 + 2 * (34 + 98)) * 32 * FLOAT
 
 
 @pytest.mark.parametrize(("rung", "dtype"), [(3, "float32"), (4, "float32"), (5, "float16")])
