@@ -4,14 +4,15 @@ from pathlib import Path
 
 from step01_numpy.common.display.svg import STYLE, as_svg
 from step01_numpy.common.support.files import write_atomically
-from step03_gpu.count.roofline import H100, Gpu, ceiling, place
+from step03_gpu.count.cases import Case
+from step03_gpu.count.roofline import H100, Gpu, arithmetic_time, place, products
 
-LEFT, RIGHT = 0.1, 1e4  # FLOP/byte
+LEFT, RIGHT = 0.03, 2e4  # FLOP/byte
 
 
 def draw(counted: list, path: Path, gpu: Gpu = H100) -> None:
     """
-    Draw each rung as a line beneath the roof, from no cache at all to a perfect one.
+    Draw each rung as a line along the roof above it, from no cache at all to a perfect one.
 
     Parameters
     ----------
@@ -25,39 +26,46 @@ def draw(counted: list, path: Path, gpu: Gpu = H100) -> None:
     with rc_context(STYLE):
         figure = Figure(figsize=(7, 4.5), layout="constrained")
         axes = figure.subplots()
+        axes.set(xscale="log", yscale="log", xlim=(LEFT, RIGHT), ylim=(LEFT * gpu.bandwidth, 3e15))
         _roofs(axes, gpu)
-        for i, (case, counts) in enumerate(counted):
-            found = place(counts)
-            work, most = found.work + found.tensor_work, ceiling(case, found, gpu)
-            ends = [work / found.requested, work / found.memory]
-            height = [min(most, gpu.bandwidth * x) for x in ends]
-            label = f"rung {case.rung}, {case.dtype}"
-            axes.plot(ends, height, color=f"C{i}", linewidth=1.5, marker="o", markersize=5, label=label)
-            axes.plot(ends[:1], height[:1], color="white", marker="o", markersize=3, linestyle="none")
-        axes.set(
-            xscale="log", yscale="log", xlim=(LEFT, RIGHT), ylim=(LEFT * gpu.bandwidth, 2 * gpu.tensor_flop)
-        )
-        axes.set_xlabel("FLOP for each byte of memory: hollow without caches, full with perfect ones")
-        axes.set_ylabel("FLOP/s at most")
+        for i, one in enumerate(counted):
+            x, y = corners(*one, gpu)
+            label = f"rung {one[0].rung}, {one[0].dtype}"
+            axes.plot(x, y, color=f"C{i}", linewidth=2.5, alpha=0.8, label=label)
+            axes.plot(x[0], y[0], color=f"C{i}", marker="o", markerfacecolor="white", markersize=6)
+            axes.plot(x[-1], y[-1], color=f"C{i}", marker="o", markersize=6)
+        axes.set_xlabel("FLOP of the products for each byte: hollow without caches, full with perfect ones")
+        axes.set_ylabel("FLOP/s of the products, at most")
         axes.grid(color="0.92")
         axes.legend(loc="lower right", frameon=False)
         write_atomically(path, as_svg(figure))
 
 
+def corners(case: Case, counts: dict, gpu: Gpu) -> tuple[list, list]:
+    """Return FLOP/byte and FLOP/s where a rung's line begins, meets its own ceiling, and ends."""
+    found, work = place(counts), products(case)
+    most = work / arithmetic_time(case, found, gpu)
+    first, last = work / found.requested, work / found.memory
+    x = [first, *[edge for edge in [most / gpu.bandwidth] if first < edge < last], last]
+    return x, [min(most, gpu.bandwidth * at) for at in x]
+
+
 def _roofs(axes, gpu):
     """Draw what memory allows, and what the two kinds of cores do."""
-    edge = gpu.tensor_flop / gpu.bandwidth
-    axes.plot(
-        [LEFT, edge, RIGHT],
-        [LEFT * gpu.bandwidth, gpu.tensor_flop, gpu.tensor_flop],
-        color="0.4",
-        linewidth=1,
-    )
-    flop = gpu.flop["float32"]
-    axes.plot([flop / gpu.bandwidth, RIGHT], [flop, flop], color="0.4", linewidth=1)
-    for x, y, text in (
-        (LEFT * 1.2, LEFT * 2.2 * gpu.bandwidth, f"memory, {gpu.bandwidth / 1e12:g} TB/s"),
-        (edge, gpu.tensor_flop * 1.12, f"{gpu.name}: tensor cores, {gpu.tensor_flop / 1e12:g} TFLOP/s"),
-        (edge, flop * 1.12, f"CUDA cores, float32, {flop / 1e12:g} TFLOP/s"),
+    gray = {"color": "0.6", "linewidth": 1}
+    edges = [flop / gpu.bandwidth for flop in (gpu.flop["float32"], gpu.tensor_flop)]
+    axes.plot([LEFT, edges[1]], [LEFT * gpu.bandwidth, gpu.tensor_flop], **gray)
+    for flop, edge, name in zip(
+        (gpu.flop["float32"], gpu.tensor_flop), edges, ("CUDA", "tensor"), strict=True
     ):
-        axes.text(x, y, text, fontsize=8, color="0.3")
+        axes.plot([edge, RIGHT], [flop, flop], **gray)
+        text = f"{name} cores, {flop / 1e12:g} TFLOP/s"
+        axes.text(RIGHT, flop * 1.15, text, fontsize=8, color="0.3", ha="right")
+    axes.text(
+        0.3,
+        2 * gpu.bandwidth,
+        f"{gpu.name}'s memory, {gpu.bandwidth / 1e12:g} TB/s",
+        fontsize=8,
+        color="0.3",
+        ha="right",
+    )

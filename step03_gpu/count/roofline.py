@@ -86,11 +86,6 @@ def products(case: Case) -> int:
     return case.heads * visible * case.head_size * (10 if case.backward else 4)
 
 
-def ceiling(case: Case, found: Place, gpu: Gpu = H100) -> float:
-    """Return the FLOP/s of a case where nothing but arithmetic takes time, both kinds of cores at once."""
-    return (found.work + found.tensor_work) / arithmetic_time(case, found, gpu)
-
-
 def arithmetic_time(case: Case, found: Place, gpu: Gpu = H100) -> float:
     """Return the seconds that arithmetic takes at least."""
     flop = gpu.flop["float64" if case.dtype == "float64" else "float32"]

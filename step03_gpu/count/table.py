@@ -65,10 +65,13 @@ def as_json(counted: Counted, gpu: Gpu = H100) -> str:
 
 def _row(case, counts, gpu):
     n, found = total(counts), place(counts)
-    work = found.work + found.tensor_work
     barriers = sum(m for name, m in n.items() if name.startswith("__syncthreads"))
     shuffles = sum(m for name, m in n.items() if name.startswith("__shfl"))
-    moved = [x for n in (found.memory, found.requested, found.shared) for x in (_short(n), _ratio(work, n))]
+    moved = [
+        x
+        for n in (found.memory, found.requested, found.shared)
+        for x in (_short(n), _ratio(products(case), n))
+    ]
     least = [_number(1e6 * seconds) for seconds in times(case, found, gpu)]
     flops = [_short(x) for x in (found.work, found.tensor_work, found.special)]
     return [str(case.rung), case.dtype, *flops, *moved, _short(barriers), _short(shuffles), *least]

@@ -8,9 +8,9 @@
 //         Copies go past the registers and run ahead (cp.async): the values' while the keys are multiplied, the
 //         next keys' while the values are. Only a tile that the edge of what is visible crosses asks for each score.
 // Bound:  the arithmetic itself, 4 L S D FLOP at the rate of the CUDA cores. Of the compiled code for sm_90 at D = 128,
-//         not measured: a warp's tile is some 10,950 instructions where all is visible, 8,350 of them FFMA: 76 %; it
-//         was 12,200 and 69 % when each score asked and copies passed the registers. At 8 warps a multiprocessor
-//         (255 registers, 108 KiB a block) a warp used to wait for its copies twice a tile; now both fly meanwhile.
+//         not measured: a warp's tile is some 10,700 instructions where all is visible, 8,360 of them FFMA, 78 %. With
+//         a question for each score and copies through the registers it is 12,200 and 70 %, and both copies are waited
+//         for before a product begins. 255 registers and 108 KiB a block: 8 warps a multiprocessor.
 // Dao et al. 2022, algorithm 1, arXiv:2205.14135; Dao 2023, algorithm 1, arXiv:2307.08691.
 #include "tiles.cuh"
 
