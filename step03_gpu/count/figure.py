@@ -61,11 +61,5 @@ def _roofs(axes, gpu):
         axes.plot([edge, RIGHT], [flop, flop], **gray)
         text = f"{name} cores, {flop / 1e12:g} TFLOP/s"
         axes.text(RIGHT, flop * 1.15, text, fontsize=8, color="0.3", ha="right")
-    axes.text(
-        0.3,
-        2 * gpu.bandwidth,
-        f"{gpu.name}'s memory, {gpu.bandwidth / 1e12:g} TB/s",
-        fontsize=8,
-        color="0.3",
-        ha="right",
-    )
+    memory = f"{gpu.name}'s memory, {gpu.bandwidth / 1e12:g} TB/s"
+    axes.text(3, 1.2 * gpu.bandwidth, memory, fontsize=8, color="0.3")

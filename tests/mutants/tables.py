@@ -1,6 +1,7 @@
 """All tables of mutants, by name. A new table is a line here."""
 
 from tests.mutants import flash, transformers
+from tests.mutants.counts import COUNTS
 from tests.mutants.distributed import DISTRIBUTED
 from tests.mutants.embedding import EMBEDDING
 from tests.mutants.emulator import EMULATOR
@@ -41,6 +42,7 @@ TABLES = {
     "faults": FAULTS,
     "kernels": KERNELS,
     "emulator": EMULATOR,
+    "counts": COUNTS,
     "tensor cores": TENSOR_CORES,
     "operators": OPERATORS,
     "on a GPU": ON_GPU,
