@@ -13,7 +13,7 @@ def counts(name, target, old, new, file, test):
 
 COUNTS = [
     counts("a multiplication and its addition are one", "emulator.counts:take", "2 * m * n * k", "m * n * k", KERNELS, "test_instructions_of_rung_5"),
-    counts("both libraries' counts added up", "emulator.counts:take", '(name in ("flop", "special")) == (what == "arithmetic")', "True", KERNELS, "test_a_copy"),
+    counts("both libraries' counts added up", "emulator.counts:take", '(name in ("flop", "special")) == (what == "arithmetic")', "True", KERNELS, "test_variables_in_shared_memory_and_barriers_of_a_block"),
     counts("extrapolated along a line", "count.cases:counted", "x * (x - 1) // 2 * curve", "0", RUNGS, "test_longer_problems_follow_the_polynomial"),
     counts("one head for all", "count.cases:counted", "return _times(_run(case), case.heads)", "return _run(case)", RUNGS, "test_heads_do_the_same"),
     counts("a cache that keeps nothing", "count.roofline:place", 'n["global_load_distinct"]', 'n["global_load_sectors"]', RUNGS, "test_the_roof"),
