@@ -15,6 +15,27 @@ INCLUDE = Path(__file__).parent / "include"
 FLAGS = ("-std=c++20", "-w", "-ffp-contract=off", f"-I{INCLUDE}")
 LIBRARY = ("-O2", "-g1", "-shared", "-fPIC", "-fvisibility=hidden", "-U_FORTIFY_SOURCE")
 LIBRARY += ("-fstack-clash-protection",)  # no frame is so large that it misses the guard below a stack
+# For counts.py: each access that the text has calls a function of ours (accesses.cuh). ThreadSanitizer's own
+# are not linked, so the libraries are named.
+ACCESSES = (
+    "-Og",
+    *LIBRARY[1:],
+    "-fsanitize=thread",
+    "-fno-tree-sra",
+    "-fno-tree-fre",
+    "-fno-threadsafe-statics",
+)
+ACCESSES += (
+    "-DEMULATOR_COUNTS_ACCESSES",
+    "-nodefaultlibs",
+    "-Wl,--no-as-needed",
+    "-lstdc++",
+    "-lm",
+    "-lgcc_s",
+    "-lc",
+)
+ARITHMETIC = (*LIBRARY, "-DEMULATOR_COUNTS_ARITHMETIC")  # numbers are a type that counts (counted.cuh)
+COUNTING = {None: LIBRARY, "accesses": ACCESSES, "arithmetic": ARITHMETIC}
 PROGRAM = ("-O1", "-g1", "-fsanitize=address", "-fno-omit-frame-pointer", "-fno-delete-null-pointer-checks")
 
 LONG_OPTIONS = {"--define-macro": "-D", "--undefine-macro": "-U", "--include-path": "-I"}
@@ -89,7 +110,9 @@ def compiler(wanted: str | None) -> tuple[str, str]:
     )
 
 
-def compile_kernels(code: str, names: tuple, options: tuple = (), checked: bool = False) -> Path:
+def compile_kernels(
+    code: str, names: tuple, options: tuple = (), checked: bool = False, counting=None
+) -> Path:
     """
     Compile kernels, or find what an earlier call made of the same text with the same compiler.
 
@@ -103,6 +126,8 @@ def compile_kernels(code: str, names: tuple, options: tuple = (), checked: bool 
         As for NVRTC; definitions (-D, -U) and folders of headers (-I) are used.
     checked : bool
         Make a program watched by AddressSanitizer instead of a shared library.
+    counting : "accesses" or "arithmetic", optional
+        Make a library that counts these.
 
     Returns
     -------
@@ -111,7 +136,8 @@ def compile_kernels(code: str, names: tuple, options: tuple = (), checked: bool 
     Raises
     ------
     EmulatorError
-        With the compiler's message, where the text does not compile; or where there is no compiler.
+        With the compiler's message, where the text does not compile; or where there is no compiler, or to
+        count none that can.
 
     Notes
     -----
@@ -119,11 +145,16 @@ def compile_kernels(code: str, names: tuple, options: tuple = (), checked: bool 
     belong to is known as it stands; anything else is what the preprocessor makes of it, now.
     """
     path, version = compiler(os.environ.get("CXX"))
+    if counting and "clang" in version:
+        raise EmulatorError(
+            "what a kernel does is counted with g++ alone; install g++ 11 or later, or name it in CXX"
+        )
     kernels = " ".join(f"EMULATOR_KERNEL({name})" for name in names)
     text = f"#define EMULATOR_ALIGNMENT {_alignment(code)}\n"
-    text += f'#include "cuda.cuh"\n#line 1 "kernel.cu"\n{translate(code)}\n'
+    header = "counted.cuh" if counting == "arithmetic" else "cuda.cuh"
+    text += f'#include "{header}"\n#line 1 "kernel.cu"\n{translate(code)}\n'
     text += f'#line 1 "name_expressions"\nEMULATOR_KERNELS({kernels})\n'
-    command = [path, *FLAGS, *(PROGRAM if checked else LIBRARY), *(taken := _taken(options))]
+    command = [path, *FLAGS, *(PROGRAM if checked else COUNTING[counting]), *(taken := _taken(options))]
     language = "c++"
     if _reads_other_headers(translate(code), taken):
         text, language = _run([*command, "-E", "-x", language, "-"], text), "c++-cpp-output"

@@ -40,12 +40,19 @@ def load(path: Path) -> ctypes.CDLL:
                 "in ATTENTION_STEP_BY_STEP_CACHE"
             ) from error
     library.emulator_launch.restype = ctypes.c_char_p
+    if hasattr(library, "emulator_counts"):
+        library.emulator_counts.restype = ctypes.c_char_p
     return library
 
 
-def run_library(path: Path, index: int, launch: Launch, timeout: float | None) -> None:
+def run_library(path: Path, index: int, launch: Launch, timeout: float | None) -> str:
     """
     Run a kernel here.
+
+    Returns
+    -------
+    counts : str
+        Of a library that counts: a line each, name and number. Else empty.
 
     Raises
     ------
@@ -61,10 +68,11 @@ def run_library(path: Path, index: int, launch: Launch, timeout: float | None) -
     with _ONE_AT_A_TIME, watchdog:
         message = library.emulator_launch(index, ctypes.byref(launch))
         message = message and message.decode()
+        counts = library.emulator_counts().decode() if hasattr(library, "emulator_counts") else ""
     if not launch.signal:
         if message:
             raise EmulatorError(message)
-        return
+        return counts
     who, what = message.split("\n")
     who += _line(path, launch.stopped_at)
     if launch.interrupts <= 0:

@@ -2,8 +2,10 @@
 
 import math
 import operator
+from functools import cache, partial
 
 from step03_gpu.emulator.compiler import EmulatorError, compile_kernels
+from step03_gpu.emulator.counts import counting, take
 from step03_gpu.emulator.launches import Launch, argument, chosen_order
 from step03_gpu.emulator.library import load, run_library
 from step03_gpu.emulator.program import run_program
@@ -44,8 +46,8 @@ class RawModule:
             if 'extern "C"' not in self.code:
                 raise EmulatorError(f'{name} is none of name_expressions={names}, and nothing is extern "C"')
             names = (name,)
-        path = compile_kernels(self.code, names, self.options, self.checked)
-        return Kernel(name, names.index(name), path, self.checked, self.timeout)
+        made = partial(compile_kernels, self.code, names, self.options)
+        return Kernel(name, names.index(name), made, self.checked, self.timeout)
 
 
 class Kernel:
@@ -56,11 +58,13 @@ class Kernel:
     dynamic shared memory together may have no more.
     """
 
-    def __init__(self, name, index, path, checked, timeout=None):
-        self.name, self._index, self._path, self._checked = name, index, path, checked
+    def __init__(self, name, index, made, checked, timeout=None):
+        self.name, self._index, self._made, self._checked = name, index, cache(made), checked
         self.timeout, self._shared_limit = timeout, None
-        if not checked:
-            load(path)
+        if counting() is None:
+            path = self._made(checked=checked)
+            if not checked:
+                load(path)
 
     @property
     def max_dynamic_shared_size_bytes(self) -> int:
@@ -111,11 +115,13 @@ class Kernel:
         launch = Launch(grid, block, shared_mem, most_shared, *chosen_order(), len(args))
         launch.set(tuple(given for given, _ in both))
         timeout = _positive(self.timeout)
-        if self._checked:
+        if (what := counting()) is not None:
+            take(self.name, run_library(self._made(counting=what), self._index, launch, timeout))
+        elif self._checked:
             arrays = tuple(kept for _, kept in both)
-            run_program(self._path, self.name, self._index, launch, arrays, timeout)
+            run_program(self._made(checked=True), self.name, self._index, launch, arrays, timeout)
         else:
-            run_library(self._path, self._index, launch, timeout)
+            run_library(self._made(checked=False), self._index, launch, timeout)
 
     def _sizes(self, what, sizes, most):
         padded = (*sizes, 1, 1)[:3]

@@ -35,7 +35,10 @@ __global__ void softmax(Wide<T>* scores, Wide<T>* lse, Problem p) {  // in place
     Wide<T> largest = minus_infinity<Wide<T>>(), total = 0;
     for (int j = 0; j < p.n_keys; ++j) largest = larger(largest, scores[j]);
     largest = zero_if_hidden(largest);
-    for (int j = 0; j < p.n_keys; ++j) total += scores[j] = exponential(scores[j] - largest);
+    for (int j = 0; j < p.n_keys; ++j) {
+        Wide<T> weight = exponential(scores[j] - largest);
+        scores[j] = weight, total += weight;
+    }
     for (int j = 0; j < p.n_keys; ++j) scores[j] /= total == 0 ? 1 : total;  // a hidden row stays 0
     lse[place(batch, p.heads, head, p.n_queries, i, 1)] = largest + logarithm(total);
     // end task

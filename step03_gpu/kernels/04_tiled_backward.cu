@@ -60,10 +60,12 @@ sum_again(const T* d_out, const T* q, const T* k, const T* v, const unsigned cha
     RunningSum<W> sums[R];
     W weighted[R] = {};
     for (int start = first_key(p, first) / COLUMNS * COLUMNS; start < end_key(p, last); start += COLUMNS) {
+        // begin task: sum-loads
         __syncthreads();  // the tile before has been used
         load_tile<COLUMNS, D>(keys, k, start, p.n_keys);
         load_tile<COLUMNS, D>(values, v, start, p.n_keys);
         __syncthreads();
+        // end task
         W scores[R][C], d_weights[R][C];
         multiply_rows<D>(scores, queries, keys, down, across);
         multiply_rows<D>(d_weights, d_outs, values, down, across);
@@ -119,7 +121,7 @@ query_gradients(const T* d_out, const T* q, const T* k, const T* v, const unsign
 
     W sum[R][GROUPS<D>][NEIGHBOURS<D>] = {};
     for (int start = first_key(p, first) / COLUMNS * COLUMNS; start < end_key(p, last); start += COLUMNS) {
-        // begin task: query-loads
+        // begin task: barriers
         __syncthreads();  // the tile before has been used
         load_tile<COLUMNS, D>(keys, k, start, p.n_keys);
         load_tile<COLUMNS, D>(values, v, start, p.n_keys);

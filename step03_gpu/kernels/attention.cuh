@@ -74,6 +74,21 @@ __device__ inline int end_query(const Problem& p, int last) {
     return min(p.n_queries, last - p.offset + p.left + 1);
 }
 
+// Whether each of these queries may see each of these keys, so that nothing has to be hidden in a tile; and whether
+// some may see some, so that the tile is of use. (The second asks no mask.)
+__device__ inline bool all_visible(const Problem& p, const unsigned char* mask, int query, int queries, int key,
+                                   int keys) {
+    // begin task: all-visible
+    return !mask && key + keys <= p.n_keys && key >= query + queries - 1 + p.offset - p.left &&
+           key + keys - 1 <= query + p.offset + p.right;
+    // end task
+}
+__device__ inline bool any_visible(const Problem& p, int query, int queries, int key, int keys) {
+    // begin task: any-visible
+    return key <= query + queries - 1 + p.offset + p.right && key + keys > query + p.offset - p.left;
+    // end task
+}
+
 // What the backward knows of query i: weight_ij = exp((q_i·k_j - reference) scale - rest), and the softmax's row sum delta =
 // Σ_j weight_ij d_weight_ij = d_out_i · out_i. Mostly reference is 0 and rest is lse. But a large lse has no room for the
 // digits of the sum behind it, and every weight of the row would be off by exp(±eps |lse|). Such a row is summed again,

@@ -20,15 +20,15 @@ BACKWARD_KEYS = 32  # in two of each, one in use and one on its way; so too quer
 SMALLEST_SCALE = 1e-30  # differs from 0 by less than any digit of a score
 
 
-def lacking(q) -> str | None:
-    """Say what the device of q lacks for this rung; None when nothing."""
+def lacking(q, rung: int = 5) -> str | None:
+    """Say what the device of q lacks for this rung, or for another with such copies; None when nothing."""
     if array_module(q) is np:
         return None
     major, minor = divmod(int(q.device.compute_capability), 10)
     if major + minor / 10 >= COMPUTE_CAPABILITY:
         return None
     needed = f"a GPU of compute capability {COMPUTE_CAPABILITY} or later"
-    return f"rung 5 takes {needed}; this one has {major}.{minor}"
+    return f"rung {rung} takes {needed}; this one has {major}.{minor}"
 
 
 def tensor_cores(q, k, v, mask, problem):

@@ -37,6 +37,24 @@ __device__ inline void load_tile(Wide<T>* tile, const T* x, int first, int end) 
     // end task
 }
 
+// Starts to copy such rows, which are there after wait_copies and a barrier. Rows that have to be widened pass through
+// the registers, at once.
+template <int ROWS, int D, typename T>
+__device__ inline void start_tile(Wide<T>* tile, const T* x, int first, int end) {
+    // begin task: start-tile
+    constexpr int N = 16 / sizeof(T);
+    if constexpr (sizeof(T) < sizeof(Wide<T>)) {
+        load_tile<ROWS, D>(tile, x, first, end);
+    } else {
+        for (int n = threadIdx.x; n < ROWS * (D / N); n += THREADS) {
+            int row = n / (D / N), column = n % (D / N) * N;
+            copy_16_bytes(shared_address(tile + row * STRIDE<T, D> + column),
+                          x + (long long)(first + row) * D + column, first + row < end);
+        }
+    }
+    // end task
+}
+
 // product = a bᵀ, of two tiles with rows of D.
 template <int D, int R, int C, typename W>
 __device__ inline void multiply_rows(W (&product)[R][C], const W* a, const W* b, int down, int across) {
@@ -74,12 +92,12 @@ __device__ inline void add_product(W (&sum)[R][GROUPS<D>][NEIGHBOURS<D>], const 
     }
 }
 
-// A micro-tile into shared memory, where the threads of its row find it.
-template <int COLUMNS, int R, int C, typename W>
+// A micro-tile into shared memory, where the threads of its row find it: COLUMNS columns, from number FIRST of a thread's.
+template <int COLUMNS, int FIRST = 0, int R, int C, typename W>
 __device__ inline void store_tile(W* tile, const W (&x)[R][C], int down, int across) {
     for (int r = 0; r < R; ++r) {
         W* row = tile + (down + DOWN * r) * STRIDE<W, COLUMNS>;
-        for (int c = 0; c < C; ++c) row[across + ACROSS * c] = x[r][c];
+        for (int c = 0; c < COLUMNS / ACROSS; ++c) row[across + ACROSS * c] = x[r][FIRST + c];
     }
 }
 

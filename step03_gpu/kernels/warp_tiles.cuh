@@ -126,29 +126,40 @@ __device__ __forceinline__ void store_rows(T* x, const float (&c)[D / 8][4], flo
     }
 }
 
-// Whether each of these queries may see each of these keys, so that nothing has to be hidden in a tile.
-__device__ __forceinline__ bool all_visible(const Problem& p, const unsigned char* mask, int query, int queries, int key,
-                                            int keys) {
-    return !mask && key + keys <= p.n_keys && key >= query + queries - 1 + p.offset - p.left &&
-           key + keys - 1 <= query + p.offset + p.right;
-}
-
 // Sets scores to -inf where the query may not see the key. Queries are the accumulator's rows, keys its columns; or, with
-// TRANSPOSED, the other way round. Tiles in which all is visible, the greater part, take no more than one branch.
+// TRANSPOSED, the other way round. Tiles in which all is visible, the greater part, take no more than one branch; where the
+// band of visible keys ends within a tile, each row compares its columns with two numbers; only a mask is asked for each.
 template <bool TRANSPOSED, int M, int N>
 __device__ __forceinline__ void hide(float (&scores)[M][N][4], const Problem& p, const unsigned char* mask, int batch,
                                      int head, int query, int key) {
     if (all_visible(p, mask, query, TRANSPOSED ? 8 * N : 16 * M, key, TRANSPOSED ? 16 * M : 8 * N)) return;
     const int row = fresh((TRANSPOSED ? key : query) + row_of(0, 0));
     const int column = fresh((TRANSPOSED ? query : key) + column_of(0, 0));
+    const int from = TRANSPOSED ? -p.offset - p.right : p.offset - p.left;  // the first visible column, from the row on
+    const int to = TRANSPOSED ? p.left - p.offset : p.offset + p.right, last = (TRANSPOSED ? p.n_queries : p.n_keys) - 1;
+#pragma unroll
+    for (int m = 0; m < M; ++m)
+#pragma unroll
+        for (int half = 0; half < 2; ++half) {
+            const int r = row + 16 * m + 8 * half, begin = r + from - column, end = min(r + to, last) - column;
+#pragma unroll
+            for (int n = 0; n < N; ++n)
+#pragma unroll
+                for (int e = 0; e < 2; ++e)
+                    if (8 * n + e < begin || 8 * n + e > end) scores[m][n][2 * half + e] = minus_infinity<float>();
+        }
+    if (!mask) return;
+    unsigned long long shown = 0;  // a bit for each score: this loop, unrolled, would take registers that all tiles need
+#pragma unroll 1
+    for (int i = 0; i < 4 * M * N; ++i) {
+        const int r = row + i / (2 * N) * 8, c = column + i / 2 % N * 8 + i % 2;
+        if (visible(p, mask, batch, head, TRANSPOSED ? c : r, TRANSPOSED ? r : c)) shown |= 1ull << i;
+    }
 #pragma unroll
     for (int m = 0; m < M; ++m)
 #pragma unroll
         for (int n = 0; n < N; ++n)
 #pragma unroll
-            for (int i = 0; i < 4; ++i) {
-                const int r = row + 16 * m + i / 2 * 8, c = column + 8 * n + i % 2;
-                if (!visible(p, mask, batch, head, TRANSPOSED ? c : r, TRANSPOSED ? r : c))
-                    scores[m][n][i] = minus_infinity<float>();
-            }
+            for (int i = 0; i < 4; ++i)
+                if (!(shown >> ((2 * m + i / 2) * 2 * N + 2 * n + i % 2) & 1)) scores[m][n][i] = minus_infinity<float>();
 }

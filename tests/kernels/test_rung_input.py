@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import step03_gpu
-from step03_gpu.kernels import FOLDER, fitting, source
+from step03_gpu.kernels import FOLDER, fitting, source, tensor_cores
 from step03_gpu.kernels.rungs import PROBLEM, RUNGS, choose, state_problem
 
 pytestmark = pytest.mark.usefixtures("unchecked")
@@ -119,3 +119,16 @@ def test_the_problem_is_laid_out_as_in_c():
 
 def test_ladder_has_no_gaps():
     assert list(RUNGS) == list(range(1, len(RUNGS) + 1))
+
+
+@pytest.mark.parametrize("rung", [3, 4, 5])
+def test_rungs_with_asynchronous_copies_need_compute_capability_8(monkeypatch, rung):
+    class Old:
+        """A GPU's array, as far as the rungs ask."""
+
+        device = type("Device", (), {"compute_capability": "75"})
+
+    monkeypatch.setattr(tensor_cores, "array_module", lambda x: None)
+    message = f"rung {rung} takes a GPU of compute capability 8.0 or later; this one has 7.5"
+    assert RUNGS[rung].lacking(Old()) == message
+    assert RUNGS[1].lacking(Old()) is None

@@ -48,9 +48,15 @@ TILED, BACKWARD = "03_tiled.cu", "04_tiled_backward.cu"
 ORDERS, LENGTHS = "test_the_order_of_warps_changes_no_bit", "test_lengths_around_tile_edges"
 
 KERNELS = [
-    kernel("no barrier behind the loads", TILED, "start, p.n_keys);\n        __syncthreads();", "start, p.n_keys);", ORDERS),
-    kernel("no barrier before the weights take the keys' place", TILED, "__syncthreads();  // the keys have been used", "", ORDERS),
-    kernel("no barrier before the next tile", TILED, "__syncthreads();  // the tile before has been used", "", ORDERS),
+    kernel("no barrier behind the copies", TILED, "__syncthreads();  // the values have come, and no thread needs these keys any more", "", ORDERS),
+    kernel("copies of rung 3 not waited for", TILED, "wait_copies<0>();\n        __syncthreads();  // the values", "__syncthreads();  // the values", LENGTHS),
+    kernel("no barrier before the second half of the weights", TILED, "__syncwarp();  // the first half has been used", "", ORDERS),
+    kernel("the second half of the weights for the first values", TILED, "values + HALF * STRIDE<W, D>", "values", LENGTHS),
+    kernel("a tile at the edge taken as all visible", SHARED, "key + keys - 1 <= query + p.offset + p.right", "key <= query + p.offset + p.right", LENGTHS),
+    kernel("a tile over the end taken as all visible", SHARED, "key + keys <= p.n_keys && key", "key", LENGTHS),
+    kernel("a tile before the window taken as all visible", SHARED, "key >= query + queries - 1 + p.offset - p.left", "key >= query + p.offset - p.left", "test_window_and_offset"),
+    kernel("a tile with a mask taken as all visible", SHARED, "return !mask && key", "return key", "test_mask_of_any_broadcastable_shape"),
+    kernel("no barrier before the next tile", TILED, "__syncthreads();  // the keys have come, and no thread needs the values before them any more", "", ORDERS),
     kernel("no barrier in the backward", BACKWARD, "__syncthreads();  // the tile before has been used", "", ORDERS),
     kernel("running sum not rescaled", TILED, "total[r] *= rescale;", "", "test_scores_of_any_size"),
     kernel("running output not rescaled", TILED, "sum[r][g][n] *= rescale", "sum[r][g][n] *= 1", "test_scores_of_any_size"),
@@ -69,7 +75,7 @@ KERNELS = [
     kernel("hidden row not 0", TILED, "1 / (row_total == 0 ? 1 : row_total)", "1 / row_total", "test_hidden_rows_are_exactly_zero"),
     kernel("hidden row not 0, naive", NAIVE, "total == 0 ? 1 : total", "total", "test_hidden_rows_are_exactly_zero"),
     kernel("a kernel makes NaN before the first visible key", SHARED, "x == minus_infinity<W>() ? W(0) : x", "x", "test_hidden_rows_are_exactly_zero"),
-    kernel("scale forgotten", TILED, "weights[r][c] * W(p.scale)", "weights[r][c]", LENGTHS),
+    kernel("scale forgotten", TILED, "weights[r][c] *= W(p.scale)", "weights[r][c] *= 1", LENGTHS),
     kernel("scale forgotten in d_q", BACKWARD, "sum[r], W(p.scale), across", "sum[r], W(1), across", LENGTHS),
     kernel("a kernel forgets the row sum", BACKWARD, "(d_weight - terms.delta)", "d_weight", LENGTHS),
     kernel("hidden weights made again", BACKWARD, "seen ? exponential((score - terms.reference) * scale - terms.rest) : W(0)", "exponential((score - terms.reference) * scale - terms.rest)", LENGTHS),

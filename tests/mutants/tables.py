@@ -2,6 +2,7 @@
 
 from tests.mutants import flash, transformers
 from tests.mutants.check import ATTENDING, CHECK
+from tests.mutants.counts import COUNTS
 from tests.mutants.decoding import DECODING, LARGE_SCORES
 from tests.mutants.distributed import DISTRIBUTED
 from tests.mutants.embedding import EMBEDDING
@@ -45,6 +46,7 @@ TABLES = {
     "faults": FAULTS,
     "kernels": KERNELS,
     "emulator": EMULATOR,
+    "counts": COUNTS,
     "tensor cores": TENSOR_CORES,
     "Hopper": HOPPER,
     "decoding": DECODING,

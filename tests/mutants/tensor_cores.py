@@ -9,6 +9,7 @@ def rung5(name, file, old, new, test):
     return Mutant(name, file, old, new, f"tests/kernels/test_tensor_cores.py::{test}")
 
 
+SHARED = "attention.cuh"
 FORWARD, BACKWARD, TILES = "05_tensor_cores.cu", "05_tensor_cores_backward.cu", "warp_tiles.cuh"
 SIZES, ORDERS = "test_every_size_and_dtype[float16-64]", "test_no_barrier_is_missing"
 
@@ -72,7 +73,7 @@ TENSOR_CORES = [
     ),
     rung5(
         "a tile taken as all visible",
-        TILES,
+        SHARED,
         "key + keys - 1 <= query + p.offset + p.right",
         "key <= query + p.offset + p.right",
         "test_lengths_around_tile_edges",
@@ -83,6 +84,41 @@ TENSOR_CORES = [
         "(scores[m][n][i] - zero) * unit",
         "fmaf(scores[m][n][i], unit, -(zero * unit))",
         "test_scores_beyond_what_2_to_their_power_can_hold",
+    ),
+    rung5(
+        "a tile skipped that the last queries see",
+        SHARED,
+        "key <= query + queries - 1 + p.offset + p.right && key",
+        "key <= query + p.offset + p.right && key",
+        "test_lengths_around_tile_edges",
+    ),
+    rung5(
+        "a tile skipped in which the window begins",
+        SHARED,
+        "key + keys > query + p.offset - p.left",
+        "key > query + p.offset - p.left",
+        "test_windows_and_offsets_skip_tiles",
+    ),
+    rung5(
+        "the band ends a key late",
+        TILES,
+        "8 * n + e > end",
+        "8 * n + e > end + 1",
+        "test_lengths_around_tile_edges",
+    ),
+    rung5(
+        "the band begins a key early",
+        TILES,
+        "8 * n + e < begin",
+        "8 * n + e < begin - 1",
+        "test_windows_and_offsets_skip_tiles",
+    ),
+    rung5(
+        "a mask's bits of another row",
+        TILES,
+        "(2 * m + i / 2) * 2 * N",
+        "(2 * m + i % 2) * 2 * N",
+        "test_masks_with_hidden_rows",
     ),
     rung5("tiles aligned as numbers are", FORWARD, "__align__(128) float4", "float4", SIZES),
     rung5("row sum forgotten on tensor cores", BACKWARD, "(d_weight - terms.delta)", "d_weight", SIZES),

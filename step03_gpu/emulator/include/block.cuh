@@ -10,6 +10,7 @@
 #include <cstring>
 #include <source_location>
 
+#include "counts.cuh"
 #include "fibers.cuh"
 
 struct uint3 {
@@ -171,6 +172,7 @@ inline void next_thread() {
     Fiber& from = current->fiber;
     current = *++turn;
     if (current) threadIdx = current->index;
+    EMULATOR_COUNT(begin_turn();)
     switch_fiber(from, current ? current->fiber : scheduler);
 }
 
@@ -254,6 +256,7 @@ inline bool release_collectives(Thread* warp, int lanes) {
         if (warp[first].state != State::in_collective) continue;
         unsigned mask = complete(warp, lanes, warp[first], missing);
         if (!mask) stuck = &warp[first];
+        EMULATOR_COUNT(if (mask) count_event(warp[first].call);)
         for (int lane = first; lane < lanes; lane++) {
             if (!(mask >> lane & 1)) continue;
             exchanged[lane] = &slots[lane][warp[lane].turn];
@@ -274,7 +277,9 @@ inline void run_turns() {
     current = *turn;
     if (!current) return;
     threadIdx = current->index;
+    EMULATOR_COUNT(begin_turn();)
     switch_fiber(scheduler, current->fiber);
+    EMULATOR_COUNT(end_turns();)
     if (message[0]) throw Fault{};
 }
 
@@ -308,6 +313,7 @@ inline bool release_barrier() {
         thread->state = State::ready;
     }
     barriers_passed++;
+    EMULATOR_COUNT(if (first) count_event(first->call);)
     return first != nullptr;
 }
 

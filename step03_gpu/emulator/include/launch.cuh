@@ -84,6 +84,7 @@ inline void run_grid(const Launch& launch) {
     n_threads = blockDim.x * blockDim.y * blockDim.z;
     order = static_cast<Order>(launch.order);
     random_state = launch.seed;
+    EMULATOR_COUNT(begin_counts();)
     for (blockIdx.z = 0; blockIdx.z < gridDim.z; blockIdx.z++)
         for (blockIdx.y = 0; blockIdx.y < gridDim.y; blockIdx.y++)
             for (blockIdx.x = 0; blockIdx.x < gridDim.x; blockIdx.x++) run_block(launch.shared_bytes);
@@ -123,4 +124,7 @@ inline const char* launch(const Entry& entry, const Launch& launch) {
         return emulator::launch_guarded(emulator_entries[entry], *launch);                          \
     }                                                                                               \
     EMULATOR_VISIBLE void emulator_stop() { emulator::stop_launch(); }
+#endif
+#ifdef EMULATOR_COUNTS_ACCESSES
+#include "accesses.cuh"
 #endif

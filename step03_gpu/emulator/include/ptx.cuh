@@ -54,7 +54,7 @@ struct Operands {
     float a[4][2], b[2][2];
 };
 
-template <float (*widen)(uint16_t)>
+template <auto widen>
 void mma(float (&c)[4], const unsigned (&a)[4], unsigned b0, unsigned b1, const Place& place) {
     const unsigned b[2] = {b0, b1};
     Operands mine;
@@ -63,6 +63,7 @@ void mma(float (&c)[4], const unsigned (&a)[4], unsigned b0, unsigned b1, const 
         for (int i = 0; i < 2; i++) mine.b[i][half] = widen(b[i] >> 16 * half);
     }
     Lanes<Operands> lanes = warp_exchange(mine, 0xFFFFFFFF, "mma.sync.m16n8k16", false, place);
+    EMULATOR_COUNT(Unwatched work;)  // a tensor core's
     const int g = own_lane() / 4, t = own_lane() % 4;
     for (int i = 0; i < 4; i++) {
         const int row = g, column = 2 * t + i % 2, lower = i / 2;
@@ -94,8 +95,12 @@ struct Row {
 
 inline void load_matrices(unsigned (&r)[4], const void* address, bool transposed, const Place& place) {
     check_address(address, 16, "ldmatrix", place);
+    EMULATOR_COUNT(count_access(address, 16, false, "ldmatrix");)
     Row mine;
-    memcpy(&mine, address, sizeof mine);
+    {
+        EMULATOR_COUNT(Unwatched work;)  // counted above
+        memcpy(&mine, address, sizeof mine);
+    }
     Lanes<Row> rows = warp_exchange(mine, 0xFFFFFFFF, transposed ? "ldmatrix.trans" : "ldmatrix", false, place);
     const int row = own_lane() / 4, column = own_lane() % 4 * 2;
     for (int i = 0; i < 4; i++) {
@@ -151,12 +156,16 @@ inline void start_copy(const Copy& copy, const Place& place) {
         EMULATOR_FAULT(place, "cp.async: the source %p is not a multiple of %zu bytes", copy.from, copy.bytes);
     Copies& own = own_copies();
     if (own.n == Copies::MOST) EMULATOR_FAULT(place, "cp.async: more than %d copies wait", Copies::MOST);
+    EMULATOR_COUNT(count_access(copy.exists ? copy.from : nullptr, copy.bytes, false, "cp.async, from");)
+    EMULATOR_COUNT(count_access(copy.to, copy.bytes, true, "cp.async, to");)
+    EMULATOR_COUNT(Unwatched work;)
     poison(copy.to, copy.bytes);
     own.group[own.n] = own.n_groups;
     own.copy[own.n++] = copy;
 }
 
 inline void finish_copies(int but_newest_groups) {
+    EMULATOR_COUNT(Unwatched work;)
     Copies& own = own_copies();
     int left = 0;
     for (int i = 0; i < own.n; i++) {

@@ -3,6 +3,7 @@
 import numpy as np
 
 from tests.homework.cases import heads, mask, normal
+from tests.homework.kernels import reference
 from tests.homework.kernels.launches import FACTORS, TILE_SIZE
 from tests.homework.task import Case
 
@@ -144,13 +145,19 @@ def products(rng):
 
 def walk(rng):
     """Draw cases of the walk along the tiles of keys."""
-    drawn = some(calls(rng, 96, 35, 70), "plain", "causal", "mask with a hidden row")
+    drawn = some(calls(rng, 64, 35, 70), "plain", "causal", "mask with a hidden row")
     drawn = {name: (tuple(x[:1, :1] for x in arrays), m if m is None else m[:1], options)
              for name, (arrays, m, options) in drawn.items()}  # fmt: skip
-    drawn["one tile"] = tuple(x[:, :1] for x in heads(rng, 1, None, 20, 30, 96, 96)), None, {}
-    found = attended(drawn, "03_tiled.cu:barriers", 3)
-    others = {f"{name} ({OTHER})": drawn[name] for name in ("plain", "causal")}
-    return found + attended(others, "03_tiled.cu:barriers", 3, orders=True)
+    drawn["one tile"] = tuple(x[:, :1] for x in heads(rng, 1, None, 20, 12, 64, 64)), None, {}
+    drawn |= {f"{name} ({OTHER})": drawn[name] for name in ("plain", "causal")}
+    found = []
+    for name, ((q, k, v), hidden, options) in drawn.items():
+        d_out = normal(rng, *q.shape)
+        args = d_out, q, k, v, reference.terms(d_out, q, k, v, hidden, **options), hidden
+        orders = {"orders": True} if OTHER in name else {}
+        target = "04_tiled_backward.cu:barriers"
+        found.append(case(name, target, args, launch="query_gradients", **options, **orders))
+    return found
 
 
 def rescale(rng):

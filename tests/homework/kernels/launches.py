@@ -16,6 +16,7 @@ PROBLEM = np.dtype(  # the struct of attention.cuh
     align=True,
 )
 ROWS, THREADS = 32, 128  # of a tile of double; of a block
+KEPT, TAKEN = 32, 16  # rows of rung 4's tiles of double, up to D = 64
 TILE_SIZE, FACTORS = 64, ((4, 2, 96), (2, 4, 32))  # what the drivers load, and multiply: R, C, D
 ORDERS = (("reverse", 0), ("random", 1), ("random", 2))
 
@@ -82,9 +83,21 @@ def attend(q, k, v, mask=None, *, rung, **options):
     out, lse = np.zeros_like(q), np.zeros(q.shape[:-1])
     args = q, k, v, mask, out, lse, state(q.shape, k.shape[1], k.shape[2], mask, **options)
     name, rows = {2: ("online_softmax", 4), 3: ("tiled", ROWS)}[rung]
-    shared = (2 * (size + 2) + max(size, ROWS) + 2) * ROWS * 8 if rung == 3 else 0
+    shared = (3 * (size + 2) + ROWS // 2 + 2) * ROWS * 8 if rung == 3 else 0
     grid, results = (ceil(n_queries / rows), heads, batch), {"out": 4, "lse": 5}
     return Launch(f"{name}<double, {size}>", grid, (THREADS,), args, results, shared)
+
+
+def query_gradients(d_out, q, k, v, terms, mask=None, **options):
+    """Return the launch of rung 4's third kernel: a tile of queries walks along the keys."""
+    batch, heads, n_queries, size = q.shape
+    problem = state(q.shape, k.shape[1], k.shape[2], mask, **options)
+    shared = (2 * (KEPT + TAKEN) * (size + 2) + KEPT * (TAKEN + 2)) * 8
+    args, grid = (
+        (d_out, q, k, v, mask, terms, np.zeros_like(q), problem),
+        (ceil(n_queries / KEPT), heads, batch),
+    )
+    return Launch(f"query_gradients<double, {size}>", grid, (THREADS,), args, {"d_q": 6}, shared)
 
 
 def row_sums(d_out, out):
@@ -148,6 +161,7 @@ LAUNCHES = {
         scores,
         softmax,
         attend,
+        query_gradients,
         row_sums,
         visible_pairs,
         reduce,

@@ -97,7 +97,7 @@ MISTAKES = [
     stopped("no barrier before the loads", "barriers", "__syncthreads();  // the tile before has been used", "", RACE),
     stopped("no barrier behind the loads", "barriers", "p.n_keys);\n        __syncthreads();", "p.n_keys);", NOBODY_WROTE),
     stopped("a barrier for some", "barriers", "p.n_keys);\n        __syncthreads();", "p.n_keys);\n        if (down < 4) __syncthreads();", "is divergent"),
-    Mistake("keys for values", "barriers", "load_tile<SIZE, D>(values, v,", "load_tile<SIZE, D>(values, k,", "What you load as values are the keys."),
+    Mistake("keys for values", "barriers", "load_tile<COLUMNS, D>(values, v,", "load_tile<COLUMNS, D>(values, k,", "What you load as values are the keys."),
     Mistake("always the first tile", "barriers", "(keys, k, start,", "(keys, k, 0,", "Your keys are those of the first tile, whichever tile it is the turn of."),
     stopped("a loop without end", "barriers", "__syncthreads();  // the tile before has been used", "__syncthreads();\n        while (first >= 0) ++*(volatile int*)&first;\n", "still runs after"),
     Mistake("rows across neighbours", "multiply-rows", "across + ACROSS * c", "across * C + c", "Your threads take neighbouring rows of b. Those of one thread lie ACROSS apart."),

@@ -41,6 +41,21 @@ def attend(q, k, v, mask=None, *, rung, **options):
     return {"out": weights @ np.repeat(v, q.shape[1] // v.shape[1], axis=1), "lse": lse}
 
 
+def terms(d_out, q, k, v, mask=None, **options):
+    """Return what the backward knows of each row: 0, lse, d_out · out, and what fills up their place."""
+    out, lse = attend(q, k, v, mask, rung=4, **options).values()
+    delta = (d_out * out).sum(axis=-1)
+    return np.stack([0 * delta, np.where(np.isfinite(lse), lse, 0), delta, 0 * delta], axis=-1)
+
+
+def query_gradients(d_out, q, k, v, terms, mask=None, *, scale=None, **options):
+    """Return d_q, by the weights that `terms` make."""
+    weights, _ = softmax(scores(q, k, mask, scale=scale, **options))
+    k, v = (np.repeat(x, q.shape[1] // x.shape[1], axis=1) for x in (k, v))
+    d_scores = weights * (d_out @ v.swapaxes(-1, -2) - terms[..., 2:3])
+    return {"d_q": d_scores @ k * (q.shape[-1] ** -0.5 if scale is None else scale)}
+
+
 def visible_pairs(q, k, mask=None, **options):
     """Return the same beyond the ends, where nothing is seen."""
     found = visible(q.shape, k.shape[1], k.shape[2], mask, **options)
@@ -72,6 +87,7 @@ ANSWERS = {
     "scores": lambda *args, **options: {"scores": scores(*args, **options)},
     "softmax": lambda given: dict(zip(("weights", "lse"), softmax(given), strict=True)),
     "attend": attend,
+    "query_gradients": query_gradients,
     "row_sums": lambda d_out, out: {"delta": (d_out * out).sum(axis=-1)},
     "visible_pairs": lambda *args, **options: {"visible": visible_pairs(*args, **options)},
     "reduce": lambda x, **options: {"result": reduce(x, **options)},

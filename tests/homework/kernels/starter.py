@@ -65,6 +65,7 @@ def emptied(tasks: Iterable[KernelTask]) -> dict[str, dict[str, str]]:
     """Return the regions that go, each with what stands in its place, by the file."""
     found: dict[str, dict[str, str]] = {}
     for task in tasks:
-        for file, some in names((*task.targets, *task.also)).items():
-            found.setdefault(file, {}).update(dict.fromkeys(some, task.stub))
+        for regions_, stub in ((task.targets, task.stub), (task.also, task.stand_in or task.stub)):
+            for file, some in names(regions_).items():
+                found.setdefault(file, {}).update(dict.fromkeys(some, stub))
     return found

@@ -32,7 +32,7 @@ class Style(NamedTuple):
 NAIVE, SOFTMAX, HIDING = "01_naive.cu:naive-scores", "01_naive.cu:softmax-row", "attention.cuh:hiding"
 WARP, ONLINE = "02_online_softmax.cu:warp-sum", "02_online_softmax.cu:online-softmax"
 LOAD, MULTIPLY = "tiles.cuh:load-tile", "tiles.cuh:multiply-rows"
-BARRIERS, RESCALE = "03_tiled.cu:barriers", "03_tiled.cu:rescale"
+BARRIERS, RESCALE = "04_tiled_backward.cu:barriers", "03_tiled.cu:rescale"
 SUMS, DIFFERENTIATE = "04_tiled_backward.cu:row-sums", "04_tiled_backward.cu:differentiate"
 
 RIGHT = [
@@ -107,9 +107,9 @@ RIGHT = [
     """),
     Style("a barrier more than needed, values first", BARRIERS, """
         __syncthreads_count(1);
-        load_tile<SIZE, D>(values, v, start, p.n_keys);
+        load_tile<COLUMNS, D>(values, v, start, p.n_keys);
         __syncthreads();
-        load_tile<SIZE, D>(keys, k, start, p.n_keys);
+        load_tile<COLUMNS, D>(keys, k, start, p.n_keys);
         __threadfence_block();
         __syncthreads();
     """),
@@ -161,7 +161,7 @@ WRONG = [
     Style("numbers agree and threads race", BARRIERS, """
         __syncthreads();
         if (threadIdx.x < 32)  // the first warp loads, and the others run behind it on the emulator
-            for (int n = threadIdx.x; n < SIZE * D; n += 32) {
+            for (int n = threadIdx.x; n < COLUMNS * D; n += 32) {
                 const int row = n / D, at = row * STRIDE<W, D> + n % D;
                 const bool there = start + row < p.n_keys;
                 keys[at] = there ? to_wide(k[(long long)(start + row) * D + n % D]) : W(0);

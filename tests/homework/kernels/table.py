@@ -39,6 +39,7 @@ KERNELS = [
     task(
         "hiding",
         targets=(f"{SHARED}:hiding",),
+        also=(f"{SHARED}:all-visible", f"{SHARED}:any-visible"),
         cases=cases.visible,
         points=2,
         unit="hiding.cu",
@@ -76,6 +77,8 @@ KERNELS = [
     task(
         "load-tile",
         targets=(f"{TILES}:load-tile",),
+        also=(f"{TILES}:start-tile",),
+        stand_in="load_tile<ROWS, D>(tile, x, first, end);",
         cases=cases.tiles,
         points=2,
         unit="tiles.cu",
@@ -97,13 +100,13 @@ KERNELS = [
     ),
     task(
         "barriers",
-        targets=(f"{TILED}:barriers",),
+        targets=(f"{BACKWARD}:barriers",),
         cases=cases.walk,
         points=2,
-        uses=("load-tile", "multiply-rows", "hiding", "warp-sum", "rescale"),
-        also=(f"{BACKWARD}:query-loads", f"{BACKWARD}:key-loads"),
-        unit="03_tiled.cu",
-        names=("tiled<double, 96>",),
+        uses=("load-tile", "multiply-rows", "hiding", "kernel-gradients"),
+        also=(f"{BACKWARD}:sum-loads", f"{BACKWARD}:key-loads"),
+        unit="04_tiled_backward.cu",
+        names=("query_gradients<double, 64>",),
         write=(
             "Bring the next tile of keys and of values, from row `start` on, into `keys` and `values`, so that no thread reads what is not there yet, and none overwrites what another still reads.",
         ),
@@ -113,7 +116,7 @@ KERNELS = [
         targets=(f"{TILED}:rescale",),
         cases=cases.rescale,
         points=2,
-        uses=("load-tile", "multiply-rows", "hiding", "warp-sum", "barriers"),
+        uses=("multiply-rows", "hiding", "warp-sum"),
         unit="03_tiled.cu",
         names=("tiled<double, 96>",),
         write=(

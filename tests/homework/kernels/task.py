@@ -20,9 +20,12 @@ class KernelTask(Task):
         What is to be written, of each target: what is there before, and what must hold afterwards.
     stub : str
         What stands in an empty region because C++ wants a statement there.
+    stand_in : str
+        What stands in place of `also`, where other tasks need it; otherwise the stub.
     """
 
     unit: str = ""
     names: tuple[str, ...] = ()
     write: tuple[str, ...] = ()
     stub: str = ""
+    stand_in: str = ""

@@ -2,7 +2,7 @@
         // begin task: barriers
         __syncthreads();
         if (threadIdx.x < 32)
-            for (int n = threadIdx.x; n < SIZE * D; n += 32) {
+            for (int n = threadIdx.x; n < COLUMNS * D; n += 32) {
                 int row = n / D, at = row * STRIDE<W, D> + n % D;
                 bool there = start + row < p.n_keys;
                 keys[at] = there ? to_wide(k[(long long)(start + row) * D + n % D]) : W(0);
