@@ -8,7 +8,7 @@ JOBS ?= 2
 # How long `make fuzz` draws.
 MINUTES ?= 5
 
-.PHONY: tour explore test proof fuzz lint site bench mutants minilm triton gpu-check clean
+.PHONY: tour explore test proof fuzz lint site pdf browser bench mutants minilm triton gpu-check clean
 
 tour: $(READY)
 	$(BIN)/python -m step03_gpu tour $(if $(TEXT),"$(TEXT)")
@@ -35,6 +35,15 @@ lint: $(READY)
 # The documentation and its lessons, into build/site; a warning, a broken link or a cell that fails ends it.
 site: .venv/docs
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m sphinx -b html -W --keep-going -q docs build/site
+
+# The whole site as one tagged PDF, build/attention_step_by_step.pdf, printed by Chromium.
+pdf: .venv/docs browser
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m sphinx -b singlehtml -W --keep-going -q docs build/single
+	$(BIN)/python -m docs._ext.pdf build/single/index.html build/attention_step_by_step.pdf
+
+# What looks at the pages in Debian's chromium, which apt installs; without either those tests are skipped.
+browser: $(READY)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[browser]"
 
 mutants: $(READY)
 	$(BIN)/python -m tests.mutants --jobs $(JOBS)

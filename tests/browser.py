@@ -59,3 +59,11 @@ class Looked:
     def text(self, selector):
         """Return the text of one element."""
         return self.page.locator(selector).inner_text()
+
+
+def violations(page):
+    """Return what axe finds wrong with a page, pages within it aside: rule, and the elements."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page, options={"preload": False, "iframes": False})  # from disk no page asks another
+    return [(x["id"], [node["html"] for node in x["nodes"]]) for x in found.response["violations"]]

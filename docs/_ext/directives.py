@@ -37,7 +37,7 @@ class CodeCell(SphinxDirective):
         shown = [literal(ran.printed.rstrip("\n"), "text", "printed")] if ran.printed else []
         if ran.value is not None:
             html = getattr(ran.value, "_repr_html_", None)
-            shown.append(raw(html()) if html else literal(repr(ran.value), "text", "printed"))
+            shown.append(raw(pictured(html())) if html else literal(repr(ran.value), "text", "printed"))
         if "solution" in tags:
             return folded(SUMMARY["solution"], code + shown)
         return shown + folded(SUMMARY["hide-input"], code) if "hide-input" in tags else code + shown
@@ -108,6 +108,11 @@ def literal(text, language, *classes):
 def raw(html):
     """Make a node of HTML as it is."""
     return nodes.raw("", html, format="html")
+
+
+def pictured(html):
+    """Put a figure into a box that scrolls where it is wider than the page."""
+    return f'<div class="picture">{html}</div>' if html.startswith("<svg") else html
 
 
 def folded(summary, content):

@@ -8,17 +8,25 @@ from step01_numpy.common.explorer.page import page
 from step01_numpy.common.training.checkpoints import load
 
 NAME = "explorer.html"
-LINK = re.compile(rf"\[([^\]]+)\]\({re.escape(NAME)}\)")
+LINK = re.compile(rf"\[([^\]]+)\]\({re.escape(NAME)}(#[^)\s]+)?\)")
 
 
 def link(app, docname, source):
-    """Let a page link to the explorer, which is no page of Sphinx's."""
-    source[0] = LINK.sub(rf'<a class="reference internal" href="{NAME}">\1</a>', source[0])
+    """Let a page link to the explorer, which is no page of Sphinx's, in a state; on paper it is text."""
+    up = "../" * docname.count("/")
+
+    def anchor(match):
+        if app.builder.name != "html":
+            return match[1]
+        state = (match[2] or "").replace("&", "&amp;")
+        return f'<a class="reference internal" href="{up}{NAME}{state}">{match[1]}</a>'
+
+    source[0] = LINK.sub(anchor, source[0])
 
 
 def write(app, error):
     """Write the explorer of the shipped translator."""
-    if error is None and app.builder.format == "html":
+    if error is None and app.builder.name == "html":
         (Path(app.outdir) / NAME).write_bytes(page(load(SHIPPED)))
 
 

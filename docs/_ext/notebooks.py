@@ -27,7 +27,7 @@ def write_notebooks(app, error):
     """Write every lesson's notebook beside its page."""
     import jupytext
 
-    if error is None and app.builder.format == "html":
+    if error is None and app.builder.name == "html":
         for path in LESSONS:
             target = Path(app.outdir) / "lessons" / f"{path.stem}.ipynb"
             target.write_text(jupytext.writes(as_notebook(path), fmt="ipynb"), encoding="utf-8")

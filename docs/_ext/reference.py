@@ -11,6 +11,7 @@ BESIDE = {
     "step01_numpy": ("common.support.layer",),
     "step03_gpu": ("devices.sequence", "devices.ring", "devices.head_parallel", "devices.data_parallel"),
 }
+PARAMETERS = re.compile(r"<dl>\n((?:<dd>.*?</dd>\n)+)</dl>", re.S)
 SPECIAL = re.compile(r"(?<![\w*`\\|])([*|])(?=\w)")
 
 
@@ -62,6 +63,17 @@ def escape_stars(app, what, name, obj, options, lines):
     lines[:] = [SPECIAL.sub(r"\\\1", line) for line in lines]
 
 
+def list_parameters(app, page, template, context, doctree):
+    """Make a list of a signature's parameters: Sphinx writes definitions without a term."""
+
+    def listed(match):
+        lines = match[1].replace("<dd>", "<li>").replace("</dd>", "</li>")
+        return f'<ul class="parameters">\n{lines}</ul>'
+
+    if "body" in context:
+        context["body"] = PARAMETERS.sub(listed, context["body"])
+
+
 def _write(path, text):
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         path.write_text(text, encoding="utf-8")
@@ -69,5 +81,6 @@ def _write(path, text):
 
 def setup(app):
     app.connect("builder-inited", write_pages)
+    app.connect("html-page-context", list_parameters)
     app.connect("autodoc-process-docstring", escape_stars, priority=100)  # before numpydoc, which has 500
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

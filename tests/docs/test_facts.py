@@ -5,6 +5,7 @@ import re
 import pytest
 
 from docs._ext import cells
+from step01_numpy import scaled_dot_product_attention
 from step01_numpy.common.commands.context import SHIPPED
 from step01_numpy.common.scale.costs import groups, total
 from step01_numpy.common.training.checkpoints import load
@@ -42,7 +43,28 @@ def test_the_shape_of_lesson_12_is_that_of_the_translator_that_ships():
         assert any(size in page(start).read_text() for size in sizes)
 
 
+def test_the_answers_of_touch_it():
+    text = (cells.ROOT / "docs/touch_it.md").read_text()
+    space = {}
+    cells.run("\n".join(cells.sources(page("03_"))[:2]), space, "lesson 3")
+
+    def third(x, **options):
+        q, k, v = (space["linear"](x, space[name]) for name in ("W_q", "W_k", "W_v"))
+        return f"{scaled_dot_product_attention(q, k, v, **options)[1][2, 2]:.4f}"
+
+    halved = space["x"].copy()
+    halved[2, 0] /= 2
+    assert f"falls from {third(space['x'])} to {third(halved)}" in text
+    assert third(space["x"], causal=True) == third(space["x"])
+    assert f"row's {third(space['x'])} becomes {third(space['x'], scale=1.0)}" in text
+
+
+TASK = re.compile(r"the tasks? \*([\w -]+)\*(?: and \*([\w -]+)\*)?")
+
+
 @pytest.mark.parametrize("path", cells.LESSONS, ids=lambda path: path.stem)
-def test_tasks_that_a_lesson_names_are_there(path):
-    named = re.findall(r"the tasks? \*([\w -]+)\*(?: and \*([\w -]+)\*)?", path.read_text())
-    assert {name for names in named for name in names if name} <= set(TASKS)
+def test_what_a_lesson_lets_write_is_a_task(path):
+    text = path.read_text()
+    assert {name for names in TASK.findall(text) for name in names if name} <= set(TASKS)
+    (begun,) = re.findall(r"^\*\*Write\*\* \((.*?)\)\.", text, re.M)
+    assert TASK.search(begun)

@@ -24,6 +24,11 @@ def test_tables_as_html():
     assert f"3px solid {lesson.QUERY}" in shown
 
 
+def test_what_is_hidden_is_shown_as_such():
+    shown = lesson.tables(hidden=[[-np.inf, 0.5]])._repr_html_()
+    assert "<td>−∞</td><td>0.5000</td>" in shown
+
+
 def test_tables_as_text():
     assert repr(lesson.tables(places=1, w=[[0.25, 0.75]])) == "w =\n[[0.2 0.8]]"
 

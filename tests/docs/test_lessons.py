@@ -30,7 +30,7 @@ ALSO = {  # what else moves a lesson's numbers: those of step 2, and those that 
     "09_backward_by_hand": [PLAIN, LINEAR, "no scale in step02", "weight's gradient transposed in size"],
     "10_order": [LINEAR, "no scale", "one frequency for all"],
     "11_the_block": ["layer norm's gradient is not orthogonal"],
-    "12_the_transformer": ["a tied head counted twice"],
+    "12_the_transformer": ["a tied head counted twice", "no output projection"],
     "13_training": [
         LINEAR, "loss is summed", "gradient without smoothing", "clipping by the sum of norms",
         "the first rate is 0",

@@ -179,8 +179,16 @@ def test_links_that_say_nothing_are_refused(tmp_path):
         good.replace("x=1", "x=e"),
         good.replace("scale=1", "scale=2"),
     ]
-    wrong += [good.replace("x=1", "x=1e999"), good.replace("x=1", "x=NaN"), good.replace("&heads=1", "")]
+    wrong += [good.replace("x=1", "x=1e999"), good.replace("x=1", "x=NaN"), "#x", "#heads", "#live"]
     found = run("answer(asked.map(fromHash));", [good, *wrong], tmp_path)
     assert found[0]["heads"] is True
     assert found[0]["x"] == [[1, 2], [3, 4], [5, 6]]
     assert found[1:] == [None] * len(wrong)
+
+
+def test_what_a_link_does_not_name_is_the_courses(tmp_path):
+    driver = "answer([courseState(), ...asked.map(fromHash)]);"
+    course, *found = run(driver, ["#causal=1", "#heads=1&scale=0", "#x=1,2,3,4,5,6"], tmp_path)
+    assert found[0] == {**course, "causal": True} != course
+    assert found[1] == {**course, "heads": True, "scale": False}
+    assert found[2] == {**course, "x": [[1, 2], [3, 4], [5, 6]]}

@@ -57,6 +57,7 @@ EXPLORER_TABLE = [
     script("case folded as lower case", "seen.folds.get(x) ?? x.toLowerCase()", "x.toLowerCase()", ODD),
     script("rare words taken for known", "countOf(seen, word) <= SELDOM);", "countOf(seen, word) < SELDOM);", RANDOM),
     script("by hand, scaled by d", "1 / Math.sqrt(state.heads ? 1 : 2)", "1 / (state.heads ? 1 : 2)", HAND),
+    script("a link has to name every number", "of INPUTS.filter(x => given.has(x))", "of INPUTS", "test_by_hand.py::test_what_a_link_does_not_name_is_the_courses"),
     script("by hand, the past hidden", "state.causal && j > i", "state.causal && j < i", HAND),
     script("by hand, the first token padding", "j === NAMES.length - 1", "j === 0", HAND),
     script("by hand, x times W", "row[0] * line[0] + row[1] * line[1]", "row[0] * w[0][0] + row[1] * line[1]", HAND),

@@ -80,7 +80,7 @@ def tables(rows=None, places: int = 4, **matrices) -> Tables:
 
 
 def _number(x, places):
-    text = f"{x:.{places}f}" if isinstance(x, float | np.floating) else str(x)
+    text = f"{x:.{places}f}".replace("inf", "∞") if isinstance(x, float | np.floating) else str(x)
     return escape(text.replace("-", "−") if float(x) else text.replace("-", ""))
 
 

@@ -15,7 +15,7 @@ const LARGEST = 1000; // of a number in a link
 
 export const courseState = () => ({...structuredClone(COURSE), scale: true, causal: false, padding: false, heads: false});
 
-// The state in the hash of a link, and back; null where the text is none.
+// The state in the hash of a link, and back: what a link does not name is the course's; null where it is no state.
 export function toHash(state) {
   const numbers = INPUTS.map(name => `${name}=${state[name].flat().join(",")}`);
   return `#${[...numbers, ...SWITCHES.map(name => `${name}=${Number(state[name])}`)].join("&")}`;
@@ -23,13 +23,14 @@ export function toHash(state) {
 
 export function fromHash(hash) {
   const given = new Map(hash.replace(/^#/, "").split("&").map(x => x.split("="))), state = courseState();
-  for (const name of INPUTS) {
+  if (![...INPUTS, ...SWITCHES].some(name => given.has(name))) return null;
+  for (const name of INPUTS.filter(x => given.has(x))) {
     const numbers = (given.get(name) ?? "").split(",").map(x => (x.trim() ? Number(x) : NaN));
     const right = numbers.length === 2 * state[name].length && numbers.every(x => Math.abs(x) <= LARGEST);
     if (!right) return null;
     state[name] = state[name].map((_, i) => numbers.slice(2 * i, 2 * i + 2));
   }
-  for (const name of SWITCHES) {
+  for (const name of SWITCHES.filter(x => given.has(x))) {
     if (!["0", "1"].includes(given.get(name))) return null;
     state[name] = given.get(name) === "1";
   }
