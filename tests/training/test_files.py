@@ -191,6 +191,7 @@ def test_links_that_go_round(tmp_path):
 ELSEWHERE = {  # what is written otherwise, and where: a device, and folders that nobody else sees
     ("step03_gpu/devices/data_parallel.py", "open"),
     ("step03_gpu/emulator/program.py", "open"),
+    ("step03_gpu/kernels/binary.py", "write_bytes"),
     ("step03_gpu/check/runner.py", "open"),
     ("step03_gpu/check/telling.py", "open"),
     ("step01_numpy/common/support/files.py", "open"),
