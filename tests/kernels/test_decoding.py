@@ -198,10 +198,12 @@ def test_splits_are_of_what_is_visible(n_queries, options):
 
 @pytest.mark.usefixtures("unchecked")
 def test_on_a_gpu_it_is_chosen_for_few_queries_and_for_no_gradient(monkeypatch):
-    from step03_gpu.kernels import rungs
+    from step03_gpu.kernels import rungs, tensor_cores
 
-    monkeypatch.setattr(rungs, "array_module", lambda x: None)  # any module but NumPy's
-    few, many = (SimpleNamespace(shape=(2, 8, n, 64), dtype=np.dtype("float32")) for n in (4, 5))
+    for module in (rungs, tensor_cores):
+        monkeypatch.setattr(module, "array_module", lambda x: None)  # any module but NumPy's
+    device, dtype = SimpleNamespace(compute_capability="90"), np.dtype("float32")
+    few, many = (SimpleNamespace(shape=(2, 8, n, 64), dtype=dtype, device=device) for n in (4, 5))
     assert choose(None, few, few, forward=True) == "decoding"
     assert choose(None, many, many, forward=True) == 4
     assert choose(None, few, few) == 4
