@@ -12,8 +12,8 @@ from step03_gpu.kernels.rungs import HEAD_SIZES, RUNGS, wide
 
 STEP = 128  # rows: a multiple of every tile's
 DIRECT = 3 * STEP  # the longest problem that is run as it is
-DTYPES = {5: "bfloat16"}  # of a rung, where none is chosen
-FORWARD, BACKWARD = (1, 2, 3, 5), (4, 5)  # the rungs that differ
+DTYPES = {5: "bfloat16", 6: "bfloat16"}  # of a rung, where none is chosen
+FORWARD, BACKWARD = (1, 2, 3, 5, 6), (4, 5)  # the rungs that differ
 
 
 class Case(NamedTuple):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 
 WHAT = ("accesses", "arithmetic")  # counted in this order, each by a library of its own
-PRODUCT = re.compile(r"mma.*\.m(\d+)n(\d+)k(\d+)")
+PRODUCT = re.compile(r"(?:wg)?mma.*\.m(\d+)n(\d+)k(\d+)")
 _COUNTING = ContextVar("counting", default=None)
 
 
@@ -33,11 +33,11 @@ def count(call: Callable[[], object]) -> dict[str, Counter]:
         shared_load_bytes, shared_store_bytes, shared_load_passes, shared_store_passes
             Of shared memory; in a pass each of 32 banks gives one word of 4 bytes. Passes: at least so many.
         global_load_requests, … shared_store_requests
-            Instructions of a warp.
+            Instructions of a warp; of a box that is copied by one instruction, each of its rows.
         flop, special, tensor_flop
             + - * / (a fused multiply-add is two); exp, log and square roots; products of tensor cores.
         __syncthreads, __shfl_xor_sync, mma.sync.m16n8k16, …
-            Barriers of a block, and a warp's instructions.
+            Barriers of a block, and instructions of a warp; wgmma.mma_async.m64n128k16, … of four warps.
 
     Raises
     ------

@@ -103,6 +103,34 @@ def test_tensor_cores(size):
     assert found["__any_sync"] == 4 * tiles
 
 
+@pytest.mark.parametrize("size", [64, 128])
+def test_hopper(size):
+    """Of the first product the tensor cores read both operands themselves, of the second only the values."""
+    found = of(6, size=size, length=256, dtype="float16")["attend"]
+    blocks, tiles, steps = 2, 2 * 2, 128 // 16
+    first, second = (found[f"wgmma.mma_async.m64n{n}k16"] for n in (128, size))
+    assert found["tensor_flop"] == 4 * 256 * 256 * size
+    if size == 128:
+        assert first == tiles * 2 * 2 * steps
+    else:
+        assert (first, second) == (tiles * 2 * size // 16, tiles * 2 * steps)
+    assert found["global_load_bytes"] == (blocks * 128 + tiles * 2 * 128) * size * HALF
+    assert found["global_load_sectors"] * SECTOR == found["global_load_bytes"] == found["shared_store_bytes"]
+    assert found["global_load_distinct"] * SECTOR == 3 * 256 * size * HALF
+    assert found["global_store_bytes"] == 256 * (size * HALF + FLOAT)
+    groups = tiles * 2
+    assert found["shared_load_bytes"] == groups * ((64 + 128) * size + 128 * size) * HALF
+    assert found["shared_load_passes"] * 128 == found["shared_load_bytes"]
+    assert found["__syncthreads"] == blocks
+
+
+def test_what_a_box_reaches_beyond_its_array_is_not_asked_for():
+    q, k, v = np.zeros((3, 1, 1, 130, 64), np.float16)
+    (found,) = count(lambda: flash_attention(q, k, v, rung=6)).values()
+    assert found["global_load_bytes"] == (130 + 2 * 2 * 130) * 64 * HALF
+    assert found["shared_store_bytes"] == (2 * 128 + 2 * 2 * 256) * 64 * HALF
+
+
 @pytest.mark.parametrize(
     ("options", "warps"),
     [
@@ -155,7 +183,9 @@ def test_gradients():
 
 @pytest.mark.grid
 @pytest.mark.parametrize("causal", [False, True])
-@pytest.mark.parametrize("kernels", [(1, 64), (2, 64), (3, 64), (5, 128), (-4, 64), (-5, 128)], ids=str)
+@pytest.mark.parametrize(
+    "kernels", [(1, 64), (2, 64), (3, 64), (5, 128), (6, 128), (-4, 64), (-5, 128)], ids=str
+)
 def test_longer_problems_follow_the_polynomial(monkeypatch, kernels, causal):
     """
     What is extrapolated from three lengths is what is counted at the fourth, in every number.
@@ -187,9 +217,9 @@ def test_heads_do_the_same(monkeypatch, rung):
 
 
 def test_which_cases():
-    assert [case.rung for case in cases(None, 128, 64)] == [1, 2, 3, 5]
+    assert [case.rung for case in cases(None, 128, 64)] == [1, 2, 3, 5, 6]
     assert [case.rung for case in cases(None, 128, 64, backward=True)] == [4, 5]
-    assert [case.dtype for case in cases(None, 128, 64)] == ["float32"] * 3 + ["bfloat16"]
+    assert [case.dtype for case in cases(None, 128, 64)] == ["float32"] * 3 + ["bfloat16"] * 2
     assert [case.rung for case in cases(None, 128, 64, "float64")] == [1, 2, 3]
     for wrong, message in (
         ((3, 128, 48), "--head-size is 48; kernels exist for 32, 64, 96, 128"),

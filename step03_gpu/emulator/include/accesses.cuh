@@ -85,12 +85,23 @@ EMULATOR_HOOK inline void end_turns() {
 
 EMULATOR_HOOK inline void begin_turn() { lane_turn++; }
 
+struct Array {
+    const void* data;
+    size_t bytes;
+};
+
+// An argument's array, or that of which a map tells, with which a map begins.
+EMULATOR_HOOK inline Array array_of(int i) {
+    if (i >= launch_now->n_arguments || launch_now->arguments[i].kind == Kind::value) return {};
+    const Argument& argument = launch_now->arguments[i];
+    return argument.kind == Kind::map ? *static_cast<const Array*>(argument.data) : Array{argument.data, (size_t)argument.bytes};
+}
+
 inline void begin_accesses() {
     memset(traffic, 0, sizeof traffic);
     for (int i = 0; i < MOST_ARGUMENTS; i++) {
         free(touched[i]);
-        const bool is_array = i < launch_now->n_arguments && launch_now->arguments[i].kind != Kind::value;
-        touched[i] = is_array ? static_cast<unsigned char*>(calloc(launch_now->arguments[i].bytes / SECTOR + 2, 1)) : nullptr;
+        touched[i] = array_of(i).data ? static_cast<unsigned char*>(calloc(array_of(i).bytes / SECTOR + 2, 1)) : nullptr;
     }
     n_opened = 0;
     lane_turn++, warp_turn++;
@@ -153,14 +164,17 @@ EMULATOR_HOOK inline void count_access(const void* address, size_t bytes, bool s
     const char* at = static_cast<const char*>(address);
     if (within(at, dynamic_shared, dynamic_bytes))
         return note(store ? shared_store : shared_load, at - reinterpret_cast<char*>(dynamic_shared), bytes, place);
-    for (int i = 0; i < launch_now->n_arguments && i < MOST_ARGUMENTS; i++) {
-        const Argument& argument = launch_now->arguments[i];
-        if (argument.kind != Kind::value && within(at, argument.data, argument.bytes))
-            return note_argument(i, at - static_cast<const char*>(argument.data), bytes, store, place);
-    }
+    for (int i = 0; i < launch_now->n_arguments && i < MOST_ARGUMENTS; i++)
+        if (const Array array = array_of(i); array.data && within(at, array.data, array.bytes))
+            return note_argument(i, at - static_cast<const char*>(array.data), bytes, store, place);
     for (const SharedVariable* variable = shared_variables; variable; variable = variable->next)
         if (within(at, variable->memory, variable->bytes))
             return note(store ? shared_store : shared_load, at - reinterpret_cast<const char*>(variable->memory), bytes, place);
+}
+
+// What no thread reads but a unit by itself, from rows of shared memory that meet all banks.
+inline void count_shared_load(size_t bytes) {
+    traffic[shared_load].bytes += bytes, traffic[shared_load].requests++, traffic[shared_load].moved += bytes / 128;
 }
 
 // What the compiler calls. Pieces of more than 16 bytes are what a GPU takes several instructions for.
@@ -182,7 +196,7 @@ inline int print_accesses(char* text, size_t size) {
     }
     unsigned long distinct[2] = {};
     for (int i = 0; i < MOST_ARGUMENTS; i++)
-        for (size_t sector = 0; touched[i] && sector < launch_now->arguments[i].bytes / SECTOR + 2; sector++)
+        for (size_t sector = 0; touched[i] && sector < array_of(i).bytes / SECTOR + 2; sector++)
             distinct[0] += touched[i][sector] & 1, distinct[1] += touched[i][sector] >> 1;
     return length + snprintf(text + length, size - length, "global_load_distinct %lu\nglobal_store_distinct %lu\n",
                              distinct[0], distinct[1]);

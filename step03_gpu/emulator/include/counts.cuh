@@ -47,12 +47,14 @@ void begin_accesses();       // of a launch
 void begin_turn();           // a thread goes on
 void end_turns();            // all threads of a warp have stopped
 void count_access(const void* address, size_t bytes, bool store, const void* site);
+void count_shared_load(size_t bytes);
 int print_accesses(char* text, size_t size);
 #else
 inline void begin_accesses() {}
 inline void begin_turn() {}
 inline void end_turns() {}
 inline void count_access(const void*, size_t, bool, const void*) {}
+inline void count_shared_load(size_t) {}
 inline int print_accesses(char*, size_t) { return 0; }
 #endif
 

@@ -124,6 +124,7 @@ inline void wait_phase(Barrier& barrier, int parity, const Place& place) {
 }
 
 inline void fence_async() {
+    EMULATOR_COUNT(Unwatched work;)
     begin_async_block();
     const size_t start = shared_offset(dynamic_shared);
     for (size_t at = start; at < start + dynamic_bytes; at += 16) {
@@ -144,6 +145,20 @@ inline size_t box_bytes(const TensorMap& map) {
     return bytes;
 }
 
+// A row of a box is one access, of the thread that starts the copy; what lies outside of the array is not asked for.
+EMULATOR_COUNT(inline void count_box(unsigned char* to, const TensorMap& map, const int (&corner)[3]) {
+    const size_t row = map.box[0] * map.strides[0];
+    for (unsigned z = 0; z < map.box[2]; z++)
+        for (unsigned y = 0; y < map.box[1]; y++, to += row) {
+            const long long at[3] = {corner[0], corner[1] + (long long)y, corner[2] + (long long)z};
+            const unsigned char* from = map.array;
+            bool exists = true;
+            for (int axis = 0; axis < 3; axis++) exists &= at[axis] >= 0 && at[axis] < map.sizes[axis], from += at[axis] * map.strides[axis];
+            if (exists) count_access(from, row, false, "cp.async.bulk.tensor, from");
+            count_access(to, row, true, "cp.async.bulk.tensor, to");
+        }
+})
+
 inline void start_box(void* to, const TensorMap& map, int x, int y, int z, void* barrier, const Place& place) {
     const char* call = "cp.async.bulk.tensor";
     Barrier& told = barrier_at(barrier, call, place);
@@ -152,6 +167,7 @@ inline void start_box(void* to, const TensorMap& map, int x, int y, int z, void*
     if (told.unseen)
         EMULATOR_FAULT(place, "%s: fence.proxy.async is missing between the barrier's initialisation and the copy", call);
     if (async.n_boxes == async.MOST_BOXES) EMULATOR_FAULT(place, "%s: more than %d copies wait", call, async.MOST_BOXES);
+    EMULATOR_COUNT(count_box(static_cast<unsigned char*>(to), map, {x, y, z}); Unwatched work;)
     poison(to, box_bytes(map));
     poison(async_memory + shared_offset(to), box_bytes(map));
     async.boxes[async.n_boxes++] = {map, static_cast<unsigned char*>(to), {x, y, z}, &told, current, place};
@@ -159,6 +175,7 @@ inline void start_box(void* to, const TensorMap& map, int x, int y, int z, void*
 
 // A box's elements in the order of its axes, the first one innermost; 0 where the array has none.
 inline void deliver(const Box& box) {
+    EMULATOR_COUNT(Unwatched work;)
     const TensorMap& map = box.map;
     const size_t element = map.strides[0], start = shared_offset(box.to);
     size_t n = 0;

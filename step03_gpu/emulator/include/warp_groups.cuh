@@ -80,6 +80,7 @@ inline struct {
 } warps[MAX_THREADS / 32];
 
 inline void read_operands(Operands16& to, const Product& p, int warp, const Place& place) {
+    EMULATOR_COUNT(Unwatched work;)  // a tensor core's, counted below
     if (!p.a_in_registers) {
         const Matrix a = described(p.a, place);
         for (int row = 0; row < 16; row++)
@@ -176,8 +177,9 @@ struct Brought {
 
 inline float product_of_warp[16][MOST_COLUMNS];
 
-template <float (*widen)(uint16_t)>
+template <auto widen>
 void compute(const Product& p) {
+    EMULATOR_COUNT(Unwatched work;)
     float row_of_b[16][MOST_COLUMNS];
     for (int k = 0; k < 16; k++)
         for (int column = 0; column < p.columns; column++)
@@ -202,8 +204,19 @@ inline void check_group(const Product& p, int warp, int number, const Place& pla
     }
 }
 
+// Each warp's rows of A are read for it alone, B once for the group. The group's instruction is counted with its first warp.
+EMULATOR_COUNT(inline void count_product(const Product& p, int warp) {
+    if (!p.a_in_registers) count_shared_load(16 * 16 * 2);
+    if (warp % 4) return;
+    count_shared_load(16 * p.columns * 2);
+    static char names[MOST_COLUMNS / 8 + 1][32];
+    char* name = names[p.columns / 8];
+    if (!*name) snprintf(name, sizeof names[0], "wgmma.mma_async.m64n%dk16", p.columns);
+    count_event(name);
+})
+
 // By the first lane of a warp that comes: all have come to the same instruction.
-template <float (*widen)(uint16_t)>
+template <auto widen>
 void start_product(const Product& p, const Lanes<Brought>& lanes, int warp, const Place& place) {
     auto& own = warps[warp];
     if (own.n - own.first == MOST_PRODUCTS) EMULATOR_FAULT(place, "wgmma.mma_async: more than %d are on their way", MOST_PRODUCTS);
@@ -212,6 +225,7 @@ void start_product(const Product& p, const Lanes<Brought>& lanes, int warp, cons
     check_group(p, warp, own.n, place);
     Product& product = own.products[own.n++ % MOST_PRODUCTS];
     product = p;
+    EMULATOR_COUNT(count_product(p, warp);)
     read_operands(product.read, p, warp, place);
     for (int i = 0; i < 4 && p.a_in_registers; i++)
         for (int lane = 0; lane < 32; lane++)
@@ -219,7 +233,7 @@ void start_product(const Product& p, const Lanes<Brought>& lanes, int warp, cons
     compute<widen>(product);
 }
 
-template <float (*widen)(uint16_t), int PIECES>
+template <auto widen, int PIECES>
 void multiply(float (&c)[PIECES][4], const Word* a_registers, uint64_t a, uint64_t b, bool transposed, int add, const Place& place) {
     static_assert(PIECES * 8 <= MOST_COLUMNS);
     begin_async_block();
@@ -230,6 +244,7 @@ void multiply(float (&c)[PIECES][4], const Word* a_registers, uint64_t a, uint64
     if (a_registers) take(mine.registers, use_registers(const_cast<Word*>(a_registers), 4, "a fragment of A", place).value, 4);
     Registers& sum = use_registers(reinterpret_cast<Word*>(c), 4 * PIECES, "an accumulator", place);
     Lanes<Brought> lanes = warp_exchange(mine, 0xFFFFFFFF, "wgmma.mma_async", false, place);
+    EMULATOR_COUNT(Unwatched work;)
     OwnRegisters& own = own_registers();
     if (own.n_issued++ == warps[warp].n)
         start_product<widen>({a, b, 8 * PIECES, own.n_groups, a_registers != nullptr, transposed, place}, lanes, warp, place);
