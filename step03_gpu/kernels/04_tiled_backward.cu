@@ -28,7 +28,8 @@ __device__ inline Wide<T> row_sum(const T* d_out, const T* out, long long row) {
     // end task
 }
 
-template <typename T, int D>  // a warp for each query
+// A warp for each query.
+template <typename T, int D>
 __global__ void query_terms(const T* d_out, const T* out, const Wide<T>* lse, Terms<Wide<T>>* terms, Problem p) {
     int i = blockIdx.x * (THREADS / 32) + threadIdx.x / 32, head = blockIdx.y, batch = blockIdx.z;
     if (i >= p.n_queries) return;
