@@ -135,6 +135,21 @@ def test_a_sum_is_made_of_the_scores_that_the_backward_has(rng, first):
     assert abs(total / (HEADS * LENGTHS[0]) - 1) <= 4 * EPS["float32"]
 
 
+@pytest.mark.parametrize(("rung", "dtype"), [(4, "float32"), (5, "float16")])
+def test_a_row_that_is_summed_again_has_a_row_sum_of_its_own(rng, rung, dtype):
+    """Of the weights made now: d_out · out, of weights rounded otherwise, is not asked."""
+    kind = DTYPES.get(dtype, np.float32)
+    q, k, v, d_out = draw(rng, kind, *LENGTHS, batch=(1,))
+    q *= kind(500)
+    q, k, v, d_out = (from_numpy(x) for x in (q, k, v, d_out))
+    out, lse = flash_attention(q, k, v, rung=rung)
+    assert abs(to_numpy(lse)).min() > 128
+    expected = flash_attention_backward(d_out, q, k, v, out, lse, rung=rung)
+    found = flash_attention_backward(d_out, q, k, v, 0 * out, lse, rung=rung)
+    for x, y in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(to_numpy(x), to_numpy(y))
+
+
 @pytest.mark.parametrize("n_own", [1, 60, 69])
 @pytest.mark.parametrize("size", [1.0, 40.0])
 def test_keys_that_are_not_all_find_their_own_share(rng, n_own, size):

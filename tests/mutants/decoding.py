@@ -54,7 +54,7 @@ LARGE_SCORES = [
     large("large scores scaled before their difference, backward", BACKWARD, "(score - terms.reference) * scale - terms.rest", "score * scale - (terms.reference * scale + terms.rest)", ALIKE),
     large("a share of the lanes summed", BACKWARD, "for (int apart = 8; apart > 0; apart /= 2) {", "for (int apart = 8; apart > 1; apart /= 2) {", SUMS),
     large("large scores scaled before their difference, tensor cores backward", TENSOR_CORES, "fmaf(score - terms.reference, unit, -terms.rest)", "fmaf(score, unit, -fmaf(terms.reference, unit, terms.rest))", ALIKE),
-    large("row sum of the forward's weights", BACKWARD, "weighted[r] / sum.total}", "terms[top + i].delta}", "test_float32"),
+    large("row sum of the forward's weights", BACKWARD, "weighted[r] / sum.total}", "terms[top + i].delta}", "test_a_row_that_is_summed_again_has_a_row_sum_of_its_own"),
     large("a share of the lanes summed on tensor cores", TENSOR_CORES, "apart < 4", "apart < 2", ALIKE),
     large("a sum in nats among powers of 2", TENSOR_CORES, "{sum.largest, log2f(sum.total)", "{sum.largest, logf(sum.total)", ALIKE),
     large("no barrier before the next keys are summed", TENSOR_CORES, "__syncthreads();  // no warp needs the keys before these any more", "", "test_no_barrier_is_missing"),
