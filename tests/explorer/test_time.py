@@ -19,7 +19,7 @@ ANSWER = """text => {  // press Enter, lay the page out anew; leave out the beam
 WORK = """() => { let x = new Float64Array(4096).fill(1.000001), sum = 0;
   for (let n = 0; n < 5000; ++n) for (let i = 0; i < 4096; ++i) sum += x[i] * x[4095 - i];
   return sum; }"""
-USUAL = 0.012  # s of that work on an AMD EPYC (Zen 5), where 150 ms hold; a slower processor has longer in proportion
+USUAL = 0.012  # s of that work on an AMD EPYC (Zen 5), where 150 ms hold; in proportion elsewhere
 
 
 @pytest.fixture
