@@ -1,4 +1,4 @@
-"""The page opens in 2 s and answers 15 tokens in 150 ms, of its own thread, whatever else runs beside it."""
+"""The page opens in 2 s and answers 15 tokens in 150 ms, of its own thread: others may run beside it."""
 
 import pytest
 
@@ -14,12 +14,6 @@ ANSWER = """text => {  // press Enter, lay the page out anew; leave out the beam
   document.body.getBoundingClientRect();
   window.setTimeout = later;
 }"""
-
-
-WORK = """() => { let x = new Float64Array(4096).fill(1.000001), sum = 0;
-  for (let n = 0; n < 5000; ++n) for (let i = 0; i < 4096; ++i) sum += x[i] * x[4095 - i];
-  return sum; }"""
-USUAL = 0.012  # s of that work on an AMD EPYC (Zen 5), where 150 ms hold; in proportion elsewhere
 
 
 @pytest.fixture
@@ -52,16 +46,10 @@ def test_it_opens_in_two_seconds(page, spent):
 
 def test_it_answers_in_150_ms(page, spent):
     """The best of nine: greedy search, every map, the five best of each step, and the layout of the page."""
-
-    def best(*call):
-        times = []
-        for _ in range(9):
-            begun = spent()
-            page.evaluate(*call)
-            times.append(spent() - begun)
-        return min(times)
-
-    slower = max(1.0, best(WORK) / USUAL)
-    answer = best(ANSWER, SENTENCE)
+    times = []
+    for _ in range(9):
+        begun = spent()
+        page.evaluate(ANSWER, SENTENCE)
+        times.append(spent() - begun)
     assert page.locator("#source-tokens li").count() == 15
-    assert 0.005 <= answer <= 0.150 * slower
+    assert 0.005 <= min(times) <= 0.150, times
