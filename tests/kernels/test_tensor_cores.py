@@ -176,8 +176,8 @@ def check(inputs, dtype, mask=None, scale=None, rung=5, **options):
         torch_attention(q, k, v, d_out, see, None, scale, t) for t in (torch.float64, getattr(torch, dtype))
     )
     for name, x, p, r in zip(("out", "d_q", "d_k", "d_v"), found, peer, reference, strict=True):
-        if name in ("d_q", "d_k") and k.shape[2] == 1:
-            check_cancelled(to_numpy(x), r, *inputs)
+        if name in ("d_q", "d_k") and q.shape[2] == k.shape[2] == 1:
+            check_cancelled(to_numpy(x), r, k if name == "d_q" else q, d_out, v, scale)
         else:
             assert_earned(to_numpy(x), p, r, dtype, 2 if name == "out" else 3, name)
     check_lse(to_numpy(lse), q, k, see, scale)
@@ -187,18 +187,19 @@ def check(inputs, dtype, mask=None, scale=None, rung=5, **options):
     return tuple(to_numpy(x) for x in (out, lse, *found[1:]))
 
 
-def check_cancelled(x, reference, q, k, v, d_out):
+def check_cancelled(x, reference, other, d_out, v, scale):
     """
-    Bound d_q and d_k of a single key, which are 0: its weight is 1 whatever its score.
+    Bound d_q or d_k of a single query and key, which is 0: the key's weight is 1 whatever its score.
 
-    Not 0 bit by bit: d_out · v and d_out · out are the same sum in two orders, each in float32.
+    Not 0 bit by bit: d_out · v and d_out · out are the same sum in two orders, each in float32. What is
+    left is multiplied by the scale and by `other`, the key or the query.
     """
     assert not reference.any()
-    terms = np.abs(d_out.astype(np.float64)) @ np.abs(v.astype(np.float64)).mT.repeat(
-        q.shape[1] // v.shape[1], 1
-    )
-    other = max(np.abs(q).max(), np.abs(k).max())
-    assert np.abs(x.astype(np.float64)).max() <= 2 * EPS["float32"] * terms.max() * other * q.shape[2]
+    assert x.shape[2] == other.shape[2] == 1
+    d_out, v, other = (abs(y.astype(np.float64)) for y in (d_out, v, other))
+    scale = x.shape[-1] ** -0.5 if scale is None else scale
+    allowed = 2 * EPS["float32"] * (d_out * v).sum(axis=-1, keepdims=True) * other * scale
+    assert (abs(x.astype(np.float64)) <= allowed).all()
 
 
 def check_lse(lse, q, k, see, scale):
