@@ -8,15 +8,15 @@ export DEBIAN_FRONTEND=noninteractive
 umask 022
 
 find_python() {
-    local name path
-    for name in python3.14 python3.13 python3.12 python3.11 python3; do
-        path="$(readlink -f "$(command -v "$name" || true)" || true)"
-        case "$path" in "" | /root/*) continue ;; esac
-        if "$path" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
-            echo "$path"
+    local found
+    while read -r found; do # of each name the first that others may read, whatever stands before it on the PATH
+        found="$(readlink -f "$found")"
+        case "$found" in /root/*) continue ;; esac
+        if "$found" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+            echo "$found"
             return
         fi
-    done
+    done < <(type -aP python3.14 python3.13 python3.12 python3.11 python3)
     return 1
 }
 
