@@ -60,6 +60,7 @@ class Launch(ctypes.Structure):
         ("seed", ctypes.c_long),
         ("n_arguments", ctypes.c_long),
         ("arguments", ctypes.POINTER(Argument)),
+        ("stacks", ctypes.c_void_p),
         ("interrupts", ctypes.c_long),
         ("signal", ctypes.c_long),
         ("stopped_at", ctypes.c_long),

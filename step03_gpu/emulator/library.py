@@ -15,6 +15,7 @@ from step03_gpu.emulator.launches import Launch
 from step03_gpu.emulator.program import late, own_line
 
 _ONE_AT_A_TIME = Lock()  # a library's threads, blocks and shared memory are its global variables
+_STACKS = ctypes.c_void_p()  # of the threads of all of them, made by the first launch
 AGAIN = 0.02  # s after which a kernel that has not stopped is told once more
 
 
@@ -66,7 +67,9 @@ def run_library(path: Path, index: int, launch: Launch, timeout: float | None) -
     launch.interrupts = 1 if getsignal(SIGINT) is default_int_handler else 2
     watchdog = _watchdog(library.emulator_stop, timeout) if timeout else contextlib.nullcontext()
     with _ONE_AT_A_TIME, watchdog:
+        launch.stacks = _STACKS.value
         message = library.emulator_launch(index, ctypes.byref(launch))
+        _STACKS.value = launch.stacks
         message = message and message.decode()
         counts = library.emulator_counts().decode() if hasattr(library, "emulator_counts") else ""
     if not launch.signal:

@@ -262,3 +262,19 @@ def test_clang(name):
     run = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files]
     run += ["-k", "template or shuffles or out_of_bounds"]
     subprocess.run(run, env=os.environ | {"CXX": name}, check=True)
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/maps"), reason="only Linux lists a process's memory maps")
+def test_kernels_share_the_stacks_of_their_threads():
+    """Linux gives a process some 65,000 memory maps; a stack and its guard are two, and a block has 1,024 threads."""
+
+    def maps_after_a_new_kernel(i):
+        code = f'extern "C" __global__ void number(int* x) {{ x[threadIdx.x] = threadIdx.x + {i}; }}'
+        x = np.zeros(1024, np.int32)
+        RawModule(code=code).get_function("number")((1,), (1024,), (x,))
+        assert np.array_equal(x, np.arange(1024) + i)
+        with open("/proc/self/maps") as maps:
+            return len(maps.readlines())
+
+    first, second = (maps_after_a_new_kernel(i) for i in range(2))
+    assert second - first < 50

@@ -55,6 +55,7 @@ struct Thread {
 };
 
 inline Thread threads[MAX_THREADS];
+inline char* stacks;  // of all of them
 inline int n_threads;
 inline Thread* current;         // the thread that runs
 inline Fiber scheduler;         // the stack that all of them return to
@@ -347,6 +348,7 @@ inline void run_block(size_t shared_bytes) {
         threads[i].place = Place();
         threads[i].lane = i % warpSize;
         threads[i].index = {i % blockDim.x, i / blockDim.x % blockDim.y, i / (blockDim.x * blockDim.y)};
+        if (threads[i].fiber.stack == nullptr) take_stack(threads[i].fiber, stacks, i);
         start(threads[i].fiber, thread_main);
     }
     int n_warps = (n_threads + warpSize - 1) / warpSize;

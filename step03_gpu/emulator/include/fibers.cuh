@@ -94,19 +94,24 @@ struct Fiber {
     size_t bytes = 0;
 };
 
-inline void allocate_stack(Fiber& fiber) {
-    char* memory = static_cast<char*>(mmap(nullptr, GUARD_BYTES + STACK_BYTES, PROT_READ | PROT_WRITE,
-                                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+// The stacks of `n` fibers, a guard below each. All libraries of a process use the same ones, one after another: each
+// guard parts the memory in two, and the system counts the parts.
+inline char* allocate_stacks(size_t n) {
+    void* memory = mmap(nullptr, n * (GUARD_BYTES + STACK_BYTES), PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED) throw "no memory for the stacks of a block's threads";
-    mprotect(memory, GUARD_BYTES, PROT_NONE);
-    fiber.stack = memory + GUARD_BYTES;
-    static size_t n_stacks = 0;
-    fiber.bytes = STACK_BYTES - n_stacks++ % 32 * APART_BYTES;
+    return static_cast<char*>(memory);
+}
+
+inline void take_stack(Fiber& fiber, char* stacks, size_t number) {
+    char* guard = stacks + number * (GUARD_BYTES + STACK_BYTES);
+    mprotect(guard, GUARD_BYTES, PROT_NONE);
+    fiber.stack = guard + GUARD_BYTES;
+    fiber.bytes = STACK_BYTES - number % 32 * APART_BYTES;
 }
 
 // Lay the fiber's stack out as if it had been left just before the first line of `entry`.
 inline void start(Fiber& fiber, void (*entry)()) {
-    if (fiber.stack == nullptr) allocate_stack(fiber);
     void** saved = reinterpret_cast<void**>(fiber.stack + fiber.bytes) - SAVED_WORDS;
     for (int word = 0; word < SAVED_WORDS; word++) saved[word] = nullptr;
     saved[RETURN_WORD] = reinterpret_cast<void*>(entry);

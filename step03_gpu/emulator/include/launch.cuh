@@ -19,6 +19,7 @@ struct Launch {
     unsigned grid[3], block[3];
     long shared_bytes, most_shared, order, seed, n_arguments;
     Argument* arguments;
+    char* stacks;             // of the threads of all kernels of the process; null: the first of them makes some
     long interrupts;          // how many times Ctrl-C has to be pressed
     long signal, stopped_at;  // the answer: what stopped it, at which instruction of the library; else 0
 };
@@ -77,7 +78,9 @@ void prepare() {
     prepare<kernel>(kernel);
 }
 
-inline void run_grid(const Launch& launch) {
+inline void run_grid(Launch& launch) {
+    if (launch.stacks == nullptr) launch.stacks = allocate_stacks(MAX_THREADS);
+    stacks = launch.stacks;
     gridDim = {launch.grid[0], launch.grid[1], launch.grid[2]};
     blockDim = {launch.block[0], launch.block[1], launch.block[2]};
     most_shared = launch.most_shared;
@@ -91,7 +94,7 @@ inline void run_grid(const Launch& launch) {
 }
 
 // Run one kernel. Returns the message of the fault, or null.
-inline const char* launch(const Entry& entry, const Launch& launch) {
+inline const char* launch(const Entry& entry, Launch& launch) {
     message[0] = 0;
     kernel_name = entry.name;
     launch_now = &launch;
