@@ -92,6 +92,7 @@ TORCH_HOMEWORK = [
     torch("simple weights without a history", SIMPLE, "weights = softmax(scores)", "weights = softmax(scores).detach()", SIMPLEST, CUT),
     torch("no scale", "attention:attention_scores", "scale_or_default(scale, q)", "(1.0 if scale is None else scale)", PLAIN),
     torch("scale 1/D", "attention:attention_scores", "scale_or_default(scale, q)", "(1 / q.shape[-1] if scale is None else scale)", PLAIN),
+    torch("scale by the size of the values", ATTENTION, "widen(q), k, scale)", "widen(q), k, v.shape[-1] ** -0.5 if scale is None else scale)", PLAIN, said("scale by the size of the values")),
     torch("scale ignored", "attention:attention_scores", "scale_or_default(scale, q)", "scale_or_default(None, q)", IN_ATTENTION + "scale"),
     torch("softmax over queries", ATTENTION, "softmax(hide(scores, visible))", "softmax(hide(scores, visible), -2)", PLAIN, said("softmax over queries")),
     torch("mask after softmax", ATTENTION, "softmax(hide(scores, visible))", "softmax(scores) * (1 if visible is None else visible)", IN_ATTENTION + "causal_for_any_lengths", said("mask after softmax")),

@@ -30,6 +30,7 @@ ATTENTION = [
     attention("no scale", SCALE, "1.0", "test_default_scale_is_one_over_root_of_head_size", "scale_or_default"),
     attention("scale 1/D", SCALE, "1 / q.shape[-1]", "test_plain", "scale_or_default"),
     attention("scale by key length", "scale_or_default(scale, q)", "k.shape[-2] ** -0.5", "test_plain", "attention_scores", says="Your scores are scaled by a length, the number of keys. The paper scales by a size: whose?"),
+    attention("scale by the size of the values", "widen(q), k, scale)", "widen(q), k, v.shape[-1] ** -0.5 if scale is None else scale)", "test_plain", says="Your scores are scaled by the size of the values. A score is made of a query and a key: whose size grows it?"),
     attention("softmax over queries", "softmax(hide(scores, visible))", "softmax(hide(scores, visible), -2)", "test_plain", says="Your weights sum to 1 over the queries. For each query it is the keys that share the attention: look at the axis of softmax."),
     attention(
         "mask after softmax", "softmax(hide(scores, visible))", "np.where(visible, softmax(scores), 0)", "test_causal_for_any_lengths",
