@@ -242,6 +242,7 @@ def test_lengths_around_tile_edges(rng, n_queries, n_keys, causal):
         {"window": (70, None), "causal": True},
         {"window": (None, 3), "offset": -40},
         {"window": (0, 0), "offset": 100},
+        {"window": (1, 1), "offset": 0},  # of the tiles beside the diagonal's a warp sees one key
         {"causal": True, "offset": 0},
         {"causal": True, "offset": -1000},
         {"window": (10, 10), "offset": 10**9},

@@ -122,4 +122,25 @@ TENSOR_CORES = [
     ),
     rung5("tiles aligned as numbers are", FORWARD, "__align__(128) float4", "float4", SIZES),
     rung5("row sum forgotten on tensor cores", BACKWARD, "(d_weight - terms.delta)", "d_weight", SIZES),
+    rung5(
+        "the last visible key's tile taken for hidden",
+        SHARED,
+        "key <= query + queries - 1",
+        "key < query + queries - 1",
+        "test_windows_and_offsets_skip_tiles",
+    ),
+    rung5(
+        "the first visible key's tile taken for hidden",
+        SHARED,
+        "key + keys > query + p.offset - p.left;",
+        "key + keys > query + p.offset - p.left + 1;",
+        "test_windows_and_offsets_skip_tiles",
+    ),
+    Mutant(
+        "hidden tiles multiplied",
+        SHARED,
+        "return key <= query + queries - 1 + p.offset + p.right && key + keys > query + p.offset - p.left;",
+        "return true;",
+        "tests/kernels/test_counts_of_rungs.py::test_nor_does_its_backward",
+    ),
 ]
