@@ -148,7 +148,7 @@ def test_a_warp_of_rung_5_multiplies_no_tile_that_is_hidden_from_it(options, war
 
 
 def test_nor_does_its_backward():
-    """Of 256 queries and keys a warp keeps 32 queries, and takes 32 keys; or keeps 16 keys, and takes 64 queries."""
+    """Of 256 rows a warp keeps 32 queries, and takes 32 keys; or keeps 16 keys, and takes 64 queries."""
     found = of(5, length=256, size=32, dtype="float16", causal=True, backward=True)
     queries, keys = (found[f"{kept}_gradients"]["tensor_flop"] for kept in ("query", "key"))
     assert queries == sum(range(1, 8 + 1)) * 3 * 2 * 32 * 32 * 32

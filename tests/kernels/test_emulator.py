@@ -266,7 +266,7 @@ def test_clang(name):
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/maps"), reason="only Linux lists a process's memory maps")
 def test_kernels_share_the_stacks_of_their_threads():
-    """Linux gives a process some 65,000 memory maps; a stack and its guard are two, and a block has 1,024 threads."""
+    """Linux gives a process some 65,000 memory maps; a stack with its guard is two, a block has 1,024."""
 
     def maps_after_a_new_kernel(i):
         code = f'extern "C" __global__ void number(int* x) {{ x[threadIdx.x] = threadIdx.x + {i}; }}'
