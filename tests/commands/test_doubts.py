@@ -9,7 +9,13 @@ import step01_numpy
 from step01_numpy.common.commands.command_line import main
 from step01_numpy.common.commands.context import SHIPPED, SHIPPED_RECURRENT
 from step01_numpy.common.decoding.search import log_probabilities
-from step01_numpy.common.inference.doubts import UNSURE, mean_probability, not_learned, repeats_itself
+from step01_numpy.common.inference.doubts import (
+    UNSURE,
+    not_learned,
+    repeats_itself,
+    token_log_probabilities,
+    unsure,
+)
 from step01_numpy.common.inference.translation import Translator
 from step01_numpy.common.pretrained.directory import load_model
 from step01_numpy.common.text.seen import seen_in
@@ -63,9 +69,10 @@ def test_a_trained_file_says_what_it_has_seen(trained):
 
 def test_a_note_for_each_doubtful_line(trained, monkeypatch, capsys):
     answers = {"They arrived late.": [7, 8], "My xylophone.": [7, 8], "They arrived.": [7] * 4}
-    sure = dict(zip(map(tuple, answers.values()), (UNSURE, UNSURE, UNSURE - 0.01), strict=False))
+    sure = {(7, 8): np.log([0.9] * 3), (7,) * 4: np.log([0.9, 0.9, 0.9, 0.2, 0.9])}
     monkeypatch.setattr(Translator, "sureness", lambda self, _, found: [sure[(*x,)] for x in found])
-    encode = load(trained).tokenizer.encode
+    tokenizer = load(trained).tokenizer
+    encode, (word, *_) = tokenizer.encode, tokenizer.decode([7] * 4).split()
     by_tokens = {(*encode(text), 2): found for text, found in answers.items()}
     monkeypatch.setattr(Translator, "search", lambda self, rows: [by_tokens[(*row,)] for row in rows])
     monkeypatch.setattr(
@@ -76,16 +83,43 @@ def test_a_note_for_each_doubtful_line(trained, monkeypatch, capsys):
     assert (out.count("\n"), out.split("\n")[1]) == (4, "")
     assert err == (
         "note: line 3 may be wrong: never seen in training: xylophone\n"
-        "note: line 4 may be wrong: the model is unsure: the mean probability of its tokens is under 0.65; "
+        f"note: line 4 may be wrong: the model is unsure, most of all of “{word}”: "
+        "the mean probability of its tokens is under 0.74; "
         "the translation repeats itself\n"
     )
 
 
-def test_the_mean_probability_of_tokens():
-    """Geometric: of 1/2 and 1/8 it is 1/4; twice as many of the same change nothing."""
+def test_the_probability_of_each_token():
     logits = np.log([[0.5, 0.25, 0.25], [0.125, 0.75, 0.125]])
-    assert mean_probability(logits + 3, [0, 2]) == pytest.approx(0.25, rel=1e-12)
-    assert mean_probability(np.concatenate([logits, logits]), [0, 2, 0, 2]) == pytest.approx(0.25, rel=1e-12)
+    assert np.exp(token_log_probabilities(logits + 3, [0, 2])) == pytest.approx([0.5, 0.125], rel=1e-12)
+
+
+def test_unsure_by_the_geometric_mean():
+    """Of two probabilities, x² and 1, it is x; twice as many of the same change nothing."""
+    least, said = UNSURE**2, ["un", "un"]
+    assert unsure(np.log([least + 1e-9, 1.0]), said) == []
+    assert unsure(np.log([least - 1e-9, 1.0]), said) != []
+    assert unsure(np.log([least + 1e-9, 1.0] * 2), said * 2) == []
+    assert unsure(np.log([least - 1e-9, 1.0] * 2), said * 2) != []
+
+
+def test_the_least_probable_word_is_named():
+    """A word of two tokens of 0.5 is less probable than one of 0.3; the end is the last word's."""
+    said = ["un", "un ani", "un animal", "un animal rare", "un animal rare.", "un animal rare."]
+    for log_p, word in (
+        ([0.3, 0.5, 0.5, 0.9, 0.9, 0.9], "animal"),
+        ([0.2, 0.5, 0.5, 0.9, 0.9, 0.9], "un"),
+        ([0.9, 0.9, 0.9, 0.9, 0.5, 0.1], "rare."),
+    ):
+        assert unsure(np.log(log_p), said) == [
+            f"the model is unsure, most of all of “{word}”: the mean probability of its tokens is under 0.74"
+        ]
+
+
+def test_unsure_of_a_translation_without_a_word():
+    said = "the model is unsure: the mean probability of its tokens is under 0.74"
+    assert unsure(np.log([0.1]), [""]) == [said]
+    assert unsure(np.log([0.9, 0.1]), [" ", " "]) == [said]
 
 
 @pytest.mark.parametrize("family", ["transformer", "recurrent"])
@@ -100,17 +134,17 @@ def test_how_sure_a_shipped_model_is_of_each_translation(family):
     for read, said in zip([BOS, *found[0]], [*found[0], EOS], strict=True):
         steps.append(log_probabilities(decoding.step(np.array([read])))[0, said])
     sure = work.sureness(sources, found)
-    assert sure[0] == pytest.approx(np.exp(np.mean(steps)), rel=1e-4)
-    assert sure[0] > UNSURE
-    assert sure == pytest.approx(
-        [*work.sureness(sources[:1], found[:1]), *work.sureness(sources[1:], found[1:])]
-    )
+    assert sure[0] == pytest.approx(steps, abs=1e-4)
+    assert np.exp(sure[0].mean()) > UNSURE
+    alone = [*work.sureness(sources[:1], found[:1]), *work.sureness(sources[1:], found[1:])]
+    assert np.concatenate(sure) == pytest.approx(np.concatenate(alone), abs=1e-5)
 
 
 def test_sureness_of_what_is_as_long_as_the_model_takes(trained):
     work = Translator(Backend(step01_numpy), load_model(trained, Backend(step01_numpy)))
     (found,) = work.sureness([work.tokenizer.encode("They arrived late.")], [[5] * work.max_positions])
-    assert 0 < found < UNSURE
+    assert len(found) == work.max_positions
+    assert 0 < np.exp(found.mean()) < UNSURE
 
 
 def test_a_model_that_does_not_say_what_it_has_seen_is_not_asked(trained):

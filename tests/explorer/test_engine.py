@@ -8,7 +8,7 @@ import pytest
 import step01_numpy
 from step01_numpy.common.commands.context import SHIPPED
 from step01_numpy.common.explorer.page import about, packed
-from step01_numpy.common.inference.doubts import not_learned
+from step01_numpy.common.inference.doubts import UNSURE, not_learned, unsure
 from step01_numpy.common.inference.translation import Translator, longest_translation
 from step01_numpy.common.pretrained.directory import Pretrained
 from step01_numpy.common.pretrained.model_tokenizer import OwnTokenizer
@@ -124,6 +124,22 @@ def test_how_sure_the_model_is(shipped, tmp_path):
         (right,) = work.sureness([source], [tokens])
         np.testing.assert_allclose(probability, right, **CLOSE)
         assert doubts == work.doubts(text, source, tokens, right)
+
+
+def test_what_is_said_of_a_translation(tmp_path):
+    """Either side of the bound, of several tokens a word, of blanks of every kind, and of nothing said."""
+    bound, said = UNSURE**2, ["un", "un ani", "un animal", "un animal\u2003rare", "un animal\u2003rare."]
+    asked = [
+        ([bound - 1e-9, 1.0], ["un", "un"]),
+        ([bound + 1e-9, 1.0], ["un", "un"]),
+        ([0.3, 0.5, 0.5, 0.9, 0.9, 0.9], [*said, said[-1]]),
+        ([0.9, 0.9, 0.9, 0.9, 0.5, 0.1], [*said, said[-1]]),
+        ([0.1, 0.2], [" ", " ?"]),
+        ([0.1], [""]),
+    ]
+    asked = [(np.log(probabilities).tolist(), beginnings) for probabilities, beginnings in asked]
+    answers = run("answer(asked.map(([logs, beginnings]) => unsure(logs, beginnings)));", asked, tmp_path)
+    assert answers == [unsure(np.array(logs), beginnings) for logs, beginnings in asked]
 
 
 @pytest.mark.proof

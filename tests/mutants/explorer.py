@@ -29,9 +29,11 @@ def page(name, function, old, new, test):
 
 
 EXPLORER_TABLE = [
-    script("sure in spite of its end", "meanProbability(logits, [...tokens, EOS])", "meanProbability(logits, tokens)", "test_engine.py::test_how_sure_the_model_is"),
-    script("an unsure translation without a note", "< UNSURE ?", "< 0 ?", RANDOM),
-    script("the mean of probabilities for that of their logarithms", "Math.exp(rows.reduce((sum, row, i) => sum + logProbabilities(row)[tokens[i]], 0) / rows.length)", "rows.reduce((sum, row, i) => sum + Math.exp(logProbabilities(row)[tokens[i]]), 0) / rows.length", "test_engine.py::test_how_sure_the_model_is"),
+    script("sure in spite of its end", "tokenLogProbabilities(logits, [...tokens, EOS])", "tokenLogProbabilities(logits, tokens)", "test_engine.py::test_how_sure_the_model_is"),
+    script("an unsure translation without a note", ">= UNSURE", ">= 0", RANDOM),
+    script("the mean of probabilities for that of their logarithms", "Math.exp(logs.reduce((sum, x) => sum + x, 0) / logs.length)", "logs.reduce((sum, x) => sum + Math.exp(x), 0) / logs.length", "test_engine.py::test_what_is_said_of_a_translation"),
+    script("the word of the least probable token", "words[sums.indexOf(Math.min(...sums))]", "words[parted(beginnings[logs.indexOf(Math.min(...logs))]).length - 1]", "test_engine.py::test_what_is_said_of_a_translation"),
+    script("the bound of another model", "UNSURE = 0.74", "UNSURE = 0.65", "test_engine.py::test_what_is_said_of_a_translation"),
     script("no scale", "1 / Math.sqrt(q.d)", "1", RANDOM),
     script("the mask on the wrong side", "j <= i + length", "j >= i + length", RANDOM),
     script("the mask without what is cached", "j <= i + length", "j <= i", RANDOM),

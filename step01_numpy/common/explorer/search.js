@@ -79,8 +79,6 @@ function nextTokens(going, {logits, parts}, enough) {
 export const fiveBest = logits => toRows(logits).map(row =>
   largestOf(logProbabilities(row), 5).map(([value, id]) => ({id, probability: Math.exp(value)})));
 
-// The geometric mean of the probabilities of tokens, each by its row of logits; the last may have none.
-export function meanProbability(logits, tokens) {
-  const rows = toRows(logits).slice(0, tokens.length);
-  return Math.exp(rows.reduce((sum, row, i) => sum + logProbabilities(row)[tokens[i]], 0) / rows.length);
-}
+// The logarithms of the probabilities of tokens, each by its row of logits; the last may have none.
+export const tokenLogProbabilities = (logits, tokens) =>
+  toRows(logits).slice(0, tokens.length).map((row, i) => logProbabilities(row)[tokens[i]]);

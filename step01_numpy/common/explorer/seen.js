@@ -1,11 +1,10 @@
 // What a translator has not learned, in the words of the command line.
 
-import {BLANK} from "./tokenizer.js";
+import {BLANK, strip} from "./tokenizer.js";
 
 const SELDOM = 2; // a word met no more often than this has not been learned
 const CUTOFF = 0.75;
-export const UNSURE = 0.65; // mean probability of its tokens below which a translation is noted
-export const UNSURE_NOTE = `the model is unsure: the mean probability of its tokens is under ${UNSURE}`;
+const UNSURE = 0.74; // mean probability of its tokens below which a translation is noted
 
 // known: {counts, longest, folds, plain} of the checkpoint; folds: characters whose case folds to no lower case
 export function buildSeen({counts, longest, folds, plain}) {
@@ -75,6 +74,19 @@ function matching(a, b) {
   }
   if (!size) return 0;
   return size + matching(a.slice(0, atA), b.slice(0, atB)) + matching(a.slice(atA + size), b.slice(atB + size));
+}
+
+const BETWEEN = new RegExp(`[${BLANK}]+`);
+const parted = text => strip(text).split(BETWEEN).filter(Boolean);
+
+// The note on an unsure translation, or none. logs: of the probabilities of its tokens and of its end; beginnings:
+// the translation up to each of them. It names the least probable word; the end counts with the last.
+export function unsure(logs, beginnings) {
+  if (Math.exp(logs.reduce((sum, x) => sum + x, 0) / logs.length) >= UNSURE) return [];
+  const words = parted(beginnings.at(-1)), sums = words.map(() => 0);
+  logs.forEach((x, i) => { sums[Math.max(0, parted(beginnings[i]).length - 1)] += x; });
+  const least = words.length ? `, most of all of “${words[sums.indexOf(Math.min(...sums))]}”` : "";
+  return [`the model is unsure${least}: the mean probability of its tokens is under ${UNSURE}`];
 }
 
 const TIMES = 3, PERIOD = 4;

@@ -1,7 +1,7 @@
 // One sentence through the translator, and all that can be seen on the way. No part of the page is touched here.
 
-import {UNSURE, UNSURE_NOTE, buildSeen, notLearned, repeatsItself} from "./seen.js";
-import {beamSearch, fiveBest, greedy, meanProbability} from "./search.js";
+import {buildSeen, notLearned, repeatsItself, unsure} from "./seen.js";
+import {beamSearch, fiveBest, greedy, tokenLogProbabilities} from "./search.js";
 import {BOS, EOS, buildTokenizer, decodeText, encodePieces, strip} from "./tokenizer.js";
 import {NOTHING, buildModel, decode, encode} from "./transformer.js";
 import {readWeights} from "./weights.js";
@@ -29,8 +29,8 @@ export function sourceOf({config, tokenizer}, text) {
 
 const longest = (config, ids) => Math.min(2 * ids.length + 10, config.max_positions);
 
-// The mean probability of a translation's tokens and of its end.
-export const sureness = (tokens, logits) => meanProbability(logits, [...tokens, EOS]);
+// How probable the model finds each token of a translation, and its end: log p.
+export const sureness = (tokens, logits) => tokenLogProbabilities(logits, [...tokens, EOS]);
 
 // Read once; greedy() and beams() then search, look(tokens) shows a translation's maps and five best, and
 // doubts(tokens, look(tokens)) says why it may be wrong.
@@ -38,6 +38,7 @@ export function read(translator, text) {
   const {config, model, tokenizer, seen} = translator, source = sourceOf(translator, text);
   if (source.refusal) return source;
   const {maps, memory} = encode(model, source.ids), limit = longest(config, source.ids);
+  const beginnings = tokens => [...tokens, EOS].map((_, i) => decodeText(tokenizer, tokens.slice(0, i + 1)));
   return {
     ...source,
     greedy: () => greedy(model, memory, limit),
@@ -45,7 +46,7 @@ export function read(translator, text) {
     textOf: tokens => decodeText(tokenizer, tokens),
     doubts: (tokens, {logits}) => [
       ...(seen ? notLearned(seen, text) : []),
-      ...(seen && sureness(tokens, logits) < UNSURE ? [UNSURE_NOTE] : []),
+      ...(seen ? unsure(sureness(tokens, logits), beginnings(tokens)) : []),
       ...(tokens.length >= limit - 1 ? ["the translation does not come to an end"] : []),
       ...(repeatsItself(tokens) ? ["the translation repeats itself"] : []),
     ],

@@ -7,7 +7,7 @@ import numpy as np
 from step01_numpy.common.decoding.search import log_probabilities
 from step01_numpy.common.text.seen import SELDOM, Seen, words_of
 
-UNSURE = 0.65  # mean probability below which a translation is seven times as often bad (docs/translator.md)
+UNSURE = 0.74  # mean probability below which two translations of three are wrong (docs/translator.md)
 TIMES, PERIOD = 3, 4  # so often the same, of so many tokens at most, is no sentence
 
 
@@ -41,16 +41,48 @@ def not_learned(seen: Seen, text: str) -> list[str]:
     return result
 
 
-def mean_probability(logits: np.ndarray, tokens: Sequence[int]) -> float:
+def token_log_probabilities(logits: np.ndarray, tokens: Sequence[int]) -> np.ndarray:
     """
-    Return the geometric mean of the probabilities that a model gives to tokens.
+    Return the logarithms of the probabilities that a model gives to tokens.
 
     Parameters
     ----------
     logits : (L, vocab_size) array
     tokens : L whole numbers
+
+    Returns
+    -------
+    (L,) array
+        In nats.
     """
-    return float(np.exp(log_probabilities(logits)[np.arange(len(tokens)), list(tokens)].mean()))
+    return log_probabilities(logits)[np.arange(len(tokens)), list(tokens)]
+
+
+def unsure(log_p: np.ndarray, beginnings: Sequence[str]) -> list[str]:
+    """
+    Say that a model is unsure of its translation, and of which word most.
+
+    Parameters
+    ----------
+    log_p : (L,) array
+        Of the translation's tokens and of its end, in nats.
+    beginnings : L strings
+        The translation up to each of them; the last is the whole.
+
+    Returns
+    -------
+    list of str
+        One phrase where the geometric mean of the probabilities is under `UNSURE`, else none. It names the
+        least probable word: what stands between blanks, with the product of its tokens' probabilities; the
+        end counts with the last.
+    """
+    if np.exp(log_p.mean()) >= UNSURE:
+        return []
+    words = beginnings[-1].split()
+    places = [max(0, len(beginning.split()) - 1) for beginning in beginnings]
+    sums = np.bincount(places, weights=log_p)  # a word's
+    least = f", most of all of “{words[sums.argmin()]}”" if words else ""
+    return [f"the model is unsure{least}: the mean probability of its tokens is under {UNSURE}"]
 
 
 def repeats_itself(tokens: Sequence[int]) -> bool:

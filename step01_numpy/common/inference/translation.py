@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from step01_numpy.common.decoding.search import beam_search, greedy
-from step01_numpy.common.inference.doubts import UNSURE, mean_probability, not_learned, repeats_itself
+from step01_numpy.common.inference.doubts import not_learned, repeats_itself, token_log_probabilities, unsure
 from step01_numpy.common.pretrained.directory import Pretrained
 from step01_numpy.common.support import checks
 from step01_numpy.common.support.host import one_thread
@@ -96,9 +96,9 @@ class Translator:
         for chunk in (order[i : i + rows] for i in range(0, len(order), rows)):
             found = self.search([sources[i] for i in chunk])
             sure = self.sureness([sources[i] for i in chunk], found) if doubted else [None] * len(chunk)
-            for i, tokens, probability in zip(chunk, found, sure, strict=True):
+            for i, tokens, log_p in zip(chunk, found, sure, strict=True):
                 translations[i] = self.tokenizer.decode(tokens)
-                reasons[i] = self.doubts(lines[i], sources[i], tokens, probability) if doubted else []
+                reasons[i] = self.doubts(lines[i], sources[i], tokens, log_p) if doubted else []
             if done is not None:
                 done(len(chunk))
         for number, found in enumerate(reasons, first_line):
@@ -108,9 +108,9 @@ class Translator:
 
     def sureness(
         self, sources: Sequence[Sequence[int]], found: Sequence[Sequence[int]]
-    ) -> list[float | None]:
+    ) -> list[np.ndarray | None]:
         """
-        Return the mean probability that the model gives to the tokens of each translation and to its end.
+        Return how probable the model finds each token of each translation, and its end, in nats: log p.
 
         None for a model that does not say what it was trained on: what is usual for it is not known.
         """
@@ -120,10 +120,10 @@ class Translator:
         read = [[self.markers.first, *tokens[:-1]] for tokens in said]
         with one_thread():
             logits = self.backend.logits(self.model, pad(sources, self.pad)[0], pad(read, self.pad)[0])
-        return [mean_probability(logits[i, : len(x)], x) for i, x in enumerate(said)]
+        return [token_log_probabilities(logits[i, : len(x)], x) for i, x in enumerate(said)]
 
     def doubts(
-        self, text: str, source: Sequence[int], found: Sequence[int], probability: float | None = None
+        self, text: str, source: Sequence[int], found: Sequence[int], log_p: np.ndarray | None = None
     ) -> list[str]:
         """
         Return why what was found for the tokens of a text may be wrong; nothing where nothing says so.
@@ -132,12 +132,12 @@ class Translator:
         ----------
         text : str
         source, found : sequence of int
-        probability : float, optional
+        log_p : array, optional
             The translation's `sureness`.
         """
         result = [] if self.seen is None else not_learned(self.seen, text)
-        if probability is not None and probability < UNSURE:
-            result.append(f"the model is unsure: the mean probability of its tokens is under {UNSURE}")
+        if log_p is not None:
+            result += unsure(log_p, [self.tokenizer.decode(found[: i + 1]) for i in range(len(log_p))])
         if len(found) >= self._longest(len(source)) - 1:  # in the last place some models are made to end
             result.append("the translation does not come to an end")
         return [*result, *(["the translation repeats itself"] if repeats_itself(found) else [])]
