@@ -133,6 +133,12 @@ def test_it_stands_behind_the_cross_attention(plain, aligned):
     assert same.operations[3].beside is plain.operations[2]
 
 
+def test_each_doubt_is_told_once_and_the_second_models_own_as_its_own(plain, aligned):
+    one = dataclasses.replace(plain, doubts=["seldom met: owl"])
+    other = dataclasses.replace(aligned["step01_numpy"], doubts=["seldom met: owl", "unsure"])
+    assert with_alignment(one, other).doubts == ["seldom met: owl", "of the recurrent translator: unsure"]
+
+
 # ---- two maps beside each other ----------------------------------------------------------------------------
 
 

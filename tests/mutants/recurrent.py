@@ -81,6 +81,7 @@ RECURRENT = [
     shown("alignment shown a step late", "display.alignment:alignment", "[[BOS, *found]]", "[[*found, BOS]]", SEEN),
     shown("states shown as contexts", "display.alignment:alignment", "for _, (context, *_) in steps", "for (context, *_), _ in steps", SEEN),
     shown("alignment beside other tokens", "display.alignment:with_alignment", "(operation.rows, operation.columns) == tour.labels[CROSS]", "True", "test_it_stands_behind_the_cross_attention"),
+    shown("one doubt told twice", "display.alignment:with_alignment", "if doubt not in tour.doubts", "", "test_each_doubt_is_told_once_and_the_second_models_own_as_its_own"),
     shown("model without attention looks at words", "display.alignment:alignment", "asked if weights.shape[-1] == len(asked) else [SENTENCE]", "asked", "test_each_score_has_its_title"),
     shown("local attention shown as Bahdanau's", "display.alignment:titles", "config.score if config.window is None else", "config.score if True else", "test_local_attention"),
     shown("second map without its columns' labels", "display.heat_map:beside", "(line + gap) * len(matrices)", "line", "test_maps_beside_each_other"),

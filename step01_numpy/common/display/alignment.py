@@ -68,6 +68,7 @@ def titles(config: RecurrentConfig) -> tuple[str, str]:
 def with_alignment(tour: Tour, aligned: Tour) -> Tour:
     """Put an alignment behind a Transformer's cross-attention, and beside it where their tokens agree."""
     (operation,), (*heads, cross, whole) = aligned.operations, tour.operations
+    of_its_own = [doubt for doubt in aligned.doubts if doubt not in tour.doubts]
     if (operation.rows, operation.columns) == tour.labels[CROSS]:
         operation = dataclasses.replace(operation, beside=cross)
     return dataclasses.replace(
@@ -76,5 +77,5 @@ def with_alignment(tour: Tour, aligned: Tour) -> Tour:
         operations=[*heads, cross, operation, whole],
         maps=tour.maps | aligned.maps,
         labels=tour.labels | aligned.labels,
-        doubts=list(dict.fromkeys([*tour.doubts, *aligned.doubts])),
+        doubts=[*tour.doubts, *(f"of the recurrent translator: {doubt}" for doubt in of_its_own)],
     )
