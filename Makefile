@@ -8,7 +8,7 @@ JOBS ?= 2
 # How long `make fuzz` draws.
 MINUTES ?= 5
 
-.PHONY: tour explore test proof fuzz lint site pdf browser bench mutants minilm triton gpu-check clean
+.PHONY: tour explore test proof fuzz lint site pdf browser bench mutants minilm triton sass gpu-check clean
 
 tour: $(READY)
 	$(BIN)/python -m step03_gpu tour $(if $(TEXT),"$(TEXT)")
@@ -56,6 +56,10 @@ minilm: $(READY)
 
 triton: $(READY)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt triton
+
+# cuobjdump and nvdisasm, for the test that reads rung 6's machine code; the test also wants nvcc.
+sass: $(READY)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[sass]"
 
 # For a machine that has CuPy and PyTorch with CUDA: its own Python, no network.
 gpu-check:
