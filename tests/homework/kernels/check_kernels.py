@@ -1,12 +1,16 @@
 """
 What `check.py` does with kernels: compile them on the emulator and launch them, with every access watched.
 
-It needs a C++ compiler: g++ 11 or later, or clang++ 16 or later.
+It needs a C++ compiler: g++ 11 or later, or clang++ 16 or later; and Linux or macOS.
 """
 
 import re
+import sys
 from functools import cache
 from pathlib import Path
+
+if sys.platform == "win32":
+    sys.exit("The kernels run on Linux and macOS. On Windows install WSL, and call check.py from there.")
 
 import launches
 from regions import expand, regions, unwritten

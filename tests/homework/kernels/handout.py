@@ -13,8 +13,8 @@ your own is a lambda, or stands between the marks as well. `attention.cuh` has w
 the struct `Problem`, and small functions. Between the marks no line may begin with `#`, but for `#pragma unroll`.
 
 **Check yourself** with `python check.py`, or `python check.py {example}` for some tasks. It needs Python 3.11 or
-newer, NumPy, and a C++ compiler (g++ 11 or clang++ 16, or newer), and no GPU: the kernels run on an emulator, which
-you find in `step03_gpu/emulator`. It watches every access to memory, and says where threads race or wait for each
+newer, NumPy, and a C++ compiler (g++ 11 or clang++ 16, or newer) of Linux or macOS (on Windows: of WSL), and no GPU:
+the kernels run on an emulator, which you find in `step03_gpu/emulator`. It watches every access to memory, and says where threads race or wait for each
 other for ever. That is graded like a wrong number, on other inputs: on a GPU it would be one, now and then. When you
 are graded each task is compiled with what is right everywhere else.
 

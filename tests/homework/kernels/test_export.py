@@ -160,6 +160,16 @@ def test_the_handout_says_what_to_write(handed_out):
         assert ("It builds on" in part) == bool(task.uses)
 
 
+def test_windows_is_told_what_to_do(handed_out):
+    code = f"import sys, numpy; sys.platform = 'win32'; {ALONE}"
+    words = [sys.executable, "-c", code, str(handed_out), str(handed_out / "check.py"), "load-tile"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "The kernels run on Linux and macOS. On Windows install WSL, and call check.py from there.\n"
+    )
+
+
 def test_kernels_and_functions_are_handed_out_together(tmp_path):
     export(chosen("softmax,load-tile"), tmp_path / "both", feedback="points")
     text = (tmp_path / "both" / "HANDOUT.md").read_text("utf-8")
