@@ -168,11 +168,18 @@ class Grader:
         patience = CASE if self.lost < LOST else HURRIED
         if task.stage == 3:
             return examine_kernels(task, known, self.submission, patience, self.level)
-        given, student = dict(texts(task.stage)), {}
+        given, student, missing = dict(texts(task.stage)), {}, []
         for module in task.modules:
-            path = self.submission.find(task.package, module)
-            student[module] = self.submission.text(path)
-            given |= self.submission.own_modules(path, task.package, given)
+            try:
+                path = self.submission.find(task.package, module)
+                student[module] = self.submission.text(path)
+            except Unreadable as error:
+                missing.append(error)
+                student[module] = not_written(task, module)
+            else:
+                given |= self.submission.own_modules(path, task.package, given)
+        if len(missing) == len(task.modules):
+            raise missing[0]
         others = [x for x in TASKS.values() if x.stage == task.stage and x is not task]
         served = [x for other in others for x in other.targets]
         message = {
@@ -187,9 +194,11 @@ class Grader:
         allowed = {x for name in task.uses for x in TASKS[name].targets} | set(filter(known.needs, served))
         examination = Examination(task, message, allowed, self.children(task), patience)
         try:
-            return examination.run(list(known.questions.values()))
+            account = examination.run(list(known.questions.values()))
         finally:
             examination.end()
+        account.notes += map(str, missing)
+        return account
 
     def says(self, account: Account, known: Answers, cases: dict[str, bool]) -> list[str]:
         """Return the sentences that a course wants its students to read."""
@@ -202,6 +211,12 @@ class Grader:
         left = [with_cases("Not asked for any more.", missing, account)] * bool(missing)
         told = explain(account, known)
         return told + again.sentences(known, account, told, self.examine) + left
+
+
+def not_written(task: Task, module: str) -> str:
+    """Return what stands for a file that cannot be read, where others of the task can."""
+    names = [target.rpartition(":")[2] for target in task.targets if target.startswith(f"{module}:")]
+    return "".join(f"def {name}(*_, **__):\n    raise NotImplementedError\n" for name in names)
 
 
 def in_place(account: Account) -> list[str]:

@@ -208,6 +208,20 @@ def test_one_bad_file_costs_its_tasks_alone(tmp_path):
     ]
 
 
+def test_one_of_two_files_is_worth_its_own_cases(tmp_path):
+    for name, missing in (("softmax", "merge"), ("merge", "softmax")):
+        top = tmp_path / name
+        top.mkdir()
+        (top / f"{name}.py").write_bytes((ROOT / "step01_numpy" / f"{name}.py").read_bytes())
+        (found,) = grade(top, [TASKS["softmax"]], seed=1).tasks
+        assert {case for case, right in found.cases.items() if right} == {
+            case for case in found.cases if case.startswith("log-sum-exp") == (name == "merge")
+        }
+        assert found.notes == [f"There is no {missing}.py in your submission."]
+        (said,) = found.says
+        assert said.startswith("This is not written yet.")
+
+
 NAMES = [
     "numpy", "json", "numbers", "wire", "splice", "main", "sitecustomize", "usercustomize", "conftest", "jaxtyping",
     "step01_numpy", "os", "tests",
