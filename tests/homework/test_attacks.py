@@ -19,14 +19,15 @@ SAMPLE = {
 }  # fmt: skip
 WAITING = {
     "a loop", "a loop at import", "sleeps", "deaf to signals", "asks forever", "reads every descriptor",
-    "leaves its group", "a tuple that counts forever", "the protocol says points", "the protocol says nothing",
+    "leaves its group", "a tuple that counts forever",
+    "the protocol says points", "the protocol says nothing",
 }  # fmt: skip
 OURS = range(sandbox.FIRST_USER, sandbox.FIRST_USER + 2**16)  # users of this process's children
 
 
 @pytest.fixture
 def quick(monkeypatch, attack):
-    """Let the deadline of a case be short, most of all where an attack does nothing but wait, in every case."""
+    """Let the deadline of a case be short, most of all where an attack does nothing but wait."""
     seconds = 0.5 if attack.name in WAITING else 1.5
     monkeypatch.setattr(grading, "CASE", seconds)
     monkeypatch.setattr("tests.homework.judge.TASK", 2 * seconds)
