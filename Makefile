@@ -34,11 +34,13 @@ lint: $(READY)
 
 # The documentation and its lessons, into build/site; a warning, a broken link or a cell that fails ends it.
 site: .venv/docs
+	rm -f build/site/.whole
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m sphinx -b html -W --keep-going -q docs build/site
+	touch build/site/.whole
 
 # The whole site as one tagged PDF, build/attention_step_by_step.pdf, printed by Chromium.
 pdf: .venv/docs browser
-	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m sphinx -b singlehtml -W --keep-going -q docs build/single
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m sphinx -b singlehtml -W --keep-going -q -d build/site/.doctrees docs build/single
 	$(BIN)/python -m docs._ext.pdf build/single/index.html build/attention_step_by_step.pdf
 
 # What looks at the pages in Debian's chromium, which apt installs; without either those tests are skipped.

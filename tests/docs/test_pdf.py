@@ -10,12 +10,13 @@ import pytest
 from docs._ext import pdf
 from docs._ext.cells import LESSONS, ROOT
 from tests.browser import Looked
+from tests.docs.conftest import sphinx
+from tests.once import made_once
 
 pytestmark = [
     pytest.mark.proof,
     pytest.mark.skipif(find_spec("sphinx") is None, reason="needs the extra docs: make site"),
 ]
-SINGLE = [sys.executable, "-m", "sphinx", "-b", "singlehtml", "-W", "--keep-going", "-q"]
 SHEET = 680  # px: A4 without its margins
 CUT = """width => Array.from(document.querySelectorAll("article *"))
   .filter(x => !x.closest("svg, math, .copybtn") && x.getClientRects().length)
@@ -27,13 +28,13 @@ AROUND = ".sidebar-drawer, .toc-drawer, .mobile-header, .copybtn, .skip-to-conte
 
 
 @pytest.fixture(scope="module")
-def single(tmp_path_factory):
-    """All pages as one, as `make pdf` builds them."""
-    folder = tmp_path_factory.mktemp("single")
-    command = [*SINGLE, ROOT / "docs", folder]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return folder / "index.html"
+def single(site, tmp_path_factory):
+    """All pages as one, as `make pdf` builds them: of what was read for the site."""
+    read = ("-d", site / ".doctrees", ROOT / "docs")
+    return (
+        made_once(tmp_path_factory, "single", lambda folder: sphinx("singlehtml", *read, folder))
+        / "index.html"
+    )
 
 
 def title(path):
@@ -66,6 +67,7 @@ def test_on_paper_nothing_is_cut_or_folded(browser, single):
     assert len(answers) > len(LESSONS)
     assert all(answers)
     assert one.page.locator(AROUND).filter(visible=True).count() == 0
+    assert one.page.locator('a[href*="explorer.html"]').count() == 0  # which is not on the paper
     one.close()
 
 

@@ -23,6 +23,7 @@ extensions = ["myst_parser", "docs._ext.directives", "docs._ext.maths", "docs._e
 myst_enable_extensions = ["dollarmath"]
 html_math_renderer = "mathml"
 """
+RIGHT = "```{code-cell}\n1 + 1\n```\n\n$x$ and [the others](index.md)"
 WRONG = {
     "a cell": ("```{code-cell}\n1 / 0\n```", "the cell fails: ZeroDivisionError"),
     "a number": (
@@ -40,17 +41,6 @@ WRONG = {
     "a heading": ("[there](#nothing)", "nothing"),
     "a file": ("[there](../nothing.md)", "../nothing.md, which does not exist"),
 }
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    """Build the site as `make site` does."""
-    folder = tmp_path_factory.mktemp("site")
-    done = subprocess.run(
-        [*SPHINX, ROOT / "docs", folder], capture_output=True, text=True, check=False, cwd=ROOT
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return folder
 
 
 def test_no_page_asks_the_network(site):
@@ -91,16 +81,30 @@ def _is_of(package, name, stage):
     return getattr(getattr(package, name), "__module__", "").startswith(stage)
 
 
-@pytest.mark.parametrize("what", WRONG)
-def test_a_wrong_page_is_refused(tmp_path, what):
-    text, message = WRONG[what]
-    source = tmp_path / "source"
+@pytest.fixture(scope="module")
+def refused(tmp_path_factory):
+    """Build a site of wrong pages, and a right one among them; return what is said of each, by its name."""
+    folder = tmp_path_factory.mktemp("wrong")
+    source = folder / "source"
     source.mkdir()
     (source / "conf.py").write_text(CONF)
-    (source / "index.md").write_text(f"# A page\n\n{text}\n")
-    done = subprocess.run(
-        [*SPHINX, source, tmp_path / "site"], capture_output=True, text=True, check=False, cwd=tmp_path
-    )
+    pages = {what.replace(" ", "_"): text for what, (text, _) in WRONG.items()} | {"right": RIGHT}
+    for name, text in pages.items():
+        (source / f"{name}.md").write_text(f"# The page {name}\n\n{text}\n")
+    (source / "index.md").write_text("# All\n\n```{toctree}\n" + "\n".join(pages) + "\n```\n")
+    done = subprocess.run([*SPHINX, source, folder / "site"], capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert message in done.stderr
-    assert "index.md" in done.stderr
+    said = re.split(rf"^{re.escape(str(source))}/", done.stderr, flags=re.MULTILINE)[1:]
+    return {name: "".join(x for x in said if x.startswith(f"{name}.md:")) for name in pages}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_a_wrong_page_is_refused(refused, what):
+    """-W refuses whatever is a warning or worse."""
+    said = refused[what.replace(" ", "_")]
+    assert WRONG[what][1] in said
+    assert re.match(r"[\w.]+:(\d+:)? (WARNING|ERROR|CRITICAL):", said)
+
+
+def test_a_right_page_beside_them_is_not(refused):
+    assert refused["right"] == ""

@@ -143,6 +143,7 @@ def test_what_is_said_of_a_translation(tmp_path):
 
 
 @pytest.mark.proof
+@pytest.mark.usefixtures("unchecked")  # for speed
 @pytest.mark.parametrize("part", range(6))
 def test_three_hundred_sentences(shipped, tmp_path, part):
     check(shipped, sentences(300)[50 * part :][:50], tmp_path)

@@ -65,7 +65,7 @@ def attribute(of: object, path: str) -> object:
 
 def same(a: object, b: object, tolerance: float = 1e-6) -> bool:
     """Tell whether two answers have the same shapes and, relative to the largest, the same numbers."""
-    if isinstance(a, type) or isinstance(b, type):
+    if a is b or isinstance(a, type) or isinstance(b, type):
         return a is b
     first, second = leaves(a), leaves(b)
     pairs = zip(first, second, strict=False)

@@ -67,13 +67,14 @@ def starter(tasks: Iterable[Task], *, notes: bool = False) -> dict[str, str]:
     tasks = list(tasks)
     empty = [*tasks, *_lower(tasks)]
     names, given = blanked(empty), _by_file(empty, lambda task: task.given)
-    texts, left = {}, [*blanked(tasks), *blanked(TASKS[x] for task in tasks for x in task.uses)]
+    texts, seen = {}, set()
+    left = [*blanked(tasks), *blanked(TASKS[x] for task in tasks for x in task.uses)]
     while left:
         path = left.pop()
-        if path in texts or not (ROOT / path).is_file():
-            continue
-        texts[path] = _text(path, names.get(path, ()), given.get(path, ()), notes)
-        left += imported(texts[path])
+        if path not in seen and (ROOT / path).is_file():
+            texts[path] = _text(path, names.get(path, ()), given.get(path, ()), notes)
+            left += imported(texts[path])
+        seen.add(path)
     return dict(sorted(texts.items()))
 
 

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 from itertools import combinations
 
 import pytest
@@ -92,6 +93,27 @@ class Kept:
 '''
 
 
+@pytest.fixture(autouse=True, scope="module")
+def once():
+    """Let a file be blanked once for the same names, and be looked through once: most sets share most."""
+    kept, blanked_once = {}, blank.blank
+
+    def blank_once(text, names, *, given=(), notes=False):
+        key = text, tuple(names), tuple(given), notes
+        if key not in kept:
+            kept[key] = blanked_once(text, names, given=given, notes=notes)
+        return kept[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blank, "blank", blank_once)
+        patch.setattr(blank, "imported", cache(blank.imported))
+        patch.setattr(blank, "without_formulas", cache(blank.without_formulas))
+        yield
+
+
+parsed = cache(ast.parse)
+
+
 def shown(text, names, **options):
     return blank_text(text, names, **options)
 
@@ -141,10 +163,11 @@ def test_no_line_of_a_body_stays(tasks):
 
 def lines_of_bodies(path, names):
     """Return the lines that stand in blanked bodies of a file and nowhere else in it."""
-    inside, others = split(path, names)
+    inside, others = split(path, tuple(names))
     return [line for line in inside if line not in others]
 
 
+@cache
 def split(path, names):
     """Return the lines of some length in the bodies of a file, and the text around the bodies."""
     text = (ROOT / path).read_text("utf-8")
@@ -174,7 +197,7 @@ def test_what_stays_runs(tasks):
 def test_any_two_tasks_can_be_handed_out_together(pair):
     texts = starter(pair)
     for path, names in blanked(pair).items():
-        ast.parse(texts[path])
+        parsed(texts[path])
         for line in lines_of_bodies(path, names):
             assert line not in texts[path], f"{path}: {line}"
 

@@ -12,9 +12,11 @@ import pytest
 
 from tests.homework.courses import COURSES
 from tests.homework.table import TASKS
+from tests.once import made_once
 
 ROOT = Path(__file__).parent.parent.parent
 PAGE = (ROOT / "docs" / "teaching.md").read_text(encoding="utf-8")
+SAID = "said.json"
 SAMPLES = ["good", "middling", "mistaken"]
 
 
@@ -25,8 +27,13 @@ def shown(name):
 
 @pytest.fixture(scope="module")
 def build(tmp_path_factory):
-    """Run every command of the page in its order; return the folder that takes the place of build/."""
-    folder = tmp_path_factory.mktemp("teaching")
+    """Run every command of the page in its order; return the folder in place of build/, and what was said."""
+    folder = made_once(tmp_path_factory, "teaching", run_all)
+    return folder, json.loads((folder / SAID).read_text())
+
+
+def run_all(folder):
+    """Run the commands in a folder, and write down there what they say."""
     said = {}
     for block in re.findall(r"^```sh\n(.*?)^```", PAGE, re.M | re.S):
         script = block.replace("build/homework", str(folder)).replace("python -m", f"{sys.executable} -m")
@@ -34,7 +41,7 @@ def build(tmp_path_factory):
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == 0, block + done.stdout + done.stderr
         said[block] = done.stdout
-    return folder, said
+    (folder / SAID).write_text(json.dumps(said))
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from tests.homework import reference
 from tests.homework.child import tensors, wire
 from tests.homework.task import Task
 
+torch.set_num_threads(1)  # the arrays here are so small that threads would mostly wait for each other
 CONSTANT = {  # arguments to which no gradient is asked for
     "attention:scaled_dot_product_attention": ("bias",),
     "attention:repeat_heads": ("q",),

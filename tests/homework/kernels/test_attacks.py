@@ -16,18 +16,16 @@ from tests.homework.test_attacks import left_behind, places  # noqa: F401  (a fi
 TASK = TASKS["multiply-rows"]
 TARGET = "tiles.cuh:multiply-rows"
 SAMPLE = {"includes the reference", "a file in the target"}
-pytestmark = [
-    pytest.mark.skipif(
-        platform.machine() != "x86_64", reason="the attacks name system calls by x86's numbers"
-    ),
-    pytest.mark.usefixtures("quick"),
-]
+WAITING = {"a loop that ignores alarms", "sleeps", "answers without end", "answers before the answer"}
+pytestmark = pytest.mark.skipif(
+    platform.machine() != "x86_64", reason="the attacks name system calls by x86's numbers"
+)
 
 
 @pytest.fixture
-def quick(monkeypatch):
-    """Let the deadlines be short: many attacks hang, in every case."""
-    monkeypatch.setattr(grading, "CASE", 1.5)
+def quick(monkeypatch, attack):
+    """Let the deadlines be short, most of all where an attack does nothing but wait, in every case."""
+    monkeypatch.setattr(grading, "CASE", 0.5 if attack.name in WAITING else 1.5)
     monkeypatch.setattr(program, "LAUNCH", 0.7)
     monkeypatch.setattr("tests.homework.kernels.examine.TASK", 2.0)
 
@@ -56,18 +54,21 @@ def assert_held(attack, places, folder, level=sandbox.LEVEL):  # noqa: F811
 
 
 @pytest.mark.parametrize("attack", [x for x in ATTACKS if x.name in SAMPLE], ids=lambda x: x.name)
+@pytest.mark.usefixtures("quick")
 def test_some_attacks(attack, places, tmp_path):  # noqa: F811
     assert_held(attack, places, tmp_path / "submission")
 
 
 @pytest.mark.proof
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda x: x.name)
+@pytest.mark.usefixtures("quick")
 def test_all_attacks(attack, places, tmp_path):  # noqa: F811
     assert_held(attack, places, tmp_path / "submission")
 
 
 @pytest.mark.proof
 @pytest.mark.parametrize("attack", [x for x in EARLY + LIES if "execl" not in x.text], ids=lambda x: x.name)
+@pytest.mark.usefixtures("quick")
 def test_points_need_the_right_arrays_with_limits_alone(attack, places, tmp_path):  # noqa: F811
     """Where a platform offers nothing else, and as the user who grades."""
     result = graded(attack, places[0], tmp_path / "submission", ("limits",))
@@ -85,7 +86,6 @@ def test_what_a_kernel_reads_is_seen(places, tmp_path):  # noqa: F811
 
 @pytest.mark.proof
 def test_memory_is_watched(places, tmp_path, monkeypatch):  # noqa: F811
-    monkeypatch.undo()
     monkeypatch.setattr(program, "MEMORY", 2**28)
     attack = next(x for x in ATTACKS if x.name == "memory without end")
     (task,) = graded(attack, places[0], tmp_path / "submission", sandbox.LEVEL).tasks
@@ -93,4 +93,6 @@ def test_memory_is_watched(places, tmp_path, monkeypatch):  # noqa: F811
 
 
 def test_names_are_distinct():
-    assert len({x.name for x in ATTACKS}) == len(ATTACKS) >= 50
+    names = {x.name for x in ATTACKS}
+    assert len(names) == len(ATTACKS) >= 50
+    assert names >= WAITING | SAMPLE
