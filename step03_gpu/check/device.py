@@ -13,6 +13,7 @@ class Host:
     """The CPU; the kernels run on the emulator."""
 
     kind = "cpu"
+    budget = 0.05  # s of repetitions for each contestant, direction and case: a rehearsal's times say little
 
     def name(self) -> str:
         """Name the device, for the report's heading."""
@@ -35,6 +36,7 @@ class Gpu(Host):
     """The GPU that PyTorch and CuPy work on."""
 
     kind = "cuda"
+    budget = 1.0
 
     def __init__(self):
         self.ahead = AHEAD

@@ -13,8 +13,7 @@ from step03_gpu.check.contestants import Contestant, contestants, of_sdpa
 from step03_gpu.check.device import Host
 from step03_gpu.check.telling import Lost, reason
 
-BUDGET = 1.0  # s of repetitions for each contestant, direction and case
-AT_LEAST, AT_MOST = 3, 20  # repetitions
+AT_LEAST, AT_MOST = 3, 20  # repetitions, within the device's budget
 TOO_SLOW = 4.0  # s: what takes longer in its first, cold run is measured by that one
 ALLOWED = (
     4  # times the error of PyTorch's own attention in the same dtype, or the dtype's eps if that is more
@@ -164,7 +163,8 @@ def interleave(runs: dict, device: Host, found: Measured) -> dict:
     """Run turn by turn, so that a change of clock meets all, and return each one's median in ms."""
     first = {key: min(_time(key, run, device, found, 2)) for key, run in runs.items()}
     rounds = {
-        key: min(max(int(BUDGET * 1e3 / max(ms, 1e-6)), AT_LEAST), AT_MOST) for key, ms in first.items()
+        key: min(max(int(device.budget * 1e3 / max(ms, 1e-6)), AT_LEAST), AT_MOST)
+        for key, ms in first.items()
     }
     rounds |= {key: 0 for key, ms in first.items() if ms > 1e3 * TOO_SLOW}
     times = {key: [ms] if rounds[key] == 0 else [] for key, ms in first.items()}

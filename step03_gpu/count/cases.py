@@ -11,6 +11,7 @@ from step03_gpu.flash_attention import flash_attention, flash_attention_backward
 from step03_gpu.kernels.rungs import HEAD_SIZES, RUNGS, wide
 
 STEP = 128  # rows: a multiple of every tile's
+TILES = {1: 32, 2: 32, 3: 64, 4: 64, 5: 128, 6: 128}  # rows: of a rung's tiles, or of a warp, a multiple
 DIRECT = 3 * STEP  # the longest problem that is run as it is
 DTYPES = {5: "bfloat16", 6: "bfloat16"}  # of a rung, where none is chosen
 FORWARD, BACKWARD = (1, 2, 3, 5, 6), (4, 5)  # the rungs that differ
@@ -74,14 +75,15 @@ def counted(case: Case) -> dict[str, Counter]:
     Notes
     -----
     One head is run, and its counts are multiplied. Beyond `DIRECT` rows the counts are those of the one
-    polynomial of second degree through 128, 256 and 384: every block of a kind does the same, and there are
-    as many kinds of blocks as there are powers of the length. The inputs are zeros, so that no score
-    outgrows the first ones: rung 5 then rescales once a row, as it does of most inputs.
+    polynomial of second degree through one, two and three of the rung's `TILES`: every block of a kind does
+    the same, and there are as many kinds of blocks as there are powers of the length. The inputs are zeros,
+    so that no score outgrows the first ones: rung 5 then rescales once a row, as it does of most inputs.
     """
     if case.length <= DIRECT:
         return _times(_run(case), case.heads)
-    one, two, three = (_run(case._replace(length=n * STEP)) for n in (1, 2, 3))
-    x, found = case.length // STEP - 1, {}
+    tile = TILES[case.rung]
+    one, two, three = (_run(case._replace(length=n * tile)) for n in (1, 2, 3))
+    x, found = case.length // tile - 1, {}
     for kernel in one:
         found[kernel] = Counter()
         for name in one[kernel] | two[kernel] | three[kernel]:

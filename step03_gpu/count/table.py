@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 
-from step03_gpu.count.cases import DIRECT, STEP, Case, total
+from step03_gpu.count.cases import DIRECT, Case, total
 from step03_gpu.count.roofline import H100, Gpu, place, products, times
 
 PREFIXES = ("", "k", "M", "G", "T", "P")
@@ -40,7 +40,7 @@ def as_text(counted: Counted, gpu: Gpu = H100) -> str:
     how = (
         "counted at this length"
         if case.length <= DIRECT
-        else (f"counted at L = {STEP}, {2 * STEP} and {DIRECT}: each count is a polynomial of second degree")
+        else f"counted at three lengths up to {DIRECT}: each count is a polynomial of second degree in L"
     )
     needed = f"Its products are {_short(products(case))}FLOP as others count them."
     return "\n".join([f"{title}; {how}. {needed}", "", *lines, "", f"Roofs: {gpu.source}."])

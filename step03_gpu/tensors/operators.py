@@ -15,7 +15,6 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.nn.attention.bias import causal_lower_right
 
 from step01_numpy.common.support import checks
 from step02_torch import flash_attention as attend_by_tensors
@@ -183,9 +182,11 @@ def sdpa(
     """
     checks.one_of("backend", backend, BACKENDS)
     names = {"flash": "FLASH_ATTENTION", "cudnn": "CUDNN_ATTENTION", "efficient": "EFFICIENT_ATTENTION"}
-    n_queries, n_keys = q.shape[-2], k.shape[-2]
-    square = n_queries == n_keys
-    mask = causal_lower_right(n_queries, n_keys) if causal and not square else None
+    square, mask = q.shape[-2] == k.shape[-2], None
+    if causal and not square:
+        from torch.nn.attention.bias import causal_lower_right  # with PyTorch's compiler, which takes seconds
+
+        mask = causal_lower_right(q.shape[-2], k.shape[-2])
     with sdpa_kernel(getattr(SDPBackend, names.get(backend, "MATH"))):
         return torch.nn.functional.scaled_dot_product_attention(
             q, k, v, attn_mask=mask, is_causal=causal and square

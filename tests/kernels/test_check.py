@@ -390,13 +390,14 @@ def test_without_a_gpu_one_line_says_so(capsys):
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("workers", "body", "told"),
     [
-        ("assert True", [("say", "test_it.py: 1 passed")]),
-        ("assert 1 == 2", [("failed", "test_it.py::test_it (call)"), ("say", "test_it.py: 1 failed")]),
+        (1, "assert True", [("say", "test_it.py: 1 passed")]),
+        (2, "assert True", [("say", "test_it.py: 1 passed")]),
+        (2, "assert 1 == 2", [("failed", "test_it.py::test_it (call)"), ("say", "test_it.py: 1 failed")]),
     ],
 )
-def test_a_file_of_tests_tells_what_failed(tmp_path, body, told):
+def test_a_file_of_tests_tells_what_failed(tmp_path, workers, body, told):
     """In a process of its own: pytest within pytest would share its plugins."""
     folder = tmp_path / "tests"
     folder.mkdir()
@@ -407,7 +408,7 @@ def test_a_file_of_tests_tells_what_failed(tmp_path, body, told):
     (folder / "test_it.py").write_text(f"def test_it():\n    {body}\n")
     task = Part("tests", "Tests", 60, "step03_gpu.check.suite:run_file")
     found = run_part(
-        task._replace(options={"file": "test_it.py", "workers": 1, "tests": str(folder)}),
+        task._replace(options={"file": "test_it.py", "workers": workers, "tests": str(folder)}),
         60.0,
         lambda text: None,
     )

@@ -86,8 +86,8 @@ def proof_but(values, one):
     return [x if x == one else pytest.param(x, marks=pytest.mark.proof) for x in values]
 
 
-@pytest.mark.parametrize("file", proof_but(FILES, "03_tiled.cu"))
 @pytest.mark.parametrize("architecture", proof_but(ARCHITECTURES, "sm_90"))
+@pytest.mark.parametrize("file", proof_but(FILES, "03_tiled.cu"))  # the outer loop: compiled once for all
 def test_it_compiles_and_spills_no_register(compile_for, file, architecture):
     _, report = compile_for(file, architecture)
     spills = {match[:2]: int(match[2]) for match in USED.findall(report)}

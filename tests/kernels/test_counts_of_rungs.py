@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from step03_gpu import flash_attention
-from step03_gpu.count.cases import Case, cases, counted, total
+from step03_gpu.count.cases import TILES, Case, cases, counted, total
 from step03_gpu.count.roofline import H100, place, products, times
 from step03_gpu.count.table import as_json, as_text
 from step03_gpu.emulator import count
@@ -191,21 +191,14 @@ def test_gradients():
 
 @pytest.mark.grid
 @pytest.mark.parametrize("causal", [False, True])
-@pytest.mark.parametrize(
-    "kernels", [(1, 64), (2, 64), (3, 64), (5, 128), (6, 128), (-4, 64), (-5, 128)], ids=str
-)
+@pytest.mark.parametrize("kernels", [1, 2, 3, 5, 6, -4, -5], ids=str)
 def test_longer_problems_follow_the_polynomial(monkeypatch, kernels, causal):
-    """
-    What is extrapolated from three lengths is what is counted at the fourth, in every number.
-
-    Of rungs whose tiles have 64 rows the law holds for multiples of 64: so for those of 128.
-    """
-    rung, step = kernels
-    case = Case(abs(rung), 4 * step, 32, "float16" if step == 128 else "float32", 1, causal, rung < 0)
-    monkeypatch.setattr("step03_gpu.count.cases.STEP", step)
-    monkeypatch.setattr("step03_gpu.count.cases.DIRECT", 3 * step)
+    """What is extrapolated from three lengths is what is counted at the fourth, in every number."""
+    rung, tile = abs(kernels), TILES[abs(kernels)]
+    case = Case(rung, 4 * tile, 32, "float16" if rung > 4 else "float32", 1, causal, kernels < 0)
+    monkeypatch.setattr("step03_gpu.count.cases.DIRECT", 3 * tile)
     extrapolated = counted(case)
-    monkeypatch.setattr("step03_gpu.count.cases.DIRECT", 4 * step)
+    monkeypatch.setattr("step03_gpu.count.cases.DIRECT", 4 * tile)
     assert counted(case) == extrapolated
 
 
