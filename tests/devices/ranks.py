@@ -10,12 +10,16 @@ from datetime import timedelta
 from pathlib import Path
 
 MUTANT = "ATTENTION_MUTANT"  # the mutant's name, for the processes that are started while it is applied
+IMPORTED = ["tests.devices.cases", "tests.mutants.runner", "tests.mutants.tables"]  # once, for all ranks
 TIMEOUT = 60  # s that a rank waits for the others, and we for its answer
 
 
 class Ranks:
     """
     n processes in one gloo group, which find each other through a file: tests side by side do not meet.
+
+    A server, which this process starts once, has imported all that they need and forks them; it knows of no
+    mutant.
 
     Parameters
     ----------
@@ -24,11 +28,12 @@ class Ranks:
 
     def __init__(self, n):
         self.folder, self.number = tempfile.TemporaryDirectory(), 0
-        store, spawn = Path(self.folder.name) / "store", multiprocessing.get_context("spawn")
-        pipes = [spawn.Pipe() for _ in range(n)]
-        self.pipes = [ours for ours, _ in pipes]
+        store, server = Path(self.folder.name) / "store", multiprocessing.get_context("forkserver")
+        server.set_forkserver_preload(IMPORTED)
+        pipes = [server.Pipe() for _ in range(n)]
+        self.pipes, mutant = [ours for ours, _ in pipes], os.environ.get(MUTANT)
         self.processes = [
-            spawn.Process(target=_serve, args=(rank, n, str(store), theirs), daemon=True)
+            server.Process(target=_serve, args=(rank, n, str(store), theirs, mutant), daemon=True)
             for rank, (_, theirs) in enumerate(pipes)
         ]
         for process in self.processes:
@@ -68,14 +73,14 @@ class Ranks:
         return result
 
 
-def _serve(rank, n, store, pipe):
+def _serve(rank, n, store, pipe, mutant):
     import torch
     import torch.distributed as dist
 
     torch.set_num_threads(1)
     options = {"rank": rank, "world_size": n, "timeout": timedelta(seconds=TIMEOUT)}
     dist.init_process_group("gloo", store=dist.FileStore(store, n), **options)
-    with _mutated():
+    with _mutated(mutant):
         while True:
             number, function, arguments = pipe.recv()
             faulthandler.dump_traceback_later(TIMEOUT)  # says where a rank hangs
@@ -87,9 +92,8 @@ def _serve(rank, n, store, pipe):
 
 
 @contextlib.contextmanager
-def _mutated():
+def _mutated(name):
     """Apply the mutant that is being tested: it lives in the code of one process, and this is another."""
-    name = os.environ.get(MUTANT)
     if name is None:
         yield
         return
