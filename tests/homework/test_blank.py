@@ -163,13 +163,17 @@ def test_no_line_of_a_body_stays(tasks):
 
 def lines_of_bodies(path, names):
     """Return the lines that stand in blanked bodies of a file and nowhere else in it."""
-    inside, others = split(path, tuple(names))
+    inside, others = split(path, names)
     return [line for line in inside if line not in others]
 
 
-@cache
 def split(path, names):
     """Return the lines of some length in the bodies of a file, and the text around the bodies."""
+    return split_once(path, tuple(names))
+
+
+@cache
+def split_once(path, names):
     text = (ROOT / path).read_text("utf-8")
     lines, bodies = text.splitlines(), set()
     for name in names:
