@@ -197,20 +197,21 @@ class Grader:
             account = examination.run(list(known.questions.values()))
         finally:
             examination.end()
-        account.notes += map(str, missing)
+        account.missing = [str(error) for error in missing]
         return account
 
     def says(self, account: Account, known: Answers, cases: dict[str, bool]) -> list[str]:
         """Return the sentences that a course wants its students to read."""
         wrong = [name for name, fine in cases.items() if not fine]
+        unread = [account.unfit] if account.unfit else account.missing
         if account.unfit or not wrong or self.feedback == "points":
-            return [account.unfit] * bool(account.unfit)
+            return unread
         if self.feedback == "cases":
-            return [f"Wrong: {', '.join(wrong)}."]
+            return [*unread, f"Wrong: {', '.join(wrong)}."]
         missing = [x for x in wrong if x not in account.answers]
         left = [with_cases("Not asked for any more.", missing, account)] * bool(missing)
         told = explain(account, known)
-        return told + again.sentences(known, account, told, self.examine) + left
+        return unread + told + again.sentences(known, account, told, self.examine) + left
 
 
 def not_written(task: Task, module: str) -> str:

@@ -35,6 +35,8 @@ class Account:
         The submission's, by the case's name.
     unfit : str
         Why nothing could be asked, in one sentence.
+    missing : list of str
+        Why a file cannot be read, a sentence each, where others of the task can.
     notes : list of str
     printed : str
     changed : list of str
@@ -45,6 +47,7 @@ class Account:
 
     answers: dict[str, Answer] = field(default_factory=dict)
     unfit: str = ""
+    missing: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     printed: str = ""
     changed: list[str] = field(default_factory=list)

@@ -314,6 +314,8 @@ SENTENCES = {
     "torn.zip": "There is no softmax.py in your submission",
 }
 
+MERGE_ALONE = {"renamed", "notebook", "binary", "latin", "bomb.zip"}  # that file can be read, and is right
+
 
 @pytest.mark.proof
 def test_bad_submissions_get_a_clear_sentence_each_and_the_rest_is_graded(bad, capfd):
@@ -328,7 +330,7 @@ def test_bad_submissions_get_a_clear_sentence_each_and_the_rest_is_graded(bad, c
     for name, sentence in SENTENCES.items():
         said = [*found[name]["notes"], *found[name]["tasks"][0]["says"]]
         assert any(sentence in x for x in said), (name, said)
-        assert found[name]["score"] == 0
+        assert found[name]["score"] == (6 if name in MERGE_ALONE else 0)
     assert "12 of 12 submissions graded, of 12 students" in capfd.readouterr().out
 
 

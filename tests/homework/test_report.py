@@ -2,13 +2,12 @@
 
 import json
 import re
-import shutil
 from argparse import ArgumentParser
 from html.parser import HTMLParser
-from importlib.util import find_spec
 
 import pytest
 
+from tests.browser import violations
 from tests.homework import report_command
 from tests.homework.class_report import Mistake, read, report
 from tests.homework.report_page import as_page, as_text
@@ -157,27 +156,10 @@ def test_an_empty_class_has_a_page():
     Page(as_page(report(nobody), "x"))
 
 
-@pytest.fixture(scope="module")
-def browser():
-    """Chromium, or a skip that says what is missing."""
-    missing = [x for x in ("playwright", "axe_playwright_python") if find_spec(x) is None]
-    if missing or shutil.which("chromium") is None:
-        pytest.skip(f"no {', no '.join(missing or ['chromium'])}: a browser looks at the page")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        path = shutil.which("chromium")
-        found = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"], timeout=60_000)
-        yield found
-        found.close()
-
-
 @pytest.mark.proof
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
 def test_a_browser_finds_it_readable_and_accessible(browser, tmp_path, scheme, width):
-    from axe_playwright_python.sync_playwright import Axe
-
     hostile = [one("x" * 80, 0, 0, says=["y" * 300, EVIL]), one("z", error="w" * 300)]
     grades = {"submissions": [*CLASS["submissions"], *hostile]}
     (tmp_path / "r.html").write_text(as_page(report(grades), "Homework 1"))
@@ -191,8 +173,7 @@ def test_a_browser_finds_it_readable_and_accessible(browser, tmp_path, scheme, w
             "all => all.map(x => x.getBoundingClientRect().height)"
         )
         assert max(captions) < 60  # px: a caption is a line or two, whatever the table is
-        found = Axe().run(page).response["violations"]
-        assert [x["id"] for x in found] == []
+        assert violations(page) == []
 
 
 @pytest.fixture
