@@ -126,6 +126,27 @@ def test_how_sure_the_model_is(shipped, tmp_path):
         assert doubts == work.doubts(text, source, tokens, right)
 
 
+def test_what_greedy_search_saw_is_what_one_pass_sees(shipped, tmp_path):
+    """Step by step or at once; of other tokens of the same length it says nothing."""
+    driver = """
+    const translator = buildTranslator(asked.data, asked.weights), numbers = ({logits, maps}) =>
+      [logits, ...Object.values(maps).flat(2)].map(({n, d, data}) => [n, d, ...data]);
+    const found = read(translator, asked.text), {tokens} = found.greedy(), others = tokens.map(x => x + 1);
+    const fresh = read(translator, asked.text);
+    answer([tokens, others].map(x => [numbers(found.look(x)), numbers(fresh.look(x))]));
+    """
+    asked = {
+        "data": about(shipped, np.float16),
+        "weights": packed(shipped.state, np.float16),
+        "text": "a cat",
+    }
+    searched, others = run(driver, asked, tmp_path)
+    for kept, at_once in (searched, others):
+        for x, y in zip(kept, at_once, strict=True):
+            np.testing.assert_allclose(x, y, **CLOSE)
+    assert searched[1][0] != others[1][0]
+
+
 def test_what_is_said_of_a_translation(tmp_path):
     """Either side of the bound, of several tokens a word, of blanks of every kind, and of nothing said."""
     bound, said = UNSURE**2, ["un", "un ani", "un animal", "un animal\u2003rare", "un animal\u2003rare."]

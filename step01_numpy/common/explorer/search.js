@@ -27,14 +27,16 @@ export function largestOf(values, n) {
 
 const penalty = length => ((5 + length) / 6) ** 0.6;
 
-// Returns {tokens, logProbability, score}, the score being by the penalty of beams, to compare them.
-export function greedy(model, memory, limit) {
+// Returns {tokens, logProbability, score}, the score being by the penalty of beams, to compare them; and leaves in
+// `steps` the logits and maps of each step.
+export function greedy(model, memory, limit, steps = []) {
   const tokens = [];
   let cache = NOTHING, newest = BOS, sum = 0;
   while (tokens.length < limit) {
     const {logits, parts} = decode(model, memory, [{cache, ids: [newest]}]);
     const [[value, place]] = largestOf(logProbabilities(logits.data), 1);
     cache = parts[0].cache;
+    steps.push({logits, maps: parts[0].maps});
     sum += value;
     tokens.push(newest = place);
     if (newest === EOS) break;

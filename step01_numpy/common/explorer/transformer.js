@@ -2,23 +2,24 @@
 
 import {byHeads, dot, matrix, rowOf, rowsOf} from "./attention.js";
 
-// x wᵀ + b, in tiles of two rows and four columns: eight sums that do not wait for each other.
+// x wᵀ + b, two rows at a time in tiles of four columns, the last of an odd number alone in tiles of eight: always
+// eight sums that do not wait for each other.
 function linear(x, w, b) {
-  const out = matrix(x.n, w.n), whole = w.n - (w.n % 4);
+  const out = matrix(x.n, w.n);
   for (let i = 0; i < x.n; i += 2) {
-    const next = Math.min(i + 1, x.n - 1); // of an odd number the last row stands beside itself
-    for (let j = 0; j < whole; j += 4) tile(out, x.data, w.data, x.d, i, next, j);
+    const rows = i + 1 < x.n ? [i, i + 1] : [i], width = 8 / rows.length, whole = w.n - (w.n % width);
+    for (let j = 0; j < whole; j += width) (rows.length === 2 ? pair : alone)(out, x.data, w.data, x.d, i, j);
     for (let j = whole; j < w.n; j++) {
-      for (const row of [i, next]) out.data[row * w.n + j] = dot(rowOf(x, row), rowOf(w, j));
+      for (const row of rows) out.data[row * w.n + j] = dot(rowOf(x, row), rowOf(w, j));
     }
   }
   if (b) for (let at = 0; at < out.data.length; at++) out.data[at] += b.data[at % w.n];
   return out;
 }
 
-function tile(out, x, w, d, i, next, j) {
+function pair(out, x, w, d, i, j) {
   let a0 = 0, a1 = 0, a2 = 0, a3 = 0, b0 = 0, b1 = 0, b2 = 0, b3 = 0;
-  for (let m = 0, xa = i * d, xb = next * d, at = j * d; m < d; m++, xa++, xb++, at++) {
+  for (let m = 0, xa = i * d, xb = xa + d, at = j * d; m < d; m++, xa++, xb++, at++) {
     const p = x[xa], q = x[xb], w0 = w[at], w1 = w[at + d], w2 = w[at + 2 * d], w3 = w[at + 3 * d];
     a0 += p * w0;
     a1 += p * w1;
@@ -30,7 +31,23 @@ function tile(out, x, w, d, i, next, j) {
     b3 += q * w3;
   }
   out.data.set([a0, a1, a2, a3], i * out.d + j);
-  out.data.set([b0, b1, b2, b3], next * out.d + j);
+  out.data.set([b0, b1, b2, b3], (i + 1) * out.d + j);
+}
+
+function alone(out, x, w, d, i, j) {
+  let a0 = 0, a1 = 0, a2 = 0, a3 = 0, a4 = 0, a5 = 0, a6 = 0, a7 = 0;
+  for (let m = 0, xa = i * d, at = j * d; m < d; m++, xa++, at++) {
+    const p = x[xa];
+    a0 += p * w[at];
+    a1 += p * w[at + d];
+    a2 += p * w[at + 2 * d];
+    a3 += p * w[at + 3 * d];
+    a4 += p * w[at + 4 * d];
+    a5 += p * w[at + 5 * d];
+    a6 += p * w[at + 6 * d];
+    a7 += p * w[at + 7 * d];
+  }
+  out.data.set([a0, a1, a2, a3, a4, a5, a6, a7], i * out.d + j);
 }
 
 export function buildModel(config, weights) {

@@ -1,5 +1,6 @@
 // One sentence through the translator, and all that can be seen on the way. No part of the page is touched here.
 
+import {matrix} from "./attention.js";
 import {buildSeen, notLearned, repeatsItself, unsure} from "./seen.js";
 import {beamSearch, fiveBest, greedy, tokenLogProbabilities} from "./search.js";
 import {BOS, EOS, buildTokenizer, decodeText, encodePieces, strip} from "./tokenizer.js";
@@ -38,10 +39,15 @@ export function read(translator, text) {
   const {config, model, tokenizer, seen} = translator, source = sourceOf(translator, text);
   if (source.refusal) return source;
   const {maps, memory} = encode(model, source.ids), limit = longest(config, source.ids);
+  let steps = [], written = [];
   const beginnings = tokens => [...tokens, EOS].map((_, i) => decodeText(tokenizer, tokens.slice(0, i + 1)));
   return {
     ...source,
-    greedy: () => greedy(model, memory, limit),
+    greedy: () => {
+      const found = greedy(model, memory, limit, steps = []);
+      written = found.tokens;
+      return found;
+    },
     beams: () => beamSearch(model, memory, BEAMS, limit),
     textOf: tokens => decodeText(tokenizer, tokens),
     doubts: (tokens, {logits}) => [
@@ -52,8 +58,26 @@ export function read(translator, text) {
     ],
     look: tokens => {
       const target = [BOS, ...tokens.slice(0, config.max_positions - 1)];
-      const {logits, parts: [{maps: written}]} = decode(model, memory, [{cache: NOTHING, ids: target}]);
-      return {target, logits, maps: {self: maps, ...written}, best: fiveBest(logits)};
+      const known = target.length === steps.length && tokens.join() === written.join();
+      const {logits, maps: found} = known ? together(steps) : atOnce(model, memory, target);
+      return {target, logits, maps: {self: maps, ...found}, best: fiveBest(logits)};
     },
+  };
+}
+
+function atOnce(model, memory, ids) {
+  const {logits, parts: [{maps}]} = decode(model, memory, [{cache: NOTHING, ids}]);
+  return {logits, maps};
+}
+
+// The steps of a search as one pass over its tokens has them: a row of logits and of each map a step.
+function together(steps) {
+  const last = steps.at(-1);
+  const stacked = (rows, d) => rows.reduce((all, {data}, i) => (all.data.set(data, i * d), all), matrix(rows.length, d));
+  const whole = kind => last.maps[kind].map((heads, b) =>
+    heads.map(({d}, h) => stacked(steps.map(({maps}) => maps[kind][b][h]), d)));
+  return {
+    logits: stacked(steps.map(({logits}) => logits), last.logits.d),
+    maps: {masked: whole("masked"), cross: whole("cross")},
   };
 }
