@@ -8,6 +8,8 @@ from collections import Counter, defaultdict
 
 import pytest
 
+TIMED = ["tests/explorer/test_time.py"]  # all that is marked `alone`
+
 
 class Results:
     """A plugin of pytest that counts what became of the cases of each test, and their seconds."""
@@ -23,15 +25,16 @@ class Results:
 
 
 def grids(jobs):
-    """Run the grids; return pytest's exit code, and the rows of the table: what, how many, seconds."""
+    """Run the grids, then what measures a time; return whether all passed, and rows: what, how many, seconds."""
     results = Results()
     workers = ["-n", str(jobs), "--dist", "worksteal"] if jobs > 1 else []
-    code = pytest.main(["-m", "grid or proof", *workers], plugins=[results])
+    codes = [pytest.main(["-m", "grid or proof", *workers], plugins=[results])]
+    codes.append(pytest.main(["-m", "alone", *TIMED], plugins=[results]))
     rows = []
     for test, outcomes in sorted(results.outcomes.items()):
         counts = ", ".join(f"{n} {outcome}" for outcome, n in sorted(outcomes.items(), key=str))
         rows.append((test.removeprefix("tests/"), counts, results.seconds[test]))
-    return code, rows
+    return all(code == pytest.ExitCode.OK for code in codes), rows
 
 
 def fuzz():
@@ -63,13 +66,13 @@ def main():
     parser = argparse.ArgumentParser("python -m tests.proof", description=__doc__)
     parser.add_argument("-j", "--jobs", type=int, default=2, metavar="N", help="processes side by side (2)")
     jobs, start = parser.parse_args().jobs, time.monotonic()
-    code, rows = grids(jobs)
+    passed, rows = grids(jobs)
     fuzzed, fuzz_row = fuzz()
     all_killed, more = mutants(jobs)
     more = [fuzz_row, *more]
     for what, counts, seconds in [*rows, *more]:
         print(f"{what:88} {counts:>24} {seconds:7.1f} s")
-    ok = code == pytest.ExitCode.OK and all_killed and fuzzed
+    ok = passed and all_killed and fuzzed
     minutes = (time.monotonic() - start) / 60
     print(f"{'proven' if ok else 'NOT PROVEN'}, in {minutes:.1f} minutes")
     return 0 if ok else 1

@@ -15,7 +15,7 @@ pytestmark = [
     pytest.mark.proof,
     pytest.mark.skipif(find_spec("sphinx") is None, reason="needs the extra docs: make site"),
 ]
-SPHINX = [sys.executable, "-m", "sphinx", "-b", "html", "-W", "--keep-going", "-q"]
+SPHINX = [sys.executable, "-m", "sphinx", "-b", "html", "-W", "--keep-going", "-q", "--no-color"]
 CONF = f"""
 import sys
 sys.path.insert(0, {str(ROOT)!r})

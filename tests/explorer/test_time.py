@@ -1,10 +1,10 @@
-"""The page opens in 2 s and answers 15 tokens in 150 ms, of its own thread: others may run beside it."""
+"""The page opens in 2 s and answers 15 tokens in 150 ms, on a machine that does nothing else meanwhile."""
 
 import pytest
 
 from tests.browser import Looked
 
-pytestmark = pytest.mark.proof
+pytestmark = pytest.mark.alone
 SENTENCE = "The minister of the small country signed the new agreement on Monday evening."
 ANSWER = """text => {  // press Enter, lay the page out anew; leave out the beams, for which it does not wait
   const later = window.setTimeout;

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.grids import sample
+from tests.proof import TIMED
 
 ROOT = Path(__file__).parent.parent.parent
 AXES = [[("stage", x) for x in range(4)], [("size", x) for x in range(6)], [("dtype", x) for x in range(3)]]
@@ -73,3 +74,10 @@ def test_a_grid_is_shared_between_test_and_proof(tmp_path, chosen, figures):
     }  # what is installed takes seconds to import
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=environment)
     assert figures in done.stdout, done.stdout + done.stderr
+
+
+def test_the_proof_runs_all_that_is_marked_alone():
+    mark = "pytest.mark." + "alone"
+    assert [
+        str(x.relative_to(ROOT)) for x in sorted((ROOT / "tests").rglob("test_*.py")) if mark in x.read_text()
+    ] == TIMED
