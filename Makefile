@@ -8,7 +8,7 @@ JOBS ?= 2
 # How long `make fuzz` draws.
 MINUTES ?= 5
 
-.PHONY: tour explore test proof fuzz lint site pdf browser bench mutants minilm triton sass gpu-check clean
+.PHONY: tour explore test proof compiled fuzz lint site pdf browser bench mutants minilm triton sass gpu-check clean
 
 tour: $(READY)
 	$(BIN)/python -m step03_gpu tour $(if $(TEXT),"$(TEXT)")
@@ -16,12 +16,16 @@ tour: $(READY)
 explore: $(READY)
 	$(BIN)/python -m step01_numpy explore
 
-test: $(READY)
+test: $(READY) compiled
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 # All of what `make test` runs a part of: every case of the grids, every mutant.
-proof: $(READY)
+proof: $(READY) compiled
 	$(BIN)/python -m tests.proof --jobs $(JOBS)
+
+# Tests start Python hundreds of times, and let it keep nothing.
+compiled: $(READY)
+	$(BIN)/python -m compileall -q step01_numpy step02_torch step03_gpu tests
 
 # Hostile inputs, drawn at random for so many minutes; a fault is told with the seed that draws it again.
 fuzz: $(READY)

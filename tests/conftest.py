@@ -12,8 +12,6 @@ import threadpoolctl
 import torch
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before the library is imported: no test asks the network
-# Some tests start Python where no file can be written whole: what it keeps of compiled sources is then cut.
-os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"  # before Triton is imported: its kernels then run on the CPU
 torch.set_num_threads(1)  # the arrays here are so small that threads would mostly wait for each other, and
@@ -69,6 +67,8 @@ def pytest_configure(config):
     config.pluginmanager.register(grids)
     if config.getoption("dist", "no") != "no" and not hasattr(config, "workerinput"):
         config.pluginmanager.register(Heartbeat(config.pluginmanager.getplugin("terminalreporter")))
+    else:  # tests run here, and some start Python where no file can be written whole:
+        os.environ["PYTHONDONTWRITEBYTECODE"] = "1"  # what it kept of compiled sources would be cut
 
 
 def pytest_collection_modifyitems(config, items):
