@@ -60,21 +60,21 @@ def attend(
     lse = np.empty(q.shape[:-1], q.dtype)
     rule = make_rule(q, k, mask, bias, causal, *options)
     grouped = by_group(q, k), by_group(out, k), by_group(lse, k, n_axes=1)
-    blocks = slices(0, q.shape[-2], plan().rows_of_band if rule.band else plan().rows)[::-1]
-    # With `causal` the longest block comes first, the crumbs last.
-    tasks = [(head, rows) for head in np.ndindex(grouped[0].shape[:-2]) for rows in blocks]
+    blocks = slices(0, q.shape[-2], plan().rows)[::-1]
+    # With `causal` the longest blocks come first, the crumbs last; and threads begin with a head each.
+    tasks = [(head, rows) for rows in blocks for head in np.ndindex(grouped[0].shape[:-2])]
     host.share(partial(_forward, rule, *grouped, k, v, {}), tasks)
     return out, lse
 
 
 def _forward(rule, q, out, lse, k, v, key_sides, tasks) -> None:
     """Attend with one block of queries after another; every thread runs this, all on the same tasks."""
-    buffer = np.empty(max(plan().rows, plan().rows_of_band) * plan().keys, q.dtype)
+    buffer = np.empty(plan().rows * plan().keys, q.dtype)
     for head, rows in tasks:
         kv_head = head[:-1]
         if kv_head not in key_sides:
             longest = _longest(k[kv_head]) if _tame(v[kv_head]) else np.inf
-            key_sides[kv_head] = as_columns(k[kv_head])[:-1], v[kv_head], longest
+            key_sides[kv_head] = np.ascontiguousarray(k[kv_head]).T, v[kv_head], longest
         block = _attend(rule, head, rows, q[head][rows], *key_sides[kv_head], buffer)
         out[head][rows], lse[head][rows] = block
 
@@ -156,11 +156,11 @@ def attend_backward(
 
 def _backward(rule, d_out, q, norm, largest, row_sum, k, v, d_q, d_k, d_v, tasks) -> None:
     """Differentiate one piece of a key/value head after another."""
-    buffers = np.empty((2, plan().rows_backward * plan().keys_backward), q.dtype)
+    buffers = np.empty((2, plan().rows * plan().keys_backward), q.dtype)
     for kv_head, number, piece in tasks:
         key_side = [x[kv_head] for x in (k, v, d_k, d_v)]
         columns = as_columns(k[kv_head]), _longest(k[kv_head]), as_columns(v[kv_head])
-        for head, rows in blocks_of(q, kv_head, plan().rows_backward):
+        for head, rows in blocks_of(q, kv_head, plan().rows):
             row_side = (x[head][rows] for x in (d_out, q, norm, largest, row_sum))
             args = rule, head, rows, piece, *row_side, *columns, *key_side, buffers
             d_q[number][head][rows] = _attend_backward(*args)

@@ -1,4 +1,4 @@
-"""What this processor does well: which exponential NumPy has a vector loop for, and tiles that go with it."""
+"""What this processor does well: the exponential NumPy has a vector loop for, and tiles to go with it."""
 
 from collections.abc import Callable
 from functools import cache
@@ -15,24 +15,19 @@ class Plan(NamedTuple):
     ----------
     exp : callable
         The exponential for scores that are bounded, `exp(x, out=)`.
-    rows, keys : int
-        Size of a tile: it stays in a core's cache.
-    rows_of_band : int
-        The rows where `causal` or a window leave a band of visible keys: at its edge fewer rows waste less.
-    edge : int or None
-        Width of the tiles at the edge of a band, of which only the rows that see a key are computed. None:
-        the edge is in tiles as all others.
-    rows_backward, keys_backward : int
-        The same for the backward, which has two tiles in hand.
+    keys, rows : int
+        Size of a tile: it stays in a cache.
+    edge : int
+        The keys of a tile at the edge of a band, at most as many: only the rows that see one are computed.
+    keys_backward : int
+        The same as `keys` for the backward, which has two tiles in hand.
     """
 
     exp: Callable
-    rows: int
     keys: int
-    rows_of_band: int
-    edge: int | None
-    rows_backward: int
-    keys_backward: int
+    rows: int = 1024
+    edge: int = 128
+    keys_backward: int = 192
 
 
 def exp_by_exp2(x: np.ndarray, out: np.ndarray) -> np.ndarray:
@@ -48,8 +43,7 @@ def exp_by_exp2(x: np.ndarray, out: np.ndarray) -> np.ndarray:
 
 _LOG2_E = float(np.log2(np.e))
 # With AVX-512 NumPy's exp2 is twice as fast as its exp; without, it is a scalar loop, four times as slow.
-WITH_EXP2 = Plan(exp_by_exp2, 512, 704, 192, None, 256, 352)
-WITH_EXP = Plan(np.exp, 1024, 704, 1024, 128, 1024, 256)
+WITH_EXP2, WITH_EXP = Plan(exp_by_exp2, keys=384), Plan(np.exp, keys=704)
 
 
 @cache

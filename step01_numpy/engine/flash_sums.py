@@ -38,10 +38,10 @@ def sum_again(rule, plan, d_out, q, norm, largest, row_sum, k, v, n_pieces, task
 
 def _sum(rule, plan, d_out, q, norm, k, v, found, tasks) -> None:
     """Sum one piece of a key/value head after another, in the tiles of the backward."""
-    buffers = np.empty((2, plan.rows_backward * plan.keys_backward), q.dtype)
+    buffers = np.empty((2, plan.rows * plan.keys_backward), q.dtype)
     for kv_head, number, piece in tasks:
         k_t, v_t = as_columns(k[kv_head]), as_columns(v[kv_head])[:-1]
-        for head, block in blocks_of(q, kv_head, plan.rows_backward):
+        for head, block in blocks_of(q, kv_head, plan.rows):
             if not is_far(norm[head][block]):
                 continue
             largest, total, weighted = (x[number][head][block] for x in found)

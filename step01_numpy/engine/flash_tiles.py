@@ -23,13 +23,8 @@ class Rule(NamedTuple):
     scale: float
     softcap: float | None
 
-    @property
-    def band(self) -> bool:
-        """Whether the positions hide keys."""
-        return self.left is not None or self.right is not None
-
     def tiles(
-        self, rows: slice, width: int, edge: int | None, piece: slice = slice(None)
+        self, rows: slice, width: int, edge: int, piece: slice = slice(None)
     ) -> list[tuple[slice, slice]]:
         """
         Cut what the queries in `rows` may see of a piece of the keys into tiles: (rows, keys) of each.
@@ -47,8 +42,8 @@ class Rule(NamedTuple):
             after = max(min(last, rows.start + 1 + self.offset + self.right), first)
         if first >= last:
             return []
-        if edge is None or before > after:
-            parts = [(first, last, edge or width)]
+        if before > after:
+            parts = [(first, last, edge)]
         else:
             parts = [(first, before, edge), (before, after, width), (after, last, edge)]
         tiles = [(self._rows(rows, keys), keys) for part in parts for keys in _equal_slices(*part)]
