@@ -97,6 +97,10 @@ def _triton(dtype):
         from step03_gpu.tensors.triton_attention import INTERPRETED, triton_attention
     except ImportError:
         return None
-    if INTERPRETED and dtype == "bfloat16":  # Triton's interpreter computes it wrongly
-        return None
+    if INTERPRETED and dtype == "bfloat16":
+        return _wrongly_interpreted
     return lambda q, k, v, causal: triton_attention(q, k, v, causal=causal)[0]
+
+
+def _wrongly_interpreted(*_):
+    raise ValueError("Triton's interpreter, which stands in for a GPU, computes bfloat16 wrongly")

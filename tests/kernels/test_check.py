@@ -4,8 +4,10 @@ import json
 import re
 import time
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import ANY
 
 import pytest
 import torch
@@ -134,6 +136,14 @@ def test_every_contestant_computes_attention(dtype, causal):
     expected = {"SDPA flash", "SDPA math", "array operations", "rung 1", "rung 3"}
     assert {row.contestant for row in rows} >= expected | ({"rung 5"} if dtype == "bfloat16" else set())
     assert max(row.error for row in rows) < (1e-5 if dtype == "float32" else 5e-2)
+
+
+@pytest.mark.skipif(find_spec("triton") is None, reason="Triton is not installed: make triton")
+@pytest.mark.skipif(torch.cuda.is_available(), reason="on a GPU Triton computes bfloat16")
+def test_why_triton_is_missing_is_said():
+    found = measure.measure(Case("bfloat16", (1, 1), 33, 32, False), Host(), lambda name: name == "Triton")
+    assert found == ([], {"Triton": ANY}, {})
+    assert "Triton's interpreter" in found.refused["Triton"]
 
 
 def test_a_kernel_counts_for_one_rung():
