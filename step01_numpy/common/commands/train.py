@@ -52,18 +52,12 @@ examples:
   {program} train --model causal-lm --data book.txt --out causal.safetensors
   {program} train --model masked-lm --data embedded --out masked.safetensors
 
-The two models shipped in the package were made by (four hours and 84 minutes; docs/translator.md):
+The two models shipped in the package were begun so, and trained on in three courses and one (--start-from),
+in five hours and 84 minutes together; docs/translator.md has all commands:
   python -m step01_numpy train --data fra.txt.gz --data embedded --slim float16 \\
       --config step01_numpy/common/shipped/english_french.json --out first.safetensors
-  python -m step01_numpy train --data fra.txt.gz --data embedded --slim float16 \\
-      --start-from first.safetensors --config step01_numpy/common/shipped/english_french_further.json \\
-      --out english_french.safetensors
   python -m step02_torch train --data fra.txt.gz --data embedded --slim float16 \\
       --config step01_numpy/common/shipped/english_french_recurrent.json --out first_recurrent.safetensors
-  python -m step02_torch train --data fra.txt.gz --data embedded --slim float16 \\
-      --start-from first_recurrent.safetensors \\
-      --config step01_numpy/common/shipped/english_french_recurrent_further.json \\
-      --out english_french_recurrent.safetensors
 """
 HELP = HELP.replace("MODELS", models()).replace("DEFAULTS", defaults().replace("{", "{{").replace("}", "}}"))
 SHOWN = 50  # updates over which the loss shown is the mean

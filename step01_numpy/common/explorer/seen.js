@@ -4,7 +4,7 @@ import {BLANK, strip} from "./tokenizer.js";
 
 const SELDOM = 2; // a word met no more often than this has not been learned
 const CUTOFF = 0.75;
-const UNSURE = 0.74; // mean probability of its tokens below which a translation is noted
+const UNSURE = 0.78; // mean probability of its tokens below which a translation is noted
 
 // known: {counts, longest, folds, plain} of the checkpoint; folds: characters whose case folds to no lower case
 export function buildSeen({counts, longest, folds, plain}) {

@@ -7,7 +7,7 @@ import numpy as np
 from step01_numpy.common.decoding.search import log_probabilities
 from step01_numpy.common.text.seen import SELDOM, Seen, words_of
 
-UNSURE = 0.74  # mean probability below which two translations of three are wrong (docs/translator.md)
+UNSURE = 0.78  # mean probability below which every second translation is wrong (docs/translator.md)
 TIMES, PERIOD = 3, 4  # so often the same, of so many tokens at most, is no sentence
 
 
