@@ -246,6 +246,8 @@ def test_odd_sentences_end_in_words(look, text, said):
         assert not one.page.locator("#results").is_visible()
     else:
         assert "never seen in training" in one.text("#doubts")
+        french = one.text("#french")
+        assert one.text("#live-said") == f"French: {french or 'nothing'} (it may be wrong, see the note)"
 
 
 def test_two_places_speak_and_no_more():

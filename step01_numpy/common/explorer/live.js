@@ -39,7 +39,7 @@ function show() {
   drawTokens(tokenizer, tokens);
   drawMaps();
   drawTheStep();
-  tell(`French: ${french || "nothing"}${doubts.length ? ". It may be wrong, see the note." : ""}`);
+  tell(`French: ${french || "nothing"}${doubts.length ? " (it may be wrong, see the note)" : ""}`);
 }
 
 function compare() {
