@@ -20,7 +20,11 @@ class Plan(NamedTuple):
     edge : int
         The keys of a tile at the edge of a band, at most as many: only the rows that see one are computed.
     keys_backward : int
-        The same as `keys` for the backward, which has two tiles in hand.
+        The same as `keys` for the backward, which has two tiles in hand, of the transposed scores.
+    strip : int
+        The rows of a product, `engine/flash_products.py`.
+    area : int
+        The scores of a tile where rows are few: it is wider then, since each of NumPy's calls takes its time.
     """
 
     exp: Callable
@@ -28,14 +32,24 @@ class Plan(NamedTuple):
     rows: int = 1024
     edge: int = 128
     keys_backward: int = 192
+    strip: int = 1 << 30
+    area: int = 1 << 16
+
+    def width(self, keys: int, n_rows: int) -> int:
+        """Return the width of a tile of so many rows, which is `keys` where they are many."""
+        return max(keys, self.area // n_rows)
+
+    def n_scores(self, keys: int, *depths: int) -> int:
+        """Return how much a buffer must hold for any tile and its products with matrices of such depths."""
+        return max(self.area, self.rows * max(keys, *depths))
 
 
 def exp_by_exp2(x: np.ndarray, out: np.ndarray) -> np.ndarray:
     """
     Compute e^x as 2^(x · log2 e).
 
-    The factor could go into q for nothing, but then every product q_i k_i would carry q_i's rounding: now and
-    then a row of float32 was beyond twice PyTorch's error.
+    The factor could go into q for nothing, but sums of terms 1.44 times as large are rounded in other places:
+    now and then a row of float32 was beyond twice PyTorch's error.
     """
     np.multiply(x, _LOG2_E, out=out)
     return np.exp2(out, out=out)
@@ -43,7 +57,8 @@ def exp_by_exp2(x: np.ndarray, out: np.ndarray) -> np.ndarray:
 
 _LOG2_E = float(np.log2(np.e))
 # With AVX-512 NumPy's exp2 is twice as fast as its exp; without, it is a scalar loop, four times as slow.
-WITH_EXP2, WITH_EXP = Plan(exp_by_exp2, keys=384), Plan(np.exp, keys=704)
+WITH_EXP2 = Plan(exp_by_exp2, keys=128, rows=2048, keys_backward=128, strip=64)
+WITH_EXP = Plan(np.exp, keys=704)
 
 
 @cache

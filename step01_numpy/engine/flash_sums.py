@@ -4,14 +4,14 @@ from functools import partial
 
 import numpy as np
 
-from step01_numpy.common.support import host
-from step01_numpy.engine.flash_tiles import as_columns, matmul, slices
+from step01_numpy.engine.flash_products import matmul
+from step01_numpy.engine.flash_tiles import as_columns, slices, with_ones
 
 _FAR = 16.0  # nats; below, half a unit in the last place of lse is at most 4 eps, and so is a weight's error
 _ROUNDING = 16  # eps · |lse|: by so much may two ways of summing a row differ
 
 
-def sum_again(rule, plan, d_out, q, norm, largest, row_sum, k, v, n_pieces, tasks):
+def sum_again(rule, plan, d_out, q, out, norm, k, v, n_pieces, share):
     """
     Find what a large lse cannot hold: a row's largest score, less lse, and the sums relative to it.
 
@@ -21,61 +21,59 @@ def sum_again(rule, plan, d_out, q, norm, largest, row_sum, k, v, n_pieces, task
 
     Returns
     -------
-    d_out, q, norm, largest, row_sum
+    d_out, largest, row_sum
         d_out divided by the sum, as weights would be, and row_sum = Σ_j d_weights_j weights_j with it.
     """
     found = np.zeros((3, n_pieces, *norm.shape), q.dtype)  # the largest score, and two sums
     found[0] = -np.inf
-    host.share(partial(_sum, rule, plan, d_out, q, norm, k, v, found), tasks)
+    share(partial(_sum, rule, plan, d_out, q, norm, k, v, found))
     shift = found[0].max(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):  # rows that see no key, and those left out
         total, weighted = (found[1:] * np.exp(found[0] - shift)).sum(axis=1)
         own = abs(shift + np.log(total)) <= _ROUNDING * np.finfo(q.dtype).eps * abs(norm)
     total = np.where(own, total, 1)
-    row_sum = np.where(own, weighted / total, row_sum) / total
-    return d_out / total[..., None], q, norm, np.where(own, shift, 0), row_sum
+    row_sum = np.where(own, weighted / total, np.vecdot(d_out, out)) / total
+    return d_out / total[..., None], np.where(own, shift, 0), row_sum
 
 
 def _sum(rule, plan, d_out, q, norm, k, v, found, tasks) -> None:
-    """Sum one piece of a key/value head after another, in the tiles of the backward."""
-    buffers = np.empty((2, plan.rows * plan.keys_backward), q.dtype)
+    """Sum one piece of a key/value head after another, in the tiles of the backward: keys by queries."""
+    buffers = np.empty((2, plan.n_scores(plan.keys_backward, 1)), q.dtype)
     for kv_head, number, piece in tasks:
-        k_t, v_t = as_columns(k[kv_head]), as_columns(v[kv_head])[:-1]
-        for head, block in blocks_of(q, kv_head, plan.rows):
-            if not is_far(norm[head][block]):
+        k_ones, own_v = with_ones(k[kv_head]), v[kv_head]
+        for head in heads_of(q, kv_head):
+            if not is_far(norm[head]):
                 continue
-            largest, total, weighted = (x[number][head][block] for x in found)
-            shifted = with_norm(q[head][block], norm[head][block], rule.scale)
-            for rows, keys in rule.tiles(block, plan.keys_backward, plan.edge, piece):
-                own = slice(rows.start - block.start, rows.stop - block.start)
-                scores = relative_scores(rule, shifted[own], k_t[:, keys], head, rows, keys, buffers[0])
-                rule.hide(scores, -np.inf, head, rows, keys)
-                shift, fade = raise_largest(largest[own], scores)
-                scores -= shift[:, None]
-                weights = np.exp(scores, out=scores)
-                d_weights = matmul(d_out[head][rows], v_t[:, keys], buffers[1])
-                total[own] = total[own] * fade + weights.sum(axis=1)
-                weighted[own] = weighted[own] * fade + np.vecdot(weights, d_weights)
+            largest, total, weighted = (x[number][head] for x in found)
+            for block in slices(piece.start, piece.stop, plan.rows):
+                width = plan.width(plan.keys_backward, block.stop - block.start)
+                for keys, queries in rule.tiles(block, width, plan.edge):
+                    place = head, keys, queries
+                    q_t = as_columns(q[head][queries], -norm[head][queries], rule.scale)
+                    scores = relative_scores(rule, k_ones[keys], q_t, *place, buffers[0])
+                    rule.hide(scores, -np.inf, *place)
+                    shift, fade = raise_largest(largest[queries], scores.max(axis=0))
+                    scores -= shift
+                    weights = np.exp(scores, out=scores)
+                    d_weights = matmul(own_v[keys], d_out[head][queries].T, buffers[1])
+                    total[queries] = total[queries] * fade + weights.sum(axis=0, dtype=np.float64)
+                    d_weights *= weights
+                    weighted[queries] = weighted[queries] * fade + d_weights.sum(axis=0, dtype=np.float64)
 
 
-def raise_largest(largest, scores):
+def raise_largest(largest, found):
     """Raise the rows' running maximum to a tile's: return what to take off its scores, and sums' factor."""
-    previous, largest[:] = largest.copy(), np.maximum(largest, scores.max(axis=1))
+    previous, largest[:] = largest.copy(), np.maximum(largest, found)
     shift = np.where(np.isfinite(largest), largest, 0)
     return shift, np.exp(previous - shift)  # what was summed so far was relative to the previous maximum
 
 
-def with_norm(q, norm, scale) -> np.ndarray:
-    """Return [q, -norm], scaled: times [k, 1] it is the scores with the norm taken off."""
-    return np.concatenate([q * scale, -norm[:, None]], axis=1)
-
-
-def relative_scores(rule, shifted, k_t, *place) -> np.ndarray:
-    """Return a tile's scores less its rows' norm, nothing hidden yet."""
+def relative_scores(rule, k_ones, q_t, *place) -> np.ndarray:
+    """Return a tile's scores less the norm of its queries, nothing hidden yet: [k, 1] [q, -norm]ᵀ."""
     if rule.softcap is None and rule.bias is None:
-        return rule.scores(shifted, k_t, *place)
-    scores = rule.scores(shifted[:, :-1], k_t[:-1], *place)
-    scores += shifted[:, -1:]
+        return rule.scores(k_ones, q_t, *place)
+    scores = rule.scores(k_ones[:, :-1], q_t[:-1], *place)
+    scores += q_t[-1]
     return scores
 
 
@@ -84,7 +82,6 @@ def is_far(norm) -> bool:
     return bool((abs(norm) >= _FAR).any())
 
 
-def blocks_of(q, kv_head, size) -> list:
-    """Cut the queries of the heads that share a key/value head into blocks: (head, rows) of each."""
-    heads = [(*kv_head, i) for i in range(q.shape[-3])]
-    return [(head, rows) for head in heads for rows in slices(0, q.shape[-2], size)]
+def heads_of(q, kv_head) -> list:
+    """Return the query heads that share a key/value head."""
+    return [(*kv_head, i) for i in range(q.shape[-3])]

@@ -1,13 +1,13 @@
 """Which tiles of the scores flash attention computes, how, and what is hidden in them."""
 
 from functools import lru_cache
-from math import ceil
 from typing import NamedTuple
 
 import numpy as np
 
 from step01_numpy.arrays import widen
 from step01_numpy.attention import cap, scale_or_default
+from step01_numpy.engine.flash_products import matmul
 from step01_numpy.masks import sliding_window_mask
 
 
@@ -23,30 +23,34 @@ class Rule(NamedTuple):
     scale: float
     softcap: float | None
 
-    def tiles(
-        self, rows: slice, width: int, edge: int, piece: slice = slice(None)
-    ) -> list[tuple[slice, slice]]:
+    def transposed(self, n_queries: int) -> "Rule":
+        """Return the rule of the transposed scores: which queries see a key."""
+        mask, bias = (x if x is None else x.swapaxes(-1, -2) for x in (self.mask, self.bias))
+        band = self.right, self.left, -self.offset
+        return Rule(n_queries, mask, bias, *band, self.scale, self.softcap)
+
+    def tiles(self, rows: slice, width: int, edge: int) -> list[tuple[slice, slice]]:
         """
-        Cut what the queries in `rows` may see of a piece of the keys into tiles: (rows, keys) of each.
+        Cut what the queries in `rows` may see into tiles: (rows, keys) of each.
 
         Keys that all of them see come in tiles of at most `width`, those that some see in tiles of at most
         `edge`, each with those rows alone that see any of its keys.
         """
-        first, last, _ = piece.indices(self.n_keys)
+        first, last = 0, self.n_keys
         before, after = first, last  # the keys from `before` to `after` are seen by all
         if self.left is not None:
             first = max(first, rows.start + self.offset - self.left)
-            before = min(max(first, rows.stop - 1 + self.offset - self.left), last)
+            before = max(first, rows.stop - 1 + self.offset - self.left)
         if self.right is not None:
             last = min(last, rows.stop + self.offset + self.right)
-            after = max(min(last, rows.start + 1 + self.offset + self.right), first)
-        if first >= last:
-            return []
-        if before > after:
-            parts = [(first, last, edge)]
-        else:
+            after = min(last, rows.start + 1 + self.offset + self.right)
+        before += (first - before) % edge  # whole tiles of the edge: no crumbs of a key or two
+        after -= (after - before) % edge
+        if before < after:
             parts = [(first, before, edge), (before, after, width), (after, last, edge)]
-        tiles = [(self._rows(rows, keys), keys) for part in parts for keys in _equal_slices(*part)]
+        else:
+            parts = [(first, last, edge)]
+        tiles = [(self._rows(rows, keys), keys) for part in parts for keys in slices(*part)]
         return [(rows, keys) for rows, keys in tiles if rows.start < rows.stop]
 
     def _rows(self, rows, keys):
@@ -95,27 +99,18 @@ def slices(first: int, last: int, step: int) -> list[slice]:
     return [slice(i, min(i + step, last)) for i in range(first, last, step)]
 
 
-def matmul(a: np.ndarray, b: np.ndarray, buffer: np.ndarray) -> np.ndarray:
-    """Return the matrix a @ b in a buffer that is used again and again: new memory is slow at first."""
-    shape = len(a), b.shape[1]
-    return np.matmul(a, b, out=buffer[: shape[0] * shape[1]].reshape(shape))
+def as_columns(x: np.ndarray, last: np.ndarray, factor: float = 1.0) -> np.ndarray:
+    """Return the transpose of a matrix, times a factor, above one more row."""
+    out = np.empty((x.shape[1] + 1, len(x)), x.dtype)
+    out[:-1] = x.T
+    out[:-1] *= factor
+    out[-1] = last
+    return out
 
 
-def as_columns(x: np.ndarray) -> np.ndarray:
-    """
-    Return the transpose of a matrix above a row of ones, as BLAS reads it fastest as a right factor.
-
-    Its rows are 16 numbers longer than they need be: rows that are 2^n bytes apart share cache lines.
-    """
-    transpose = np.empty((x.shape[1] + 1, len(x) + 16), x.dtype)[:, :-16]
-    transpose[:-1], transpose[-1] = x.T, 1
-    return transpose
-
-
-def _equal_slices(first: int, last: int, width: int) -> list[slice]:
-    """Cut a range into slices of about equal length, multiples of 16, at most `width`."""
-    n_slices = max(1, ceil((last - first) / width))
-    return slices(first, last, max(1, ceil((last - first) / n_slices / 16)) * 16)
+def with_ones(x: np.ndarray) -> np.ndarray:
+    """Return a matrix with one more column, of ones."""
+    return np.concatenate([x, np.ones((len(x), 1), x.dtype)], axis=1)
 
 
 @lru_cache(maxsize=32)

@@ -15,19 +15,31 @@ from step01_numpy import (
 )
 from step01_numpy.engine import flash_plan
 from step01_numpy.engine.flash_plan import WITH_EXP, WITH_EXP2, Plan, exp_by_exp2
+from step01_numpy.engine.flash_products import matmul, transposed_matmul
 from tests.attention.test_attention import DTYPES, allowed
 from tests.tolerances import assert_all_equal64, assert_earned
 
 PAPER = Attend(flash_attention, flash_attention_backward)
 # Small tiles, so that small arrays have many.
-SMALL = Plan(np.exp, 32, 24, 16, 32), Plan(exp_by_exp2, 48, 16, 16, 32)
+SMALL = Plan(np.exp, 32, 24, 16, 32, area=1), Plan(exp_by_exp2, 48, 16, 16, 32, strip=8, area=1)
 LONG = 90
 
 
 @pytest.fixture(params=[WITH_EXP, WITH_EXP2], ids=["exp", "exp2"])
 def plan(request, monkeypatch):
     """Either kind of processor, whichever this one is: the numbers are right on both, only slower on one."""
-    monkeypatch.setattr("step01_numpy.engine.flash.plan", lambda: request.param)
+    set_plan(monkeypatch, request.param)
+
+
+def set_plan(monkeypatch, plan):
+    for module in ("flash", "flash_products"):
+        monkeypatch.setattr(f"step01_numpy.engine.{module}.plan", lambda: plan)
+
+
+def cut_small_heads(monkeypatch):
+    """Let small heads, too, be cut into pieces that threads share."""
+    monkeypatch.setattr("step01_numpy.engine.flash._WORTH_THREADS", 1)
+    monkeypatch.setattr("step01_numpy.engine.flash._LONG", 20)
 
 
 def run(attend, arrays, d_out, mask=None, **options):
@@ -74,7 +86,8 @@ def calls(draw):
 def test_all_three_are_equal_on_the_whole_option_space(monkeypatch, small, call):
     arrays, d_out, options = call
     options["mask"] = None if "mask" not in options else np.asarray(options["mask"])
-    monkeypatch.setattr("step01_numpy.engine.flash.plan", lambda: small)
+    set_plan(monkeypatch, small)
+    cut_small_heads(monkeypatch)
     *expected, _ = run(STANDARD, arrays, d_out, **options)
     *paper, lse = run(PAPER, arrays, d_out, **options)
     *found, engine_lse = run(FLASH, arrays, d_out, **options)
@@ -82,6 +95,29 @@ def test_all_three_are_equal_on_the_whole_option_space(monkeypatch, small, call)
     assert_all_equal64(found, expected, "engine")
     assert (np.isneginf(lse) == np.isneginf(engine_lse)).all()
     assert_all_equal64([np.nan_to_num(engine_lse, neginf=0)], [np.nan_to_num(lse, neginf=0)], "lse")
+
+
+@pytest.mark.parametrize("n", [3, 8, 21, 64])
+def test_products_in_strips(monkeypatch, rng, n):
+    """Strips are taken where the tile is small, and whatever lies beyond the last whole one comes along."""
+    set_plan(monkeypatch, SMALL[1])
+    products, shapes = np.matmul, []
+
+    def noting(a, b, **out):
+        shapes.append(a.shape)
+        return products(a, b, **out)
+
+    monkeypatch.setattr(np, "matmul", noting)
+    a, small, large, b = (rng.normal(size=s) for s in ((n, 5), (5, 7), (5, 2000), (n, 6)))
+    buffer = np.empty(2000 * n)
+    assert_all_equal64([matmul(a, small, buffer)], [a @ small])
+    strips = [(n // 8, 8, 5)] if n >= 8 else []
+    rest = [(n % 8, 5)] if n % 8 else []
+    assert shapes == strips + rest
+    shapes.clear()
+    assert_all_equal64([matmul(a, large, buffer)], [a @ large])
+    assert shapes == [(n, 5)]
+    assert_all_equal64([transposed_matmul(a, b, buffer)], [a.T @ b])
 
 
 @pytest.mark.grid

@@ -1,6 +1,7 @@
 """Work shared between threads ends, and gives back what it took, whatever happens meanwhile."""
 
 import os
+import platform
 import subprocess
 import sys
 import textwrap
@@ -14,6 +15,7 @@ import threadpoolctl
 
 import step01_numpy
 from step01_numpy.common.support import host
+from step01_numpy.engine import flash
 
 PACKAGE = Path(step01_numpy.__file__).parent
 START = """
@@ -104,6 +106,46 @@ def test_where_no_thread_can_be_started_the_calling_one_does_all(monkeypatch):
     done = []
     host.share(done.extend, list(range(9)))
     assert done == list(range(9))
+
+
+@pytest.mark.usefixtures("threads")
+@pytest.mark.parametrize(("size", "expected"), [(64, {True}), (512, {True, False})])
+def test_small_heads_are_left_to_the_calling_thread(monkeypatch, rng, size, expected):
+    """Heads of 40 by 40 took two threads three times as long as one: each waits for the other's Python."""
+    mains, attend, attend_backward = set(), flash._attend, flash._attend_backward
+
+    def noting(function):
+        def called(*args):
+            mains.add(current_thread() is main_thread())
+            time.sleep(0.01)  # let the other thread have a task, too
+            return function(*args)
+
+        return called
+
+    monkeypatch.setattr(flash, "_attend", noting(attend))
+    monkeypatch.setattr(flash, "_attend_backward", noting(attend_backward))
+    q, k, v, d_out = rng.normal(size=(4, 9, size, 4))
+    out, lse = flash.FLASH.forward(q, k, v)
+    assert mains == expected
+    mains.clear()
+    flash.FLASH.backward(d_out, q, k, v, out, lse)
+    assert mains == expected
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the bounds are those of glibc's malloc")
+def test_memory_that_was_freed_is_used_again():
+    """Four arrays of 4 MB are 4,096 pages, which each call had anew from the system."""
+    code = """
+        import resource
+        q, k, v, d_out = np.random.default_rng(0).normal(size=(4, 8, 2048, 64)).astype(np.float32)
+        faults = [0]
+        for _ in range(4):
+            out, lse = FLASH.forward(q, k, v)
+            FLASH.backward(d_out, q, k, v, out, lse)
+            faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
+        print(faults[-1] - faults[-2])
+    """
+    assert int(python(code)[0]) < 500
 
 
 @pytest.mark.usefixtures("threads")

@@ -6,10 +6,12 @@ from contextlib import contextmanager
 from functools import cache
 from threading import Lock, RLock, Thread
 
+import numpy as np
 
-def share(work: Callable[[Iterator], None], tasks: list) -> None:
+
+def share(work: Callable[[Iterator], None], tasks: list, at_most: int | None = None) -> None:
     """
-    Call `work(tasks)` on as many threads as BLAS would use; each takes the next task when it is free.
+    Call `work(tasks)` on several threads; each takes the next task when it is free.
 
     NumPy lets go of the interpreter's lock while it computes, so the threads do run at the same time. Where
     no thread can be started, as when the interpreter is about to end, the calling one does it all.
@@ -20,6 +22,8 @@ def share(work: Callable[[Iterator], None], tasks: list) -> None:
         Goes through the tasks it is given. What comes out must not depend on which thread took which.
     tasks : list
         Large ones first, so that no thread is left with one at the end.
+    at_most : int, optional
+        So many threads; by default, and in any case no more, as many as BLAS would use.
 
     Notes
     -----
@@ -27,6 +31,7 @@ def share(work: Callable[[Iterator], None], tasks: list) -> None:
     for each other; each of them has all processors to itself. An error of one thread lets no other take
     another task, and Ctrl-C does not even wait for those at hand: what they find goes nowhere.
     """
+    keep_freed_memory()
     left, errors = iter(tasks), []  # one iterator for all threads
 
     def help_along():
@@ -38,7 +43,7 @@ def share(work: Callable[[Iterator], None], tasks: list) -> None:
             _exhaust(left)
 
     with _PROCESS.turn:
-        n_threads = min(max(_n_threads(), default=os.cpu_count()), len(tasks))
+        n_threads = min(max(_n_threads(), default=os.cpu_count()), at_most or len(tasks), len(tasks))
         try:
             with _PROCESS.blas:
                 helpers = _start(help_along, n_threads - 1)
@@ -49,6 +54,18 @@ def share(work: Callable[[Iterator], None], tasks: list) -> None:
             _exhaust(left)
     if errors:
         raise errors[0]
+
+
+@cache
+def keep_freed_memory() -> None:
+    """
+    Let the process keep up to 62 MB of what it frees, for arrays to come.
+
+    New memory is slow at first: a page took 1.4 us, and 6 us while another thread computed. glibc gives back
+    what lies free beyond twice the largest block, of at most 32 MB, that it had mapped and freed: this one.
+    With other libraries nothing comes of it.
+    """
+    np.empty(31 << 20, np.uint8)
 
 
 @contextmanager
