@@ -9,7 +9,6 @@ from jaxtyping import Bool, Float
 from step01_numpy.arrays import widen
 from step01_numpy.attention import Attend, cap_backward
 from step01_numpy.common.support import checks, gradients, host
-from step01_numpy.engine.flash_plan import plan
 from step01_numpy.engine.flash_products import matmul, transposed_matmul
 from step01_numpy.engine.flash_sums import heads_of, is_far, raise_largest, relative_scores, sum_again
 from step01_numpy.engine.flash_tiles import as_columns, by_group, make_rule, slices, with_ones
@@ -56,7 +55,7 @@ def attend(
     rule = make_rule(q, k, mask, bias, causal, *options)
     grouped = by_group(q, k), by_group(out, k), by_group(lse, k, n_axes=1)
     length, at_most = _division(q.shape[-2], k.shape[-2], prod(q.shape[:-2]))
-    blocks = slices(0, q.shape[-2], min(plan().rows, length))[::-1]
+    blocks = slices(0, q.shape[-2], min(rule.plan.rows, length))[::-1]
     # With `causal` the longest blocks come first, the crumbs last; and threads begin with a head each.
     tasks = [(head, rows) for rows in blocks for head in np.ndindex(grouped[0].shape[:-2])]
     host.share(partial(_forward, rule, *grouped, k, v, {}), tasks, at_most)
@@ -77,7 +76,8 @@ def _division(length, other, n_heads) -> tuple[int, int | None]:
 
 def _forward(rule, q, out, lse, k, v, longest, tasks) -> None:
     """Attend with one block of queries after another; every thread runs this, all on the same tasks."""
-    buffers = np.empty((2, plan().n_scores(plan().keys, v.shape[-1])), q.dtype)
+    plan = rule.plan
+    buffers = plan.buffer(q.dtype, plan.keys), np.empty(plan.rows * v.shape[-1], q.dtype)
     for head, rows in tasks:
         kv_head = head[:-1]
         if kv_head not in longest:
@@ -88,14 +88,13 @@ def _forward(rule, q, out, lse, k, v, longest, tasks) -> None:
 
 def _attend(rule, head, block, q, out, lse, k, v, longest, buffers) -> None:
     """Walk along the keys with a block of queries, keeping a running maximum and a running sum."""
-    bounded = _bounded(rule, q, longest)
-    exp = plan().exp if bounded else np.exp
+    plan, bounded = rule.plan, _bounded(rule, q, longest)
+    exp = plan.exp if bounded else np.exp
     q = q * rule.scale  # (n, D)
     out[:], total = 0, np.zeros(len(q), q.dtype)
     largest = np.full(len(q), 0 if bounded else -np.inf, q.dtype)
-    width = plan().width(plan().keys, len(q))
-    ones = np.ones(max(width, plan().edge), q.dtype)
-    for rows, keys in rule.tiles(block, width, plan().edge):
+    ones = np.ones(len(k), q.dtype)
+    for rows, keys in rule.tiles(block, plan.keys):
         own = slice(rows.start - block.start, rows.stop - block.start)  # the rows' places in the block
         scores = rule.scores(q[own], k[keys].T, head, rows, keys, buffers[0])  # (n, w)
         if bounded:  # exp takes such scores as they are: no maximum is needed
@@ -109,7 +108,7 @@ def _attend(rule, head, block, q, out, lse, k, v, longest, buffers) -> None:
             scores -= shift[:, None]
             weights = exp(scores, out=scores)
         total[own] += weights @ ones[: weights.shape[1]]  # faster than weights.sum(axis=1)
-        out[own] += matmul(weights, v[keys], buffers[1])
+        out[own] += matmul(weights, v[keys], buffers[1], plan.strip)
     empty = total == 0  # queries that saw no key
     total[empty] = 1
     out /= total[:, None]
@@ -155,7 +154,7 @@ def attend_backward(
     pieces = slices(0, k.shape[-2], length)
     tasks = [(kv_head, *piece) for piece in enumerate(pieces) for kv_head in np.ndindex(kv_heads)]
     share = partial(host.share, tasks=tasks, at_most=at_most)
-    far = sum_again(rule, plan(), d_out, q, out, norm, k, v, len(pieces), share) if is_far(norm) else None
+    far = sum_again(rule, d_out, q, out, norm, k, v, len(pieces), share) if is_far(norm) else None
     d_q, d_k, d_v = (np.empty(s, q.dtype) for s in ((len(pieces), *q.shape), k.shape, v.shape))
     share(partial(_backward, rule, (d_out, q, out, norm), far, k, v, d_q, d_k, d_v))
     d_q = d_q.sum(axis=0) if len(pieces) > 1 else d_q
@@ -164,7 +163,9 @@ def attend_backward(
 
 def _backward(rule, query_side, far, k, v, d_q, d_k, d_v, tasks) -> None:
     """Differentiate one piece of a key/value head after another."""
-    buffers = np.empty((2, plan().n_scores(plan().keys_backward, k.shape[-1], v.shape[-1])), k.dtype)
+    plan = rule.plan
+    widths = plan.keys_backward, k.shape[-1], v.shape[-1]
+    buffers = [plan.buffer(k.dtype, *widths) for _ in range(2)]
     for kv_head, number, piece in tasks:
         key_side = [x[kv_head] for x in (k, v, d_k, d_v)]
         d_k[kv_head][piece], d_v[kv_head][piece], d_q[number][kv_head] = 0, 0, 0
@@ -184,11 +185,11 @@ def _attend_backward(rule, head, piece, q, norm, d_out, largest, row_sum, k, v, 
 
     The tiles are those of the transposed scores, keys by queries: four of the five products are faster so.
     """
-    exp = plan().exp if largest is None else np.exp
+    plan = rule.plan
+    exp = plan.exp if largest is None else np.exp
     k_ones, v_ones = with_ones(k), with_ones(v)
-    for block in slices(piece.start, piece.stop, plan().rows):
-        width = plan().width(plan().keys_backward, block.stop - block.start)
-        for keys, queries in rule.tiles(block, width, plan().edge):
+    for block in slices(piece.start, piece.stop, plan.rows):
+        for keys, queries in rule.tiles(block, plan.keys_backward):
             place = head, keys, queries
             q_t = as_columns(q[queries], -norm[queries], rule.scale)
             scores = relative_scores(rule, k_ones[keys], q_t, *place, buffers[0])  # (n, w)
@@ -196,14 +197,14 @@ def _attend_backward(rule, head, piece, q, norm, d_out, largest, row_sum, k, v, 
                 scores -= largest[queries]
             weights = exp(scores, out=scores)  # those of the forward, made again
             rule.hide(weights, 0, *place)
-            d_v[keys] += matmul(weights, d_out[queries], buffers[1])  # out = weights @ v
+            d_v[keys] += matmul(weights, d_out[queries], buffers[1], plan.strip)  # out = weights @ v
             d_out_t = as_columns(d_out[queries], -row_sum[queries])
-            d_scores = matmul(v_ones[keys], d_out_t, buffers[1])  # d_weights - row_sum
+            d_scores = matmul(v_ones[keys], d_out_t, buffers[1], plan.strip)  # d_weights - row_sum
             d_scores *= weights  # weights = softmax(scores)
             if rule.softcap is not None:
                 d_scores = cap_backward(d_scores, k[keys] @ q_t[:-1], rule.softcap)
-            d_k[keys] += matmul(d_scores, q[queries], buffers[0])  # scores = q kᵀ · scale
-            d_q[queries] += transposed_matmul(d_scores, k[keys], buffers[0])
+            d_k[keys] += matmul(d_scores, q[queries], buffers[0], plan.strip)  # scores = q kᵀ · scale
+            d_q[queries] += transposed_matmul(d_scores, k[keys], buffers[0], plan.strip)
 
 
 def _bounded(rule, q, longest) -> bool:

@@ -22,7 +22,7 @@ class Plan(NamedTuple):
     keys_backward : int
         The same as `keys` for the backward, which has two tiles in hand, of the transposed scores.
     strip : int
-        The rows of a product, `engine/flash_products.py`.
+        The rows of a product of `engine/flash_products.py`.
     area : int
         The scores of a tile where rows are few: it is wider then, since each of NumPy's calls takes its time.
     """
@@ -39,9 +39,9 @@ class Plan(NamedTuple):
         """Return the width of a tile of so many rows, which is `keys` where they are many."""
         return max(keys, self.area // n_rows)
 
-    def n_scores(self, keys: int, *depths: int) -> int:
-        """Return how much a buffer must hold for any tile and its products with matrices of such depths."""
-        return max(self.area, self.rows * max(keys, *depths))
+    def buffer(self, dtype: np.dtype, *widths: int) -> np.ndarray:
+        """Return memory for any tile of such widths."""
+        return np.empty(max(self.area, self.rows * max(widths)), dtype)
 
 
 def exp_by_exp2(x: np.ndarray, out: np.ndarray) -> np.ndarray:
@@ -56,14 +56,21 @@ def exp_by_exp2(x: np.ndarray, out: np.ndarray) -> np.ndarray:
 
 
 _LOG2_E = float(np.log2(np.e))
+_SHORT = 256  # bytes of a key: 64 numbers of float32
 # With AVX-512 NumPy's exp2 is twice as fast as its exp; without, it is a scalar loop, four times as slow.
-WITH_EXP2 = Plan(exp_by_exp2, keys=128, rows=2048, keys_backward=128, strip=64)
-WITH_EXP = Plan(np.exp, keys=704)
+WITH_EXP, WITH_EXP2 = Plan(np.exp, keys=704), Plan(exp_by_exp2, keys=384)
+IN_STRIPS = Plan(exp_by_exp2, keys=128, rows=2048, keys_backward=128, strip=64)
+
+
+def plan(k: np.ndarray) -> Plan:
+    """Choose by what NumPy finds in this processor, and whether a tile of keys stays in its first cache."""
+    if not has_vector_exp2():
+        return WITH_EXP
+    return IN_STRIPS if k.shape[-1] * k.itemsize <= _SHORT else WITH_EXP2
 
 
 @cache
-def plan() -> Plan:
-    """Choose by what NumPy found in this processor: the same for the whole process, and for the next."""
+def has_vector_exp2() -> bool:
+    """Whether NumPy has AVX-512 here, or the like: the same for the whole process, and for the next."""
     loops = np.lib.introspect.opt_func_info(func_name="^exp2$", signature="float32")
-    vector = any(not loop["current"].startswith("baseline") for loop in loops.get("exp2", {}).values())
-    return WITH_EXP2 if vector else WITH_EXP
+    return any(not loop["current"].startswith("baseline") for loop in loops.get("exp2", {}).values())

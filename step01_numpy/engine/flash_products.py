@@ -2,14 +2,12 @@
 
 import numpy as np
 
-from step01_numpy.engine.flash_plan import plan
-
 _SMALL = 36 * 1024  # bytes of a tile that stays in the first cache while strip after strip passes
 
 
-def matmul(a: np.ndarray, tile: np.ndarray, buffer: np.ndarray) -> np.ndarray:
+def matmul(a: np.ndarray, tile: np.ndarray, buffer: np.ndarray, strip: int) -> np.ndarray:
     """Return a @ tile, in a buffer that is used again and again: new memory is slow at first."""
-    (n, depth), width, strip = a.shape, tile.shape[1], plan().strip
+    (n, depth), width = a.shape, tile.shape[1]
     out = buffer[: n * width].reshape(n, width)
     cut = n - n % strip if tile.nbytes <= _SMALL else 0
     if cut:
@@ -20,9 +18,9 @@ def matmul(a: np.ndarray, tile: np.ndarray, buffer: np.ndarray) -> np.ndarray:
     return out
 
 
-def transposed_matmul(a: np.ndarray, b: np.ndarray, buffer: np.ndarray) -> np.ndarray:
+def transposed_matmul(a: np.ndarray, b: np.ndarray, buffer: np.ndarray, strip: int) -> np.ndarray:
     """Return aᵀ @ b, of two long matrices, as the sum of what their strips give."""
-    (n, width), depth, strip = a.shape, b.shape[1], plan().strip
+    (n, width), depth = a.shape, b.shape[1]
     cut = n - n % strip
     n_parts = cut // strip
     if not 0 < n_parts * width * depth <= buffer.size or strip * depth * a.itemsize > _SMALL:

@@ -11,7 +11,7 @@ _FAR = 16.0  # nats; below, half a unit in the last place of lse is at most 4 ep
 _ROUNDING = 16  # eps · |lse|: by so much may two ways of summing a row differ
 
 
-def sum_again(rule, plan, d_out, q, out, norm, k, v, n_pieces, share):
+def sum_again(rule, d_out, q, out, norm, k, v, n_pieces, share):
     """
     Find what a large lse cannot hold: a row's largest score, less lse, and the sums relative to it.
 
@@ -26,7 +26,7 @@ def sum_again(rule, plan, d_out, q, out, norm, k, v, n_pieces, share):
     """
     found = np.zeros((3, n_pieces, *norm.shape), q.dtype)  # the largest score, and two sums
     found[0] = -np.inf
-    share(partial(_sum, rule, plan, d_out, q, norm, k, v, found))
+    share(partial(_sum, rule, d_out, q, norm, k, v, found))
     shift = found[0].max(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):  # rows that see no key, and those left out
         total, weighted = (found[1:] * np.exp(found[0] - shift)).sum(axis=1)
@@ -36,9 +36,10 @@ def sum_again(rule, plan, d_out, q, out, norm, k, v, n_pieces, share):
     return d_out / total[..., None], np.where(own, shift, 0), row_sum
 
 
-def _sum(rule, plan, d_out, q, norm, k, v, found, tasks) -> None:
+def _sum(rule, d_out, q, norm, k, v, found, tasks) -> None:
     """Sum one piece of a key/value head after another, in the tiles of the backward: keys by queries."""
-    buffers = np.empty((2, plan.n_scores(plan.keys_backward, 1)), q.dtype)
+    plan = rule.plan
+    buffers = [plan.buffer(q.dtype, plan.keys_backward) for _ in range(2)]
     for kv_head, number, piece in tasks:
         k_ones, own_v = with_ones(k[kv_head]), v[kv_head]
         for head in heads_of(q, kv_head):
@@ -46,8 +47,7 @@ def _sum(rule, plan, d_out, q, norm, k, v, found, tasks) -> None:
                 continue
             largest, total, weighted = (x[number][head] for x in found)
             for block in slices(piece.start, piece.stop, plan.rows):
-                width = plan.width(plan.keys_backward, block.stop - block.start)
-                for keys, queries in rule.tiles(block, width, plan.edge):
+                for keys, queries in rule.tiles(block, plan.keys_backward):
                     place = head, keys, queries
                     q_t = as_columns(q[head][queries], -norm[head][queries], rule.scale)
                     scores = relative_scores(rule, k_ones[keys], q_t, *place, buffers[0])
@@ -55,7 +55,7 @@ def _sum(rule, plan, d_out, q, norm, k, v, found, tasks) -> None:
                     shift, fade = raise_largest(largest[queries], scores.max(axis=0))
                     scores -= shift
                     weights = np.exp(scores, out=scores)
-                    d_weights = matmul(own_v[keys], d_out[head][queries].T, buffers[1])
+                    d_weights = matmul(own_v[keys], d_out[head][queries].T, buffers[1], plan.strip)
                     total[queries] = total[queries] * fade + weights.sum(axis=0, dtype=np.float64)
                     d_weights *= weights
                     weighted[queries] = weighted[queries] * fade + d_weights.sum(axis=0, dtype=np.float64)

@@ -7,6 +7,7 @@ import numpy as np
 
 from step01_numpy.arrays import widen
 from step01_numpy.attention import cap, scale_or_default
+from step01_numpy.engine.flash_plan import Plan, plan
 from step01_numpy.engine.flash_products import matmul
 from step01_numpy.masks import sliding_window_mask
 
@@ -22,20 +23,22 @@ class Rule(NamedTuple):
     offset: int
     scale: float
     softcap: float | None
+    plan: Plan
 
     def transposed(self, n_queries: int) -> "Rule":
         """Return the rule of the transposed scores: which queries see a key."""
         mask, bias = (x if x is None else x.swapaxes(-1, -2) for x in (self.mask, self.bias))
         band = self.right, self.left, -self.offset
-        return Rule(n_queries, mask, bias, *band, self.scale, self.softcap)
+        return Rule(n_queries, mask, bias, *band, self.scale, self.softcap, self.plan)
 
-    def tiles(self, rows: slice, width: int, edge: int) -> list[tuple[slice, slice]]:
+    def tiles(self, rows: slice, width: int) -> list[tuple[slice, slice]]:
         """
         Cut what the queries in `rows` may see into tiles: (rows, keys) of each.
 
-        Keys that all of them see come in tiles of at most `width`, those that some see in tiles of at most
-        `edge`, each with those rows alone that see any of its keys.
+        Keys that all of them see come in tiles of `width`, or more where rows are few; those that some see in
+        tiles of `plan.edge`, each with those rows alone that see any of its keys.
         """
+        width, edge = self.plan.width(width, rows.stop - rows.start), self.plan.edge
         first, last = 0, self.n_keys
         before, after = first, last  # the keys from `before` to `after` are seen by all
         if self.left is not None:
@@ -64,7 +67,7 @@ class Rule(NamedTuple):
 
     def scores(self, q, k_t, head, rows, keys, buffer) -> np.ndarray:
         """Return a tile's scores, nothing hidden yet; q comes with the scale in it."""
-        scores = cap(matmul(q, k_t, buffer), self.softcap)
+        scores = cap(matmul(q, k_t, buffer, self.plan.strip), self.softcap)
         return scores if self.bias is None else scores + widen(self.bias[head][rows, keys])
 
     def hide(self, x, value, head, rows, keys) -> None:
@@ -86,7 +89,7 @@ def make_rule(q, k, mask, bias, causal, window, offset, scale, softcap) -> Rule:
     left, right = (None, None) if window is None else window
     offset = shape[-1] - shape[-2] if offset is None else offset
     scale = scale_or_default(scale, q)
-    return Rule(shape[-1], mask, bias, left, 0 if causal else right, offset, scale, softcap)
+    return Rule(shape[-1], mask, bias, left, 0 if causal else right, offset, scale, softcap, plan(k))
 
 
 def by_group(x, k, n_axes=2) -> np.ndarray:

@@ -14,7 +14,7 @@ from step01_numpy import (
     flash_attention_backward,
 )
 from step01_numpy.engine import flash_plan
-from step01_numpy.engine.flash_plan import WITH_EXP, WITH_EXP2, Plan, exp_by_exp2
+from step01_numpy.engine.flash_plan import IN_STRIPS, WITH_EXP, WITH_EXP2, Plan, exp_by_exp2
 from step01_numpy.engine.flash_products import matmul, transposed_matmul
 from tests.attention.test_attention import DTYPES, allowed
 from tests.tolerances import assert_all_equal64, assert_earned
@@ -25,15 +25,14 @@ SMALL = Plan(np.exp, 32, 24, 16, 32, area=1), Plan(exp_by_exp2, 48, 16, 16, 32, 
 LONG = 90
 
 
-@pytest.fixture(params=[WITH_EXP, WITH_EXP2], ids=["exp", "exp2"])
+@pytest.fixture(params=[WITH_EXP, WITH_EXP2, IN_STRIPS], ids=["exp", "exp2", "strips"])
 def plan(request, monkeypatch):
     """Either kind of processor, whichever this one is: the numbers are right on both, only slower on one."""
     set_plan(monkeypatch, request.param)
 
 
 def set_plan(monkeypatch, plan):
-    for module in ("flash", "flash_products"):
-        monkeypatch.setattr(f"step01_numpy.engine.{module}.plan", lambda: plan)
+    monkeypatch.setattr("step01_numpy.engine.flash_tiles.plan", lambda _: plan)
 
 
 def cut_small_heads(monkeypatch):
@@ -100,7 +99,6 @@ def test_all_three_are_equal_on_the_whole_option_space(monkeypatch, small, call)
 @pytest.mark.parametrize("n", [3, 8, 21, 64])
 def test_products_in_strips(monkeypatch, rng, n):
     """Strips are taken where the tile is small, and whatever lies beyond the last whole one comes along."""
-    set_plan(monkeypatch, SMALL[1])
     products, shapes = np.matmul, []
 
     def noting(a, b, **out):
@@ -110,14 +108,14 @@ def test_products_in_strips(monkeypatch, rng, n):
     monkeypatch.setattr(np, "matmul", noting)
     a, small, large, b = (rng.normal(size=s) for s in ((n, 5), (5, 7), (5, 2000), (n, 6)))
     buffer = np.empty(2000 * n)
-    assert_all_equal64([matmul(a, small, buffer)], [a @ small])
+    assert_all_equal64([matmul(a, small, buffer, 8)], [a @ small])
     strips = [(n // 8, 8, 5)] if n >= 8 else []
     rest = [(n % 8, 5)] if n % 8 else []
     assert shapes == strips + rest
     shapes.clear()
-    assert_all_equal64([matmul(a, large, buffer)], [a @ large])
+    assert_all_equal64([matmul(a, large, buffer, 8)], [a @ large])
     assert shapes == [(n, 5)]
-    assert_all_equal64([transposed_matmul(a, b, buffer)], [a.T @ b])
+    assert_all_equal64([transposed_matmul(a, b, buffer, 8)], [a.T @ b])
 
 
 @pytest.mark.grid
@@ -244,16 +242,31 @@ def test_bias_can_make_scores_large(rng):
 @pytest.mark.parametrize(
     ("loops", "expected"),
     [
-        ({"exp2": {"ff": {"current": "X86_V4", "available": "X86_V4 baseline(X86_V2)"}}}, WITH_EXP2),
-        ({"exp2": {"ff": {"current": "AVX512_SKX", "available": "AVX512_SKX baseline(SSE)"}}}, WITH_EXP2),
-        ({"exp2": {"ff": {"current": "baseline(X86_V2)", "available": "X86_V4"}}}, WITH_EXP),
-        ({"exp2": {}}, WITH_EXP),
-        ({}, WITH_EXP),
+        ({"exp2": {"ff": {"current": "X86_V4", "available": "X86_V4 baseline(X86_V2)"}}}, True),
+        ({"exp2": {"ff": {"current": "AVX512_SKX", "available": "AVX512_SKX baseline(SSE)"}}}, True),
+        ({"exp2": {"ff": {"current": "baseline(X86_V2)", "available": "X86_V4"}}}, False),
+        ({"exp2": {}}, False),
+        ({}, False),
     ],
 )
 def test_exp2_is_taken_where_numpy_has_a_vector_loop_for_it(monkeypatch, loops, expected):
     monkeypatch.setattr("numpy.lib.introspect.opt_func_info", lambda **_: loops)
-    assert flash_plan.plan.__wrapped__() is expected
+    assert flash_plan.has_vector_exp2.__wrapped__() is expected
+
+
+@pytest.mark.parametrize(
+    ("vector", "depth", "dtype", "expected"),
+    [
+        (True, 64, np.float32, IN_STRIPS),
+        (True, 32, np.float64, IN_STRIPS),
+        (True, 80, np.float32, WITH_EXP2),
+        (True, 64, np.float64, WITH_EXP2),
+        (False, 64, np.float32, WITH_EXP),
+    ],
+)
+def test_strips_are_taken_where_a_tile_of_keys_is_small(monkeypatch, vector, depth, dtype, expected):
+    monkeypatch.setattr("step01_numpy.engine.flash_plan.has_vector_exp2", lambda: vector)
+    assert flash_plan.plan(np.zeros((9, depth), dtype)) is expected
 
 
 def test_numpy_still_answers_as_it_did():

@@ -58,9 +58,9 @@ def interleave(
     With `clock=time.process_time` it is the time that the processor spent on it, whatever else ran.
 
     Before each run lies a pause: PyTorch's threads go on spinning for 5 to 8 ms after a call, waiting for the
-    next, and would take a core from whatever runs then. After a longer one a virtual processor has fallen asleep,
-    and Linux starts a new thread beside the old one rather than wake it: in half of all calls after 30 ms, in
-    none of sixty after 10.
+    next, and would take a core from whatever runs then. After a longer one a virtual processor is asleep, and
+    Linux starts a new thread beside the old one rather than wake it: after 30 ms in half of all calls, after
+    10 in none of sixty.
     """
     times = {name: [] for name in functions}
     for i in range(warm_up + rounds):

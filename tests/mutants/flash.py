@@ -87,7 +87,7 @@ ENGINE = [
     engine("engine: the sum's rows beyond the strips lost", "flash_products:transposed_matmul", "if cut < n:", "if False:", "engine.py::test_products_in_strips"),
     engine("engine: wide tiles in strips", "flash_products:matmul", "if tile.nbytes <= _SMALL else 0", "", "engine.py::test_products_in_strips"),
     engine("engine: sums of float32, one by one", "flash_sums:_sum", "dtype=np.float64", "dtype=np.float32", "attention.py::test_lower_precision"),
-    engine("engine: exp2 wherever NumPy has one", "flash_plan:plan", 'not loop["current"].startswith("baseline")', "True", "engine.py::test_exp2_is_taken_where_numpy_has_a_vector_loop_for_it"),
+    engine("engine: exp2 wherever NumPy has one", "flash_plan:has_vector_exp2", 'not loop["current"].startswith("baseline")', "True", "engine.py::test_exp2_is_taken_where_numpy_has_a_vector_loop_for_it"),
     threads("threads: BLAS given back by the first", "_OneThread.__exit__", "if not self._n_holders", "if True", "test_limits_of_threads_that_overlap_end_with_the_last"),
     threads("threads: tasks taken after Ctrl-C", "share", "_exhaust(left)", "pass", "test_ctrl_c_waits_for_no_task"),
     threads("threads: every task is shared", "share", "at_most or len(tasks)", "len(tasks)", "test_small_heads_are_left_to_the_calling_thread"),
