@@ -244,6 +244,7 @@ def test_scores_are_never_stored(rng, name, threads):
     flash_attention, flash_attention_backward = (Stage(name).get(x) for x in (FLASH, f"{FLASH}_backward"))
     q, k, v = (rng.normal(size=(8192, 4)).astype(np.float32) for _ in range(3))  # L × S would take 268 MB
     mask = np.ones((1, 8192), bool)
+    flash_attention(q[:9], k[:9], v[:9])  # step01 takes and frees 31 MB once: `host.keep_freed_memory`
     tracemalloc.start()
     try:
         out, lse = flash_attention(q, k, v, mask)
