@@ -19,16 +19,15 @@ def matmul(a: np.ndarray, tile: np.ndarray, buffer: np.ndarray, strip: int) -> n
 
 
 def transposed_matmul(a: np.ndarray, b: np.ndarray, buffer: np.ndarray, strip: int) -> np.ndarray:
-    """Return aᵀ @ b, of two long matrices, as the sum of what their strips give."""
+    """Return aᵀ @ b, of two long matrices, as the sum of what strips give; b is at most `strip` wide."""
     (n, width), depth = a.shape, b.shape[1]
     cut = n - n % strip
-    n_parts = cut // strip
-    if not 0 < n_parts * width * depth <= buffer.size or strip * depth * a.itemsize > _SMALL:
+    if not cut:
         return a.T @ b
     strips = a[:cut].reshape(-1, strip, width).swapaxes(1, 2), b[:cut].reshape(-1, strip, depth)
-    parts = buffer[: n_parts * width * depth].reshape(n_parts, width, depth)
-    np.matmul(*strips, out=parts)
-    out = (np.ones(n_parts, a.dtype) @ parts.reshape(n_parts, -1)).reshape(width, depth)  # faster than a sum
+    parts = buffer[: cut // strip * width * depth].reshape(-1, width * depth)
+    np.matmul(*strips, out=parts.reshape(-1, width, depth))
+    out = (np.ones(len(parts), a.dtype) @ parts).reshape(width, depth)  # faster than a sum
     if cut < n:
         out += a[cut:].T @ b[cut:]
     return out
