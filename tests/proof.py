@@ -28,8 +28,8 @@ class Results:
 def grids(jobs):
     """Run the grids, then what measures a time; return whether all passed, rows: what, how many, seconds."""
     results = Results()
-    # One more than there are cores: a test waits much of its time, for a browser or an attack's deadline.
-    workers = ["-n", str(jobs + 1), "--dist", "worksteal"] if jobs > 1 else []
+    # Twice as many as there are cores: a test waits much of its time, for a browser or an attack's deadline.
+    workers = ["-n", str(2 * jobs), "--dist", "worksteal"] if jobs > 1 else []
     codes = [pytest.main(["-m", "grid or proof", *workers], plugins=[results])]
     codes.append(pytest.main(["-m", "alone", *TIMED], plugins=[results]))
     rows = []
@@ -53,7 +53,7 @@ def mutants(jobs):
     from tests.mutants.command import run_all  # only now: pytest wants to be first to import what it tests
     from tests.mutants.tables import MUTANTS, TABLES
 
-    found = run_all(MUTANTS, jobs)
+    found = run_all(MUTANTS, jobs + 1 if jobs > 1 else 1)  # a mutant waits, too, for a compiler or a child
     rows = []
     for name, table in TABLES.items():
         killed = sum(found[mutant.name].verdict == "killed" for mutant in table)

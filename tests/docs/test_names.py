@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 
 import pytest
 import torch
@@ -63,6 +64,7 @@ def names_of(tree):
     return found
 
 
+@cache
 def known_names():
     """Return every name in the stages' code."""
     paths = [
@@ -70,9 +72,6 @@ def known_names():
     ]
     found = {x for path in paths for x in names_of(ast.parse(path.read_text()))}
     return found | {x.stem for x in paths} | {x.parent.name for x in paths}
-
-
-KNOWN = known_names()
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
@@ -89,7 +88,7 @@ def test_names_of_code_in_a_lesson(path):
         except SyntaxError:
             continue
         named = {x for x in named if len(x) > 1}  # a letter is a letter of the formula
-        assert named <= own | KNOWN, text
+        assert named <= own | known_names(), text
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
