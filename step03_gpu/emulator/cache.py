@@ -19,22 +19,27 @@ def digest(*parts: str | bytes) -> str:
 
 def kept(key: str) -> Path | None:
     """Return the file of a key if it is whole: its name ends with the digest of what it holds."""
-    for path in cache_folder().glob(f"{key}-*"):
-        if path.is_file() and path.stem == f"{key}-{digest(path.read_bytes())}":
-            return path
-    return None
+    return next((path for path in cache_folder().glob(f"{key}-*") if _is_whole(path)), None)
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        return path.stem.endswith(f"-{digest(path.read_bytes())}")
+    except OSError:  # another process has just removed it, or it is no file
+        return False
 
 
 def keep(key: str, made: Path) -> Path:
     """
     Move a finished file to its place, whole or not at all: another process may make or read the same one.
 
-    What stood there under this key was damaged, or is the same, and is replaced.
+    What is damaged under this key goes. What is whole stays: it may be about to run, and two processes that
+    compile the same text in different folders make different files of it.
     """
     path = made.parent.parent / f"{key}-{digest(made.read_bytes())}{made.suffix}"
-    for damaged in path.parent.glob(f"{key}-*"):
-        if damaged != path:
-            damaged.unlink(missing_ok=True)
+    for other in path.parent.glob(f"{key}-*"):
+        if not _is_whole(other):
+            other.unlink(missing_ok=True)
     os.replace(made, path)
     return path
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from step03_gpu.emulator import EmulatorError, RawModule
-from step03_gpu.emulator.cache import cache_folder
+from step03_gpu.emulator.cache import cache_folder, keep, kept
 from step03_gpu.emulator.compiler import compile_kernels, compiler
 
 NAMED = "ATTENTION_STEP_BY_STEP_CACHE"
@@ -178,6 +178,18 @@ def test_processes_that_build_at_once_and_one_that_is_killed(tmp_path, folder):
     killed.wait()
     assert [process.wait() for process in [start() for _ in range(3)]] == [0, 0, 0]
     assert sum(file.is_file() for file in folder.iterdir()) == 1
+
+
+def test_what_two_processes_make_of_one_text_stays(folder):
+    """Compilers write down where they ran; one process may be about to run what the other made as well."""
+    cache_folder()
+    paths = []
+    for place in (b"made here", b"made there"):
+        (building := folder / "building").mkdir(exist_ok=True)
+        (building / "compiled.so").write_bytes(place)
+        paths.append(keep("key", building / "compiled.so"))
+    assert [path.read_bytes() for path in paths] == [b"made here", b"made there"]
+    assert kept("key") in paths
 
 
 def test_a_folder_of_our_own_whatever_the_umask(monkeypatch, tmp_path):
