@@ -1,9 +1,11 @@
 """The command line of the mutants: which are run, by how many processes, and what is told of them."""
 
 import argparse
+import os
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from multiprocessing import get_context
+from tempfile import TemporaryDirectory, mkdtemp
 
 import tests.conftest  # noqa: F401  (as in each of the processes: the shape checker, one thread of BLAS)
 from tests.mutants.runner import result
@@ -42,13 +44,21 @@ def results(mutants: list, jobs: int = 1) -> Iterator[tuple]:
     if jobs == 1:
         yield from ((mutant, result(mutant)) for mutant in mutants)
         return
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+    with (
+        TemporaryDirectory(prefix="mutants-", ignore_cleanup_errors=True) as root,
+        ProcessPoolExecutor(jobs, get_context("spawn"), have_a_root, (root,)) as pool,
+    ):
         waiting = {pool.submit(result, mutant): mutant for mutant in mutants}
         while waiting:
             done, _ = wait(waiting, timeout=10, return_when=FIRST_COMPLETED)
             yield from ((waiting.pop(future), future.result()) for future in done)
             if not done:
                 yield None
+
+
+def have_a_root(folder: str) -> None:
+    """Keep this process's temporary files apart: where several remove what is old, one fails now and then."""
+    os.environ["PYTEST_DEBUG_TEMPROOT"] = mkdtemp(dir=folder)
 
 
 def run_all(mutants: list, jobs: int = 1) -> dict:

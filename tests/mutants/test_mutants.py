@@ -141,3 +141,22 @@ def test_every_table_is_in_the_list():
             if name.isupper() and isinstance(value, list) and value and isinstance(value[0], Mutant):
                 found.append(value)
     assert {id(table) for table in TABLES.values()} == {id(x) for x in found if x is not MUTANTS}
+
+
+def root_of(_mutant):
+    return os.environ["PYTEST_DEBUG_TEMPROOT"]
+
+
+@pytest.mark.proof
+def test_processes_keep_their_files_apart_and_leave_none(monkeypatch, tmp_path):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(command, "result", root_of)
+    monkeypatch.setenv("PYTEST_DEBUG_TEMPROOT", "")  # it comes back
+    roots = [Path(found[1]) for found in command.results(MUTANTS[:9], jobs=2) if found]
+    assert len(roots) == 9
+    assert {root.parent.parent for root in roots} == {tmp_path}
+    assert not list(tmp_path.iterdir())
+    command.have_a_root(str(tmp_path))
+    first = os.environ["PYTEST_DEBUG_TEMPROOT"]
+    command.have_a_root(str(tmp_path))
+    assert os.environ["PYTEST_DEBUG_TEMPROOT"] != first
