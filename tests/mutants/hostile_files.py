@@ -14,6 +14,7 @@ CHECKPOINTS, LOGITS = "training/test_checkpoints.py", "decoding/test_not_finite.
 
 HOSTILE_FILES = [
     fault("a part that all writers share", "support.files:_part", '{_stem(path)}{os.getpid()}.{token_hex(4)}', "{path.name}", "test_files_of_others_are_left_alone", FILES),
+    fault("a part that who is stopped leaves", "support.files:_part", '    try:\n        open(part, "xb").close()', '    open(part, "xb").close()\n    try:\n        pass', "test_who_is_stopped_while_a_part_is_made_leaves_none", FILES),
     fault("parts of the living removed", "support.files:_remove_abandoned", "and not _may_run(int(found[1]))", "", "test_what_a_killed_writer_left_goes_when_the_path_is_claimed", FILES),
     fault("a lock that two may hold", "support.files:_lock", "fcntl.LOCK_EX", "fcntl.LOCK_SH", "test_a_claim_holds_within_a_process_too", FILES),
     fault("a user's file taken for a lock", "support.files:_locked", "if _content(file) and not HOLDER.fullmatch(_content(file))", "if False", "test_a_file_in_the_place_of_the_lock_is_left_alone", FILES),

@@ -45,6 +45,18 @@ def test_files_of_others_are_left_alone(tmp_path, use, name):
     assert set(names(tmp_path)) - {"model"} == {name}
 
 
+@pytest.mark.parametrize("use", [check_writable, lambda path: write_atomically(path, b"new")])
+def test_who_is_stopped_while_a_part_is_made_leaves_none(tmp_path, monkeypatch, use):
+    def made_and_stopped(path, mode):  # as a signal's handler is called: when the system's call returns
+        open(path, mode).close()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(files, "open", made_and_stopped, raising=False)
+    with pytest.raises(KeyboardInterrupt):
+        use(tmp_path / "model")
+    assert not names(tmp_path)
+
+
 def test_writers_of_one_path_do_not_tear_it(tmp_path):
     path, wrong = tmp_path / "model", []
     path.write_bytes(b"0" * 99_999)

@@ -126,8 +126,8 @@ def _lock(file: BinaryIO) -> None:
 def _part(path: Path) -> Iterator[Path]:
     """Make an empty file of our own beside a path, and remove it unless it has been given another name."""
     part = path.with_name(f"{_stem(path)}{os.getpid()}.{token_hex(4)}.part")
-    open(part, "xb").close()
     try:
+        open(part, "xb").close()  # a signal may come before it returns
         yield part
     finally:
         with suppress(OSError):  # the error that brought us here is the one to report
