@@ -28,8 +28,8 @@ class Results:
 def grids(jobs):
     """Run the grids, then what measures a time; return whether all passed, rows: what, how many, seconds."""
     results = Results()
-    # Two more than there are cores: a test waits much of its time, for a browser or an attack's deadline.
-    workers = ["-n", str(jobs + 2), "--dist", "worksteal"] if jobs > 1 else []
+    # One more than there are cores: a test waits much of its time, for a browser or an attack's deadline.
+    workers = ["-n", str(jobs + 1), "--dist", "worksteal"] if jobs > 1 else []
     codes = [pytest.main(["-m", "grid or proof", *workers], plugins=[results])]
     codes.append(pytest.main(["-m", "alone", *TIMED], plugins=[results]))
     rows = []
