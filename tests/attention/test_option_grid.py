@@ -101,7 +101,6 @@ def case(lengths, size, kv_heads, visible, softcap, alibi):
 
 
 @pytest.mark.grid
-@pytest.mark.usefixtures("unchecked")  # for speed
 @pytest.mark.parametrize("lengths", LENGTHS, scope="module")
 @pytest.mark.parametrize("size", [40, 64, 128], scope="module")
 @pytest.mark.parametrize("kv_heads", [4, 1], scope="module")
